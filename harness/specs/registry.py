@@ -1,0 +1,226 @@
+"""All specs of a project: adding a YAML file under `datasets/` or `methods/` registers it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from harness.errors import UserError
+from harness.specs.base import Frozen
+from harness.specs.dataset import DatasetSpec
+from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
+from harness.specs.pairing import Pairing, parse_key
+from harness.specs.reported import ReportedMethod
+from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
+from harness.specs.yamlfile import line_of, nearest, read_yaml, validate
+
+Spec = TypeVar("Spec", DatasetSpec, MethodSpec)
+
+
+class _ReportedFile(Frozen):
+    methods: tuple[ReportedMethod, ...]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The specs under one project root, each validated by itself; `problems` are the messages of those that are not.
+
+    A spec with a problem is absent from `datasets` / `methods`.
+    """
+
+    root: Path
+    datasets: dict[str, DatasetSpec]
+    methods: dict[str, MethodSpec]
+    reported: tuple[ReportedMethod, ...]
+    problems: tuple[str, ...]
+    raw_methods: dict[str, dict[str, Any]]
+
+    @classmethod
+    def load(cls, root: Path) -> Registry:
+        """Read every spec under `root`; never raises for a wrong spec, see `problems` and `checked`."""
+        problems: list[str] = []
+        datasets, _ = _load_folder(root / "datasets", DatasetSpec, problems)
+        methods, raw_methods = _load_folder(root / "methods", MethodSpec, problems)
+        reported: tuple[ReportedMethod, ...] = ()
+        path = root / "reported.yaml"
+        if path.exists():
+            try:
+                reported = validate(_ReportedFile, read_yaml(path), [path]).methods
+            except UserError as error:
+                problems.append(str(error))
+        return cls(root, datasets, methods, reported, tuple(problems), raw_methods)
+
+    def checked(self) -> Registry:
+        """Return self if every spec is valid. Raises UserError with all problems."""
+        if self.problems:
+            raise UserError("\n".join(self.problems))
+        return self
+
+    def dataset(self, name: str) -> DatasetSpec:
+        """Return the dataset called `name`. Raises UserError with the nearest name."""
+        if name not in self.datasets:
+            raise UserError(self._unknown("dataset", name, self.datasets))
+        return self.datasets[name]
+
+    def method(self, name: str) -> MethodSpec:
+        """Return the method called `name`. Raises UserError with the nearest name."""
+        if name not in self.methods:
+            raise UserError(self._unknown("method", name, self.methods))
+        return self.methods[name]
+
+    def _unknown(self, kind: str, name: str, known: dict[str, Any]) -> str:
+        broken = [problem for problem in self.problems if f"{kind}s/{name}.yaml" in problem]
+        if broken:
+            return "\n".join(broken)
+        return f"no {kind} is called {name!r}{nearest(name, known)}"
+
+    def spec_files(self, method: str) -> list[Path]:
+        """Return the YAML files that define `method`, itself first, then what it extends."""
+        return [self.root / "methods" / f"{name}.yaml" for name in extends_chain(method, self.raw_methods)]
+
+    def resolved(self, pairing: Pairing) -> ResolvedMethod:
+        """Return what a run of `pairing` computes, hyper-parameters validated by its algorithm.
+
+        Raises UserError for unknown names, an incompatible pairing, a missing algorithm or wrong parameters.
+        """
+        method, target = self.method(pairing.method), self.dataset(pairing.target)
+        reason = self.incompatible(pairing.method, pairing.source, pairing.target)
+        if reason:
+            raise UserError(f"{pairing.key}: {reason}")
+        files = self.spec_files(method.name)
+        merged = resolve(flatten(method.name, self.raw_methods), target.regime, target.name)
+        model = import_algorithm(method.algorithm, files[0])
+        params = validate(model, merged["params"], files, prefix=("params",))
+        document = validate(ResolvedMethod, merged | {"params": params.model_dump(mode="json")}, files)
+        return document
+
+    def incompatible(self, method: str, source: str | None, target: str) -> str | None:
+        """Return why `method` cannot run on (`source` →) `target`, or None if it can."""
+        spec, dataset = self.method(method), self.dataset(target)
+        if target not in self.datasets:
+            return f"dataset {target!r} is unknown"
+        if dataset.role == "init" and spec.role != "init":
+            return f"{target} only serves to pre-train a start; it is not a task"
+        if dataset.regime not in spec.regimes:
+            return f"{method} has no '{dataset.regime}' regime, which {target} needs"
+        needs_source = spec.setting in ("uda", "direct")
+        if needs_source and source is None:
+            return f"{method} is a '{spec.setting}' method: it needs a labelled source"
+        if not needs_source and source is not None:
+            return f"{method} is a '{spec.setting}' method: it takes no source"
+        if source is not None:
+            origin = self.dataset(source)
+            if source == target:
+                return "source and target are the same dataset"
+            if origin.kind != dataset.kind:
+                return f"{source} shows {origin.kind}s, {target} {dataset.kind}s"
+            if origin.regime != dataset.regime:
+                return f"{source} is in the '{origin.regime}' regime, {target} in '{dataset.regime}'"
+        return None
+
+    def init_pairings(self, pairing: Pairing) -> list[Pairing]:
+        """Return the runs that `pairing` starts from (empty for published or random weights)."""
+        spec, regime = self.method(pairing.method), self.dataset(pairing.target).regime
+        init = spec.regimes[regime].init
+        if not isinstance(init, InitRun):
+            return []
+        dataset = init.dataset or pairing.source
+        if dataset is None:
+            raise UserError(f"{pairing.key}: init starts from {init.method!r} on the source, but there is no source")
+        self.method(init.method), self.dataset(dataset)
+        return [Pairing(init.method, None, dataset, seed) for seed in init.seeds_for(pairing.seed)]
+
+    @cached_property
+    def planned(self) -> dict[str, Pairing]:
+        """The pairings of `pairings.yaml`, by key (empty if there is no such file)."""
+        path = self.root / "pairings.yaml"
+        if not path.exists():
+            return {}
+        return {key: parse_key(key) for key in read_yaml(path).get("runs") or {}}
+
+
+def load_dataset(name: str | Path, root: Path | None = None) -> DatasetSpec:
+    """Return the dataset spec called `name` under project `root` (default: the current folder), or in file `name`."""
+    return _load_one(name, "datasets", root, lambda registry, key: registry.dataset(key))
+
+
+def load_method(name: str | Path, root: Path | None = None) -> MethodSpec:
+    """Return the method spec called `name` under project `root` (default: the current folder), or in file `name`."""
+    return _load_one(name, "methods", root, lambda registry, key: registry.method(key))
+
+
+Loaded = TypeVar("Loaded")
+
+
+def _load_one(name: str | Path, folder: str, root: Path | None, get: Callable[[Registry, str], Loaded]) -> Loaded:
+    path = Path(name)
+    if path.suffix == ".yaml":
+        if not path.exists():
+            raise UserError(f"{path}: no such file")
+        root = path.resolve().parent.parent if root is None else root
+        return get(Registry.load(root), path.stem)
+    return get(Registry.load(root or Path()), str(name))
+
+
+def import_algorithm(path: str, stated_in: Path) -> type[BaseModel]:
+    """Return the hyper-parameter model of the algorithm at import path `package.module:Class`.
+
+    Raises UserError naming the spec's line if the module or the class is missing, or is no algorithm.
+    """
+    module_name, class_name = path.split(":")
+    where = f"{stated_in}:{line_of(stated_in, ['algorithm']) or 1}: algorithm"
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UserError(f"{where}: {path!r} cannot be imported: {error}") from error
+    algorithm = getattr(module, class_name, None)
+    if algorithm is None:
+        classes = [name for name, value in vars(module).items() if isinstance(getattr(value, "Params", None), type)]
+        raise UserError(f"{where}: module {module_name!r} has no {class_name!r}{nearest(class_name, classes)}")
+    params = getattr(algorithm, "Params", None)
+    if not (isinstance(params, type) and issubclass(params, BaseModel)):
+        raise UserError(f"{where}: {path!r} is no algorithm: it has no Pydantic model called Params")
+    return params
+
+
+def _load_folder(
+    folder: Path, model: type[Spec], problems: list[str]
+) -> tuple[dict[str, Spec], dict[str, dict[str, Any]]]:
+    """Read every YAML file of `folder`; append to `problems`. Returns the valid specs and the raw mappings by name."""
+    raw: dict[str, dict[str, Any]] = {}
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            data = read_yaml(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        name = data.get("name")
+        if not isinstance(name, str):
+            problems.append(f"{path}:1: name: required, but not stated")
+        elif name in paths:
+            problems.append(f"{path}:{line_of(path, ['name'])}: name: {name!r} is already the name of {paths[name]}")
+        elif name != path.stem:
+            problems.append(f"{path}:{line_of(path, ['name'])}: name: {name!r} must equal the file's name {path.stem!r}")
+        else:
+            raw[name], paths[name] = data, path
+    specs: dict[str, Spec] = {}
+    for name, path in paths.items():
+        try:
+            chain = extends_chain(name, raw)
+            specs[name] = validate(model, flatten(name, raw), [paths[link] for link in chain])
+        except CyclicExtendsError as error:
+            line = line_of(path, ["extends"])
+            problems.append(f"{path}:{line}: extends: goes round in a circle: {' -> '.join(error.args[0])}")
+        except KeyError as error:
+            hint = nearest(str(error.args[0]), raw)
+            problems.append(f"{path}:{line_of(path, ['extends'])}: extends: no spec is called {error.args[0]!r}{hint}")
+        except UserError as error:
+            problems.append(str(error))
+    return specs, raw

@@ -1,0 +1,140 @@
+"""YAML files read safely, and validation errors that name the file, the line and the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from harness.errors import UserError
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = Sequence[str | int]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in `path`. Raises UserError (with the line) for broken YAML, a duplicate key or no mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    try:
+        data = YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = (error.problem or "not valid YAML").split("\n")[0]
+        raise UserError(f"{path}:{line}: {problem}") from error
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path}:1: expected a mapping (key: value lines), found {type(data).__name__}")
+    return data
+
+
+def line_of(path: Path, location: Location) -> int | None:
+    """Return the line of the deepest part of `location` that `path` states; None if not even its first key is there."""
+    node: Node | None = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+    line: int | None = None
+    for step in location:
+        if isinstance(node, MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == str(step)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def validate(model: type[Model], data: Mapping[str, Any], paths: Sequence[Path], prefix: Location = ()) -> Model:
+    """Validate `data` as `model`. `paths` are the files it came from, the spec itself first, then what it extends.
+
+    `prefix` is where `data` stands inside those files. Raises UserError with one line per mistake.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise UserError("\n".join(describe(error, model, paths, prefix))) from error
+
+
+def describe(error: ValidationError, model: type[BaseModel], paths: Sequence[Path], prefix: Location) -> list[str]:
+    """Return one line per mistake: `file:line: key: what is wrong; did you mean …?`."""
+    lines = []
+    for detail in error.errors():
+        location = [step for step in detail["loc"] if not _is_union_tag(step)]
+        where = _where(paths, [*prefix, *location])
+        dotted = ".".join(str(step) for step in [*prefix, *location]) or "(the whole spec)"
+        if detail["type"] == "extra_forbidden":
+            hint = nearest(str(location[-1]), _fields_at(model, location[:-1]))
+            message = f"{where}: {dotted}: unknown key{hint}"
+        elif detail["type"] == "missing":
+            message = f"{where}: {dotted}: required, but not stated"
+        else:
+            found = detail["input"]
+            shown = f" (found {found!r})" if isinstance(found, str | int | float | bool | None) else ""
+            message = f"{where}: {dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}"
+        if message not in lines:
+            lines.append(message)
+    return lines
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"`, or the list of valid names where none is near."""
+    names = sorted(valid)
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if match:
+        return f"; did you mean {match[0]!r}?"
+    return f"; valid: {', '.join(names)}" if names else ""
+
+
+def _where(paths: Sequence[Path], location: Location) -> str:
+    """Return `file:line` for the file that states most of `location`: the spec itself, else what it extends."""
+    best, best_depth = f"{paths[0]}:1", 0
+    for path in paths:
+        for depth in range(len(location), best_depth, -1):
+            line = line_of(path, location[:depth])
+            if line is not None and line != line_of(path, location[: depth - 1]):
+                best, best_depth = f"{path}:{line}", depth
+                break
+    return best
+
+
+def _is_union_tag(step: str | int) -> bool:
+    """Whether pydantic inserted `step` to name a branch of a union (a key of a spec never looks like this)."""
+    return isinstance(step, str) and ("[" in step or step[:1].isupper())
+
+
+def _fields_at(model: Any, location: Location) -> set[str]:
+    """Return the valid keys of the model that stands at `location` inside `model`."""
+    if not location:
+        candidates = [model, *typing.get_args(model)] if not isinstance(model, type) else [model]
+        fields: set[str] = set()
+        for candidate in candidates:
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                fields |= set(candidate.model_fields)
+        return fields
+    step, rest = location[0], location[1:]
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(str(step))
+        return _fields_at(field.annotation, rest) if field else set()
+    origin, arguments = typing.get_origin(model), typing.get_args(model)
+    if origin in (types.UnionType, typing.Union):
+        return set().union(*(_fields_at(argument, location) for argument in arguments))
+    if origin is typing.Annotated:
+        return _fields_at(arguments[0], location)
+    if origin is dict:
+        return _fields_at(arguments[1], rest)
+    if origin in (list, tuple):
+        return _fields_at(arguments[0], rest)
+    return set()
