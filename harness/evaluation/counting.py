@@ -1,0 +1,200 @@
+"""The rank of every right answer by counting what is closer: no sort, one strip of queries at a time.
+
+The rank of gallery item p is one more than the number of valid items that come before it: those before it in the
+gallery with at least its similarity, and those behind it with more. Comparing a whole row with one number is what
+vector units do best, and a query has few right answers.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+from numpy.typing import NDArray
+
+from harness.evaluation.matching import Index, Matches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Values of a row compared at a time: they stay in the first-level cache while all right answers pass over them.
+BLOCK = 4096
+# With more right answers than this a binary search per gallery item is cheaper than a comparison per right answer.
+MANY = 96
+# Pieces of a strip per thread, so that a thread which another process holds up delays little.
+PIECES = 8
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Of a strip of queries: `counts` [queries] right answers, their 1-based `ranks`, flat, ascending within a query
+    (0 if the query's similarities contain NaN or infinity), and the gallery indices `top` [queries, top_k], padded
+    with -1.
+    """
+
+    counts: Index
+    ranks: Index
+    top: Index
+
+
+def count_ranks(similarity: NDArray[Any], scale: NDArray[Any], junk: Index, matches: Matches, top_k: int) -> Ranks:
+    """Count the ranks of all right answers and find the first `top_k` gallery items of each query.
+
+    `similarity` [queries, gallery] is multiplied by `scale` [gallery] on the way; larger is closer.
+    """
+    ranks = np.empty(len(matches.right), np.int64)
+    top = np.full((len(similarity), top_k), -1, np.int64)
+    pieces = min(len(similarity), PIECES * get_num_threads())
+    lists = matches.right, matches.right_start, matches.removed, matches.removed_start
+    _count_ranks(similarity, scale, junk, *lists, pieces, ranks, top)
+    return Ranks(np.diff(matches.right_start), ranks, top)
+
+
+@njit(parallel=True, cache=True)
+def _count_ranks(similarity, scale, junk, right, right_start, removed, removed_start, pieces, ranks, top):  # type: ignore[no-untyped-def]
+    queries, gallery = similarity.shape
+    for piece in prange(pieces):
+        row = np.empty(gallery, similarity.dtype)
+        for query in range(piece, queries, pieces):
+            finite = _scaled(similarity[query], scale, row)
+            # NaN compares false with everything: what is removed is never counted.
+            for item in junk:
+                row[item] = np.nan
+            for item in removed[removed_start[query] : removed_start[query + 1]]:
+                row[item] = np.nan
+            items = right[right_start[query] : right_start[query + 1]]
+            found = ranks[right_start[query] : right_start[query + 1]]
+            if items.shape[0] > MANY:
+                _search(row, items, found)
+            else:
+                _compare(row, items, found)
+            found.sort()
+            if not finite:
+                found[:] = 0
+            _first(row, top[query])
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def _scaled(values, scale, row):  # type: ignore[no-untyped-def]
+    total = row.dtype.type(0)
+    for j in range(values.shape[0]):
+        row[j] = values[j] * scale[j]
+        total += row[j] * 0  # NaN if the value is NaN or infinite, else 0
+    return total == 0
+
+
+@njit(cache=True)
+def _compare(row, items, ranks):  # type: ignore[no-untyped-def]
+    ranks[:] = 1
+    for start in range(0, row.shape[0], BLOCK):
+        block = row[start : start + BLOCK]
+        for k in range(items.shape[0]):
+            item = items[k] - start
+            value = row[items[k]]
+            if item >= block.shape[0]:
+                ranks[k] += _at_least(block, value)
+            elif item < 0:
+                ranks[k] += _above(block, value)
+            else:
+                ranks[k] += _at_least(block[:item], value) + _above(block[item + 1 :], value)
+
+
+@njit(cache=True)
+def _above(values, threshold):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(values.shape[0]):
+        count += values[j] > threshold
+    return count
+
+
+@njit(cache=True)
+def _at_least(values, threshold):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(values.shape[0]):
+        count += values[j] >= threshold
+    return count
+
+
+@njit(cache=True)
+def _search(row, items, ranks):  # type: ignore[no-untyped-def]
+    """Find for each gallery item, by bisection, the first right answer that it comes before; sum up afterwards."""
+    order = np.argsort(-row[items], kind="mergesort")  # stable: ties stay in gallery order
+    items = items[order]
+    values = row[items]
+    before = np.zeros(items.shape[0] + 1, np.int64)
+    for j in range(row.shape[0]):
+        value = row[j]
+        if value >= values[-1]:  # false for NaN
+            low, high = 0, items.shape[0]
+            while low < high:
+                middle = (low + high) // 2
+                if values[middle] > value or (values[middle] == value and items[middle] <= j):
+                    low = middle + 1
+                else:
+                    high = middle
+            before[low] += 1
+    total = 0
+    for k in range(items.shape[0]):
+        total += before[k]
+        ranks[k] = total + 1
+
+
+@njit(cache=True)
+def _first(row, top):  # type: ignore[no-untyped-def]
+    """Fill `top` with the indices of the largest values, descending, ties by index, by insertion."""
+    filled = 0
+    for j in range(row.shape[0]):
+        value = row[j]
+        if filled < top.shape[0]:
+            place = filled
+            if value == value:  # not NaN
+                filled += 1
+            else:
+                continue
+        elif filled > 0 and value > row[top[filled - 1]]:
+            place = filled - 1
+        else:
+            continue
+        while place > 0 and row[top[place - 1]] < value:
+            top[place] = top[place - 1]
+            place -= 1
+        top[place] = j
+
+
+def count_ranks_on_device(similarity: "Tensor", scale: "Tensor", junk: Index, matches: Matches, top_k: int) -> Ranks:
+    """Return what `count_ranks` returns, computed with torch on the device of `similarity`, which is overwritten."""
+    import torch
+
+    device = similarity.device
+    queries, gallery = similarity.shape
+    counts = np.diff(matches.right_start)
+    most = int(counts.max(initial=0))
+    owner = np.repeat(np.arange(queries), counts)
+    place = np.arange(len(owner)) - matches.right_start[owner]
+    items = np.full((queries, most), -1)
+    items[owner, place] = matches.right
+
+    similarity.mul_(scale)
+    finite = torch.isfinite(similarity.sum(dim=1, keepdim=True))
+    removed_owner = np.repeat(np.arange(queries), np.diff(matches.removed_start))
+    similarity[:, torch.from_numpy(junk).to(device)] = -torch.inf
+    similarity[torch.from_numpy(removed_owner).to(device), torch.from_numpy(matches.removed).to(device)] = -torch.inf
+
+    index = torch.arange(gallery, device=device)
+    items_there = torch.from_numpy(items).to(device)
+    values = similarity.gather(1, items_there.clamp(min=0))
+    ranks = torch.empty((queries, most), dtype=torch.int64, device=device)
+    for k in range(most):  # a pass over the strip for each right answer: no sort, no matrix of comparisons kept
+        value = values[:, k : k + 1]
+        before = (similarity > value) | ((similarity == value) & (index < items_there[:, k : k + 1]))
+        ranks[:, k] = before.sum(dim=1) + 1
+    ranks.masked_fill_(~finite, 0)
+    found = ranks.cpu().numpy()[owner, place]
+    found = found[np.lexsort((found, owner))]
+
+    shown = min(top_k, gallery)
+    top = np.full((queries, top_k), -1, np.int64)
+    if shown:
+        best, first = torch.sort(similarity, dim=1, descending=True, stable=True)
+        top[:, :shown] = first[:, :shown].masked_fill(best[:, :shown] == -torch.inf, -1).cpu().numpy()
+    return Ranks(counts, found, top)
