@@ -26,7 +26,7 @@ class Counts(Frozen):
 
     images: int = Field(ge=0)
     ids: int = Field(ge=0)
-    cameras: int = Field(ge=0)
+    cameras: int | None = Field(default=None, ge=0, description="absent: not published")
 
 
 class Expect(Frozen):
@@ -67,7 +67,7 @@ class DatasetSpec(Frozen):
     junk_ids: tuple[int, ...] = Field(description="identities removed before scoring")
     distractor_ids: tuple[int, ...] = Field(description="identities that stay in the gallery and count as wrong")
     sources: tuple[Slug, ...] = Field(description="labelled sources from which `uda` and `direct` methods are planned")
-    expect: Expect
+    expect: Expect | None = Field(default=None, description="published counts; absent: there are none to compare with")
     access: Access
     citation: str
 

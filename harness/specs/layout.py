@@ -1,14 +1,110 @@
-"""How a dataset lies on disk: folders or lists of images, and a pattern that reads identity and camera off a name."""
+"""How a dataset lies on disk: folders, list files or XML, and a pattern that reads identity and camera off a name."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
 from harness.specs.base import Frozen
 
+GROUPS = frozenset({"id", "camera", "frame"})
 
-class Layout(Frozen):
-    """Three folders of images whose names match `pattern` (named groups `id` and `camera`)."""
 
-    train: str
-    query: str
-    gallery: str
-    pattern: str
+def _check_relative(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not path or path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError(f"{path!r} must be a path below the dataset's folder, written with '/'")
+    return path
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    if unknown := groups - GROUPS:
+        raise ValueError(f"pattern: unknown group {sorted(unknown)[0]!r}; valid: camera, frame, id")
+    return pattern
+
+
+RelativePath = Annotated[str, AfterValidator(_check_relative)]
+
+
+class ImageSet(Frozen):
+    """The images of one split. A plain string in YAML means every image below that folder.
+
+    Lines of a list file are `path` or `path identity`, paths relative to `folder`. An XML file holds elements with the
+    attributes imageName, vehicleID and cameraID. Identity and camera come from the list's second column or the XML
+    where they are given, else from the pattern; `harness data verify` reports where two of these disagree.
+    """
+
+    folder: RelativePath
+    lists: tuple[RelativePath, ...] = Field(default=(), description="only what these files name; empty: the folder")
+    xml: RelativePath | None = Field(default=None, description="labels by image name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_string(cls, value: Any) -> Any:
+        return {"folder": value} if isinstance(value, str) else value
+
+
+class Arrangement(Frozen):
+    """One form in which a dataset is distributed."""
+
+    name: str = Field(default="official", description="what people call this distribution")
+    train: ImageSet
+    query: ImageSet
+    gallery: ImageSet
+    unused: tuple[ImageSet, ...] = Field(default=(), description="images that may be there without being in a split")
+    pattern: Annotated[str, AfterValidator(_check_pattern)] = Field(
+        description="searched in the path below the split's folder; named groups id, camera and, if there is one, frame"
+    )
+
+    @property
+    def splits(self) -> Mapping[str, ImageSet]:
+        """The three splits by name, in their fixed order."""
+        return {"train": self.train, "query": self.query, "gallery": self.gallery}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every folder and file that must exist where this arrangement is."""
+        sets = self.splits.values()
+        return tuple(sorted({path for part in sets for path in (part.folder, *part.lists, part.xml) if path}))
+
+
+class GroundTruth(Frozen):
+    """Published relevance files: per query one line of positions, from 1, in the list of gallery names."""
+
+    queries: RelativePath
+    gallery: RelativePath
+    good: RelativePath
+    junk: RelativePath
+
+
+class Layout(Arrangement):
+    """How the dataset lies on disk, in the official arrangement or in one of its alternatives.
+
+    A pattern without the group `camera` means a dataset without camera labels: then no gallery image is removed for
+    sharing a query's camera, so a query must not also lie in the gallery.
+    """
+
+    alternatives: tuple[Arrangement, ...] = Field(default=(), description="recognised by their contents, in this order")
+    cameras: tuple[int, int] | None = Field(default=None, description="first and last camera number")
+    named_ids: bool = Field(default=False, description="identities are words, numbered in alphabetical order from 0")
+    test_id_offset: int = Field(default=0, ge=0, description="added to query and gallery identities that restart at 0")
+    ground_truth: GroundTruth | None = None
+
+    @property
+    def arrangements(self) -> tuple[Arrangement, ...]:
+        """The official arrangement first, then the alternatives."""
+        return (self, *self.alternatives)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Layout:
+        if self.cameras and self.cameras[0] > self.cameras[1]:
+            raise ValueError(f"cameras: the first, {self.cameras[0]}, is above the last, {self.cameras[1]}")
+        return self

@@ -1,0 +1,87 @@
+"""The reader of a prepared folder, which is all that training and evaluation see of a dataset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+
+FORMAT = 1
+"""Version of the folder's form; a folder of another version must be prepared again."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """N images with their labels, in index order."""
+
+    images: NDArray[np.uint8]  # [N, H, W, 3], memory-mapped, read-only
+    ids: NDArray[np.int64]  # [N]
+    cameras: NDArray[np.int64]  # [N], as in the names; below 0 without camera labels
+    paths: list[str]  # relative to the dataset's raw folder
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared dataset."""
+
+    folder: Path
+    info: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return str(self.info["name"])
+
+    @property
+    def data_hash(self) -> str:
+        """What identifies the content: labels, files and image size."""
+        return str(self.info["data_hash"])
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether the dataset has camera labels."""
+        return bool(self.info["has_cameras"])
+
+    def split(self, name: str) -> Split:
+        """Return split `train`, `query` or `gallery`. Raises UserError if the folder is damaged."""
+        path = self.folder / f"{name}.npy"
+        try:
+            rows = pq.read_table(self.folder / "manifest.parquet", columns=["path", "identity", "camera", "split"])
+            rows = rows.filter(pc.equal(rows["split"], name))
+            images = np.load(path, mmap_mode="r" if rows.num_rows else None, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read: {error}; prepare {self.name} again") from error
+        expected = (rows.num_rows, self.info["height"], self.info["width"], 3)
+        if images.shape != expected or images.dtype != np.uint8:
+            raise UserError(
+                f"{path}: holds {images.dtype} {images.shape}, its manifest says uint8 {expected}; "
+                f"prepare {self.name} again"
+            )
+        ids = rows["identity"].to_numpy().astype(np.int64)
+        return Split(images, ids, rows["camera"].to_numpy().astype(np.int64), rows["path"].to_pylist())
+
+
+def open_prepared(folder: Path | str) -> Prepared:
+    """Open a prepared folder. Raises UserError if it is missing, incomplete or of another version."""
+    folder = Path(folder)
+    path = folder / "info.json"
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: is not prepared yet; run: dvc repro prepare@{folder.name}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}; prepare the dataset again") from error
+    if info.get("format") != FORMAT:
+        raise UserError(f"{folder}: was prepared in form {info.get('format')}, not {FORMAT}; prepare it again")
+    return Prepared(folder, info)

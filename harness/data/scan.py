@@ -1,0 +1,124 @@
+"""Every image of a dataset decoded once, by several processes, with bounded memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.data.decoding import Facts, ImageError, read_image
+from harness.errors import UserError
+
+CHUNK = 128
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Where resized pixels go: image `i` of a scan is written at `offset + i · height · width · 3` of `path`."""
+
+    path: Path
+    offset: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An image that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path.as_posix()} {self.reason}"
+
+
+def scan(
+    root: Path,
+    paths: Sequence[Path],
+    workers: int,
+    label: str,
+    progress: Progress | None = None,
+    pixels: Pixels | None = None,
+) -> list[Facts | Problem]:
+    """Decode the images at `root / path`, in order; write them, resized, to `pixels` if it is given.
+
+    The result does not depend on `workers`. Raises UserError if the disk is full.
+    """
+    chunks = [(start, paths[start : start + CHUNK]) for start in range(0, len(paths), CHUNK)]
+    results: list[Facts | Problem] = []
+    try:
+        for done in _run(root, chunks, workers, pixels):
+            results += done
+            if progress:
+                progress(label, len(results), len(paths))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and pixels:
+            raise UserError(f"{pixels.path}: the disk is full; free some space and run it again") from error
+        raise
+    return results
+
+
+def _run(
+    root: Path, chunks: list[tuple[int, Sequence[Path]]], workers: int, pixels: Pixels | None
+) -> Iterator[list[Facts | Problem]]:
+    if workers <= 1 or len(chunks) <= 1:
+        for start, paths in chunks:
+            yield _scan_chunk(root, start, paths, pixels)
+        return
+    # Spawned, not forked: the caller may hold threads (torch, numba) that a fork would break.
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
+        waiting: deque[Future[list[Facts | Problem]]] = deque()
+        for start, paths in chunks:
+            waiting.append(pool.submit(_scan_chunk, root, start, paths, pixels))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _scan_chunk(root: Path, start: int, paths: Sequence[Path], pixels: Pixels | None) -> list[Facts | Problem]:
+    found: list[Facts | Problem] = []
+    block = np.zeros((len(paths), pixels.height, pixels.width, 3), np.uint8) if pixels else None
+    for row, path in enumerate(paths):
+        try:
+            image, facts = read_image(root / path)
+        except ImageError as error:
+            found.append(Problem(path, str(error)))
+            continue
+        found.append(facts)
+        if pixels and block is not None:
+            # The published transforms: bicubic, on the 8-bit image.
+            block[row] = np.asarray(image.resize((pixels.width, pixels.height), Image.Resampling.BICUBIC))
+    if pixels and block is not None:
+        _write_at(pixels.path, pixels.offset + start * block[0].nbytes, block)
+    return found
+
+
+def _write_at(path: Path, position: int, block: NDArray[np.uint8]) -> None:
+    """Write with `pwrite`, not through a memory map: on a full disk a map ends the process."""
+    file = os.open(path, os.O_WRONLY)
+    try:
+        view = memoryview(block.tobytes())
+        while view:
+            written = os.pwrite(file, view, position)
+            view, position = view[written:], position + written
+    finally:
+        os.close(file)
+
+
+def default_workers() -> int:
+    """Return how many processes this process may run at a time."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data import open_prepared, read_dataset
+from harness.data.prepare import prepare
+from harness.errors import UserError
+from harness.specs import load_dataset
+from tests.data.official import PROJECT, market, picture
+
+SPEC = load_dataset("market1501", PROJECT)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_arrays_hold_the_bicubically_resized_images_in_record_order(tmp_path):
+    root = market(tmp_path)
+    prepared = prepare(SPEC, root, tmp_path / "prepared" / "market1501", workers=1)
+    for name, records in read_dataset(SPEC, root).splits.items():
+        split = prepared.split(name)
+        assert split.paths == [record.path.as_posix() for record in records]
+        assert split.ids.tolist() == [record.id for record in records]
+        assert split.cameras.tolist() == [record.camera for record in records]
+        assert isinstance(split.images, np.memmap)
+        for image, path in zip(split.images, split.paths, strict=True):
+            expected = Image.open(root / path).convert("RGB").resize((128, 256), Image.Resampling.BICUBIC)
+            np.testing.assert_array_equal(image, np.asarray(expected))
+
+
+def test_bytes_do_not_depend_on_workers_or_on_earlier_runs(tmp_path):
+    root = market(tmp_path)
+    for number in range(300):  # more than one chunk, so that processes share the work
+        picture(root / "bounding_box_train" / f"0010_c1s1_{number:06}_00.jpg", size=(16, 32))
+    one = prepare(SPEC, root, tmp_path / "one", workers=1)
+    two = prepare(SPEC, root, tmp_path / "two", workers=2)
+    assert contents(one.folder) == contents(two.folder)
+    prepare(SPEC, root, tmp_path / "two", workers=1)
+    assert contents(one.folder) == contents(two.folder)
+
+
+def test_data_hash_changes_with_an_image_and_with_a_label(tmp_path):
+    root = market(tmp_path)
+    before = prepare(SPEC, root, tmp_path / "a", workers=1).data_hash
+    picture(root / "query" / "0001_c1s1_001051_00.jpg", seed=1)
+    changed = prepare(SPEC, root, tmp_path / "b", workers=1).data_hash
+    (root / "query" / "0001_c1s1_001051_00.jpg").rename(root / "query" / "0001_c2s1_001051_00.jpg")
+    relabelled = prepare(SPEC, root, tmp_path / "c", workers=1).data_hash
+    assert len({before, changed, relabelled}) == 3
+
+
+def test_a_broken_image_is_named_and_the_earlier_result_stays(tmp_path):
+    root = market(tmp_path)
+    out = tmp_path / "prepared"
+    prepare(SPEC, root, out, workers=1)
+    before = contents(out)
+    (root / "query" / "0001_c1s1_001051_00.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"1 images cannot be used: query/0001_c1s1_001051_00\.jpg is not an image"):
+        prepare(SPEC, root, out, workers=1)
+    assert contents(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Market-1501-v15.09.15", "prepared"]
+
+
+def test_an_unprepared_folder_says_what_to_run(tmp_path):
+    with pytest.raises(UserError, match="dvc repro prepare@market1501"):
+        open_prepared(tmp_path / "market1501")
+
+
+def test_an_array_that_does_not_fit_its_manifest_is_refused(tmp_path):
+    prepared = prepare(SPEC, market(tmp_path), tmp_path / "out", workers=1)
+    np.save(prepared.folder / "query.npy", np.zeros((1, 256, 128, 3), np.uint8))
+    with pytest.raises(UserError, match="its manifest says"):
+        prepared.split("query")
