@@ -1,0 +1,255 @@
+"""k-reciprocal Jaccard distance (Zhong et al., CVPR 2017), as the unsupervised re-identification methods use it.
+
+With R(i, k) the k nearest neighbours of image i, itself included, and h = round(k1 / 2) to even:
+
+1. reciprocal set    K(i) = {j in R(i, k1): i in R(j, k1)}, and H(c) the same with h + 1 in place of k1;
+2. expansion         E(i) = K(i) + all H(c) of c in K(i) with |H(c) & K(i)| > 2/3 |H(c)|   (their eq. 5);
+3. weights           V(i, j) = exp(-d(i, j)^2) / sum over E(i), for j in E(i)                (eq. 7);
+4. query expansion   V'(i) = mean of V(p) over p in R(i, k2)                                 (eq. 11);
+5. distance          D(i, j) = 1 - S / (2 - S), S = sum over k of min(V'(i, k), V'(j, k))   (eq. 10).
+
+All rows are sparse, so time and memory grow with N times the neighbourhood, not with N squared.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads, njit
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from harness.errors import UserError
+from harness.features import Matrix, as_matrix
+from harness.labels.neighbours import Neighbours, nearest_neighbours
+
+Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
+
+# Rows that a thread works on at a time.
+CHUNK = 512
+
+
+def jaccard_distance(
+    features: Any, k1: int, k2: int, max_distance: float, *, neighbours: Neighbours | None = None
+) -> csr_matrix:
+    """Return the Jaccard distances <= `max_distance` between the rows of `features` [N, d] as float32 CSR.
+
+    The rows must be L2-normalised. The result is symmetric, its column indices ascend, and a distance of zero is stored explicitly; the diagonal is
+    within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs without any common neighbour, whose
+    distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at least k1 columns), where given,
+    replaces the exact search. Raises UserError for NaN, zero-norm or not normalised rows and for k1 or k2 < 1.
+    """
+    if k1 < 1 or k2 < 1:
+        raise UserError(f"k1 and k2 must be at least 1, not {k1} and {k2}")
+    if neighbours is None:
+        neighbours = nearest_neighbours(features, k1)
+    matrix = as_matrix(features, "features")
+    ranked, similarities = neighbours.indices[:, :k1], neighbours.similarities[:, :k1]
+    if len(ranked) != len(matrix):
+        raise UserError(f"neighbours of {len(ranked)} images for features of {len(matrix)}")
+    half = round(ranked.shape[1] / 2) + 1  # Python, like NumPy, rounds halves to even
+    reciprocal, reciprocal_size = _reciprocal(ranked, ranked.shape[1])
+    core, core_size = _reciprocal(ranked, half)
+    sets = reciprocal, reciprocal_size, core, core_size
+    rows = _in_chunks(_weights, len(matrix), matrix, ranked, similarities, *sets)
+    if k2 > 1:
+        rows = _in_chunks(_expand, len(matrix), *rows, ranked[:, :k2])
+    inverted = csr_matrix((rows[2], rows[1], rows[0]), shape=(len(matrix),) * 2).tocsc()
+    columns = inverted.indptr.astype(np.int64), inverted.indices, inverted.data
+    start, indices, distances = _in_chunks(_overlap, len(matrix), *rows, *columns, np.float32(max_distance))
+    return csr_matrix((distances, indices, start), shape=(len(matrix),) * 2)
+
+
+def _in_chunks(kernel: Callable[..., Rows], n: int, *arguments: Any) -> Rows:
+    """Run `kernel(first, last, *arguments)`, which makes sparse rows first:last, over all n rows on all threads."""
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        jobs = [pool.submit(kernel, first, min(first + CHUNK, n), *arguments) for first in range(0, n, CHUNK)]
+        sizes, indices, values = zip(*(job.result() for job in jobs), strict=True)
+    start = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+    return start, np.concatenate(indices), np.concatenate(values)
+
+
+@njit(cache=True)
+def _reciprocal(ranked, k):  # type: ignore[no-untyped-def]
+    """Step 1: the first k neighbours that also have the image among their first k, ascending, padded; their number."""
+    n = ranked.shape[0]
+    k = min(k, ranked.shape[1])
+    sets, sizes = np.empty((n, k), np.int32), np.zeros(n, np.int32)
+    for i in range(n):
+        for a in range(k):
+            j = ranked[i, a]
+            for b in range(k):
+                if ranked[j, b] == i:
+                    sets[i, sizes[i]] = j
+                    sizes[i] += 1
+                    break
+        sets[i, : sizes[i]].sort()
+    return sets, sizes
+
+
+@njit(cache=True, nogil=True)
+def _weights(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
+    """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
+    largest = reciprocal.shape[1] * (core.shape[1] + 1)
+    members = np.empty(largest, np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(64 * (last - first), np.int32), np.empty(64 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        own = reciprocal[i, : reciprocal_size[i]]
+        members[: own.shape[0]] = own
+        filled = own.shape[0]
+        for candidate in own:
+            other = core[candidate, : core_size[candidate]]
+            if 3 * _common(other, own) > 2 * other.shape[0]:
+                members[filled : filled + other.shape[0]] = other
+                filled += other.shape[0]
+        size = _sort_unique(members[:filled])
+        if end + size > indices.shape[0]:
+            indices, values = _grown(indices, end + size), _grown(values, end + size)
+        weights = values[end : end + size]
+        for m in range(size):
+            weights[m] = np.float32(2) * _similarity(i, members[m], features, ranked, similarities) - np.float32(2)
+        _softmax(weights)
+        indices[end : end + size] = members[:size]
+        sizes[i - first] = size
+        end += size
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _common(a, b):  # type: ignore[no-untyped-def]
+    """The number of elements that two ascending lists share."""
+    i, j, count = 0, 0, 0
+    while i < a.shape[0] and j < b.shape[0]:
+        if a[i] == b[j]:
+            count += 1
+            i += 1
+            j += 1
+        elif a[i] < b[j]:
+            i += 1
+        else:
+            j += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _sort_unique(values):  # type: ignore[no-untyped-def]
+    values.sort()
+    size = 0
+    for k in range(values.shape[0]):
+        if size == 0 or values[k] != values[size - 1]:
+            values[size] = values[k]
+            size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _grown(array, least):  # type: ignore[no-untyped-def]
+    larger = np.empty(max(2 * array.shape[0], least), array.dtype)
+    larger[: array.shape[0]] = array
+    return larger
+
+
+@njit(cache=True, nogil=True)
+def _similarity(i, j, features, ranked, similarities):  # type: ignore[no-untyped-def]
+    """The inner product of rows i and j, looked up among the neighbours if it is there."""
+    for k in range(ranked.shape[1]):
+        if ranked[i, k] == j:
+            return similarities[i, k]
+        if ranked[j, k] == i:
+            return similarities[j, k]
+    return _dot(features[i], features[j])
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for k in range(a.shape[0]):
+        total += a[k] * b[k]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _softmax(values):  # type: ignore[no-untyped-def]
+    if values.shape[0] == 0:
+        return
+    largest, total = values.max(), np.float32(0)
+    for k in range(values.shape[0]):
+        values[k] = np.exp(values[k] - largest)
+        total += values[k]
+    for k in range(values.shape[0]):
+        values[k] /= total
+
+
+@njit(cache=True, nogil=True)
+def _expand(first, last, start, columns, weights, ranked):  # type: ignore[no-untyped-def]
+    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order."""
+    total = np.zeros(start.shape[0] - 1, np.float32)
+    touched = np.empty(start.shape[0] - 1, np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(256 * (last - first), np.int32), np.empty(256 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        size = 0
+        for p in ranked[i]:
+            for e in range(start[p], start[p + 1]):
+                column = columns[e]
+                if total[column] == 0:
+                    touched[size] = column
+                    size += 1
+                total[column] += weights[e]
+        touched[:size].sort()
+        if end + size > indices.shape[0]:
+            indices, values = _grown(indices, end + size), _grown(values, end + size)
+        for t in range(size):
+            indices[end + t] = touched[t]
+            values[end + t] = total[touched[t]] / np.float32(ranked.shape[1])
+            total[touched[t]] = 0
+        sizes[i - first] = size
+        end += size
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _overlap(first, last, start, columns, weights, column_start, members, shares, max_distance):  # type: ignore[no-untyped-def]
+    """Step 5: the overlap with every image that shares a column, summed in ascending column order, pruned at once."""
+    overlap = np.zeros(start.shape[0] - 1, np.float32)
+    touched = np.empty(start.shape[0] - 1, np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(32 * (last - first), np.int32), np.empty(32 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        size = 0
+        for e in range(start[i], start[i + 1]):
+            weight = weights[e]
+            for m in range(column_start[columns[e]], column_start[columns[e] + 1]):
+                j = members[m]
+                if overlap[j] == 0:
+                    touched[size] = j
+                    size += 1
+                overlap[j] += min(weight, shares[m])
+        near = 0
+        for t in range(size):
+            j = touched[t]
+            if _distance(overlap[j]) <= max_distance:
+                touched[near] = j
+                near += 1
+            else:
+                overlap[j] = 0
+        touched[:near].sort()
+        if end + near > indices.shape[0]:
+            indices, values = _grown(indices, end + near), _grown(values, end + near)
+        for t in range(near):
+            indices[end + t] = touched[t]
+            values[end + t] = _distance(overlap[touched[t]])
+            overlap[touched[t]] = 0
+        sizes[i - first] = near
+        end += near
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _distance(overlap):  # type: ignore[no-untyped-def]
+    return max(np.float32(1) - overlap / (np.float32(2) - overlap), np.float32(0))

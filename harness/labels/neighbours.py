@@ -1,0 +1,163 @@
+"""The k nearest neighbours of every image among all images, itself included, by cosine similarity.
+
+Exact on the CPU: the matrix of similarities is symmetric, so each pair of row strips is multiplied once and read
+twice, along its rows and along its columns; the matrix never exists whole. Exact on an accelerator: blocked product
+and top-k. Above a size that the caller states: an approximate index (HNSW, Malkov and Yashunin, TPAMI 2020) with its
+recall measured.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.features import Matrix, as_matrix, row_norms
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A tile of similarities: rows x columns x 4 bytes. Taller and wider is faster for the product, smaller stays in the
+# cache.
+TILE_ROWS = 1024
+TILE_COLUMNS = 8192
+# Values looked at together before any of them is looked at alone.
+GROUP = 64
+# A norm this far from one is no rounding error, not even of float16.
+NORM_TOLERANCE = 1e-2
+
+HNSW_LINKS = 32
+HNSW_EXPLORE = 128
+RECALL_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """`indices` [N, k] int32 and `similarities` [N, k] float32, descending, ties by index; how they were searched."""
+
+    indices: NDArray[np.int32]
+    similarities: Matrix
+    search: str
+    recall: float
+
+
+def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None = None) -> Neighbours:
+    """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalised).
+
+    k is clamped to N. With more than k identical images a row may not contain itself. `recall` is 1 for an exact
+    search; with more than `approximate_above` images it is the share of true neighbours found, measured on a sample
+    of 1,000 rows. Raises UserError for NaN, zero-norm or not normalised rows and for k < 1.
+    """
+    if k < 1:
+        raise UserError(f"k must be at least 1, not {k}")
+    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
+        check_normalised(as_matrix(features[:1], "features"))
+        return _on_device(features.detach().float(), min(k, len(features)))
+    matrix = as_matrix(features, "features")
+    check_normalised(matrix)
+    k = min(k, len(matrix))
+    if approximate_above is not None and len(matrix) > approximate_above:
+        return _approximate(matrix, k)
+    return _exact(matrix, k)
+
+
+def check_normalised(matrix: Matrix) -> None:
+    """Raise UserError unless every row has length one, up to the rounding of float16."""
+    off = np.abs(row_norms(matrix, "features") - 1)
+    if off.max() > NORM_TOLERANCE:
+        raise UserError(f"features: row {off.argmax()} is not L2-normalised (its norm is off by {off.max():.3g})")
+
+
+def _exact(matrix: Matrix, k: int) -> Neighbours:
+    n = len(matrix)
+    values, indices = np.full((n, k), -np.inf, np.float32), np.full((n, k), -1, np.int32)
+    buffer = np.empty(min(n, TILE_ROWS) * min(n, TILE_COLUMNS), np.float32)
+    for top in range(0, n, TILE_ROWS):
+        rows = matrix[top : top + TILE_ROWS]
+        for left in range(top, n, TILE_COLUMNS):
+            columns = matrix[left : left + TILE_COLUMNS]
+            tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+            np.matmul(rows, columns.T, out=tile)
+            _merge_rows(tile, top, left, values, indices)
+            # The square on the diagonal holds both directions already.
+            below = max(top + len(rows) - left, 0)
+            _merge_columns(tile[:, below:], top, left + below, values, indices)
+    return Neighbours(indices, values, search="exact", recall=1.0)
+
+
+@njit(parallel=True, cache=True)
+def _merge_rows(tile, top, left, values, indices):  # type: ignore[no-untyped-def]
+    for r in prange(tile.shape[0]):
+        row, best, found = tile[r], values[top + r], indices[top + r]
+        for start in range(0, row.shape[0], GROUP):
+            group = row[start : start + GROUP]
+            if _any_at_least(group, best[-1]):
+                for j in range(group.shape[0]):
+                    if group[j] >= best[-1]:
+                        _insert(best, found, group[j], left + start + j)
+
+
+@njit(parallel=True, cache=True)
+def _merge_columns(tile, top, left, values, indices):  # type: ignore[no-untyped-def]
+    for g in prange((tile.shape[1] + GROUP - 1) // GROUP):
+        start = g * GROUP
+        last = values[left + start : left + min(start + GROUP, tile.shape[1]), -1].copy()
+        for r in range(tile.shape[0]):
+            group = tile[r, start : start + last.shape[0]]
+            if _any_at_least_each(group, last):
+                for j in range(group.shape[0]):
+                    if group[j] >= last[j]:
+                        column = left + start + j
+                        _insert(values[column], indices[column], group[j], top + r)
+                        last[j] = values[column, -1]
+
+
+@njit(cache=True)
+def _any_at_least(group, threshold):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(group.shape[0]):
+        count += group[j] >= threshold
+    return count > 0
+
+
+@njit(cache=True)
+def _any_at_least_each(group, thresholds):  # type: ignore[no-untyped-def]
+    count = 0
+    for j in range(group.shape[0]):
+        count += group[j] >= thresholds[j]
+    return count > 0
+
+
+@njit(cache=True)
+def _insert(values, indices, value, index):  # type: ignore[no-untyped-def]
+    """Insert into a descending list of fixed length; equal values go by index, so the order of arrival is free."""
+    place = values.shape[0] - 1
+    if values[place] == value and indices[place] < index:
+        return
+    while place > 0 and (values[place - 1] < value or (values[place - 1] == value and indices[place - 1] > index)):
+        values[place], indices[place] = values[place - 1], indices[place - 1]
+        place -= 1
+    values[place], indices[place] = value, index
+
+
+def _on_device(matrix: "Tensor", k: int) -> Neighbours:
+    indices, values = np.empty((len(matrix), k), np.int32), np.empty((len(matrix), k), np.float32)
+    for top in range(0, len(matrix), TILE_ROWS):
+        best, found = (matrix[top : top + TILE_ROWS] @ matrix.T).topk(k, dim=1)
+        values[top : top + len(best)], indices[top : top + len(best)] = best.cpu().numpy(), found.cpu().numpy()
+    return Neighbours(indices, values, search=f"exact on {matrix.device.type}", recall=1.0)
+
+
+def _approximate(matrix: Matrix, k: int) -> Neighbours:
+    import faiss
+
+    index = faiss.IndexHNSWFlat(matrix.shape[1], HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efSearch = max(HNSW_EXPLORE, 2 * k)
+    index.add(matrix)
+    values, found = index.search(matrix, k)
+    sample = np.linspace(0, len(matrix) - 1, min(RECALL_SAMPLE, len(matrix)), dtype=np.int64)
+    truth = np.argpartition(-(matrix[sample] @ matrix.T), k - 1, axis=1)[:, :k]
+    recall = np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(found[sample], truth, strict=True)])
+    return Neighbours(found.astype(np.int32), values, search="hnsw", recall=float(recall))
