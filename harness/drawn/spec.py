@@ -1,0 +1,119 @@
+"""What a drawn dataset is: every number that changes an image is here or in the generator's code."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"the lower bound {bounds[0]} is above the upper bound {bounds[1]}")
+    return bounds
+
+
+def _ordered_counts(bounds: tuple[int, int]) -> tuple[int, int]:
+    _ordered(bounds)
+    return bounds
+
+
+Range = Annotated[
+    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]],
+    AfterValidator(_ordered),
+]
+Count = Annotated[
+    tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    AfterValidator(_ordered_counts),
+]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DrawnSplit(_Spec):
+    """How often each identity is seen."""
+
+    identities: int = Field(ge=1, le=4999)
+    cameras: Count  # per identity, fewest and most
+    images: Count  # per identity and camera, fewest and most
+
+
+class DrawnCamera(_Spec):
+    """How far cameras differ from each other: each camera draws its own values once."""
+
+    white_balance: float = Field(ge=0, le=0.5)  # standard deviation of the log gain per channel
+    gamma: Range
+    contrast: Range
+    brightness: Range
+    saturation: Range
+    blur: Range  # standard deviation in 1/64 of the image height
+    noise: Range  # standard deviation, 1 = white
+    quality: tuple[Annotated[int, Field(ge=1, le=95)], Annotated[int, Field(ge=1, le=95)]]  # JPEG
+    pitch: Range  # how far the camera looks down, in degrees
+
+    @model_validator(mode="after")
+    def _ordered_quality(self) -> Self:
+        if self.quality[0] > self.quality[1]:
+            raise ValueError(f"quality: the lower bound {self.quality[0]} is above the upper bound {self.quality[1]}")
+        return self
+
+
+class DrawnImage(_Spec):
+    """How far images of one camera differ from each other."""
+
+    tint: tuple[Share, Share, Share]  # the whole domain's light: gains of red, green and blue
+    view_concentration: Share  # share of images in the camera's preferred direction (or against it)
+    illumination: float = Field(ge=0, le=0.5)  # standard deviation of the log gain
+    jitter: float = Field(ge=0, le=0.2)  # standard deviation of the box's position, in image heights
+    scale: Range  # object size relative to a well-fitted box
+    occlusion: Share  # share of images with something in front
+    companion: Share  # share of images with a second object at the side
+
+
+class DrawnSpec(_Spec):
+    """One drawn domain.
+
+    Raises pydantic.ValidationError for an unknown key, a wrong type or an impossible combination.
+    """
+
+    kind: Literal["person", "vehicle"]
+    domain: Literal["winter", "summer", "generic", "traffic"]  # palettes, garments, scenes: see domains.py
+    seed: int = Field(ge=0, lt=2**32)
+    height: int = Field(ge=16, le=256)
+    width: int = Field(ge=16, le=256)
+    cameras: int = Field(ge=2, le=20)
+    train: DrawnSplit
+    test: DrawnSplit
+    queries: int = Field(ge=1)  # per test identity and camera
+    distractors: int = Field(ge=0)  # gallery images of other people
+    junk: int = Field(ge=0)  # badly cut gallery images
+    camera: DrawnCamera
+    image: DrawnImage
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if (self.kind == "vehicle") != (self.domain == "traffic"):
+            raise ValueError(f"domain {self.domain!r} does not draw kind {self.kind!r}")
+        if self.kind == "person" and self.cameras > 9:
+            raise ValueError(
+                f"cameras: Market-1501's file names hold one digit, so at most 9 cameras, not {self.cameras}"
+            )
+        if self.kind == "vehicle" and (self.distractors or self.junk):
+            raise ValueError("distractors and junk: VeRi-776's layout has neither, set both to 0")
+        for name, split in (("train", self.train), ("test", self.test)):
+            if split.cameras[1] > self.cameras:
+                raise ValueError(f"{name}.cameras: {split.cameras[1]} per identity, but there are only {self.cameras}")
+        if self.test.cameras[0] < 2:
+            raise ValueError("test.cameras: at least 2 per identity, or a query has no match in another camera")
+        if self.kind == "person" and self.test.images[0] <= self.queries:
+            raise ValueError(
+                f"queries: {self.queries} of at least {self.test.images[0]} images per identity and camera leave none "
+                "for the gallery"
+            )
+        if self.kind == "vehicle" and self.test.images[0] < self.queries:
+            raise ValueError(
+                f"queries: {self.queries}, but an identity may have {self.test.images[0]} images per camera"
+            )
+        return self
