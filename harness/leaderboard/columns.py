@@ -1,0 +1,125 @@
+"""The leaderboard's columns, defined once for pages, terminal and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.store.queries import LeaderRow
+
+Value = float | int | str | bool | None
+METRICS = {"map": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "minp": "mINP"}
+SETTINGS = {
+    "usl": "unsupervised (USL)",
+    "uda": "domain adaptation (UDA)",
+    "direct": "direct transfer",
+    "supervised": "supervised",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `value` for sorting and machines; `digits` for numbers, None for text; `score`: more is better."""
+
+    key: str
+    header: str
+    help: str
+    value: Callable[[LeaderRow], Value]
+    digits: int | None = None
+    score: bool = False
+    signed: bool = False
+    shown: bool = True
+
+    def text(self, row: LeaderRow) -> str:
+        """Return the cell as people read it: one decimal, a true minus sign, an empty cell for nothing."""
+        value = self.value(row)
+        if value is None or value == "":
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else ""
+        if self.digits is None or isinstance(value, str):
+            return str(value)
+        sign = "+" if self.signed else ""
+        return f"{value:{sign}.{self.digits}f}".replace("-", "−")
+
+
+def _mean(metric: str) -> Callable[[LeaderRow], Value]:
+    return lambda row: row.score(metric)
+
+
+def _spread(metric: str) -> Callable[[LeaderRow], Value]:
+    def spread(row: LeaderRow) -> Value:
+        found = row.scores.get(metric)
+        return found.std if found else None
+
+    return spread
+
+
+def _status(row: LeaderRow) -> str:
+    parts = [] if row.state == "reproduced" else [row.state]
+    if row.published:
+        parts.append("published")
+    if row.stale:
+        parts.append("outdated")
+    detail = row.stale or row.reason
+    return f"{', '.join(parts)}: {detail}" if parts and detail else ", ".join(parts) or row.reason
+
+
+HOURS = "wall time on a GPU per run, mean over seeds"
+COLUMNS: tuple[Column, ...] = (
+    Column("method", "method", "the method's title", lambda row: row.title),
+    Column("setting", "setting", "usl, uda, direct or supervised", lambda row: row.setting),
+    Column(
+        "map", "mAP", "mean average precision in percent, last epoch, mean over seeds", _mean("map"), 1, score=True
+    ),
+    Column("map_std", "±", "standard deviation of mAP over seeds", _spread("map"), 1),
+    Column(
+        "tie",
+        "tied",
+        "rows that share a letter cannot be told apart: paired bootstrap over queries of AP averaged over seeds, "
+        "5 %, Holm's correction over all pairs of this view",
+        lambda row: row.letters,
+    ),
+    Column("rank1", "R-1", "share of queries whose first hit is at rank 1, percent", _mean("rank1"), 1, score=True),
+    Column("rank5", "R-5", "first hit within the first 5, percent", _mean("rank5"), 1, score=True),
+    Column("rank10", "R-10", "first hit within the first 10, percent", _mean("rank10"), 1, score=True),
+    Column("minp", "mINP", "mean inverse negative penalty: how early the hardest match comes", _mean("minp"), 1, score=True),
+    Column("seeds", "seeds", "how many seeds were run", lambda row: len(row.seeds) or None, 0),
+    Column("reported", "reported", "mAP that the publication states", lambda row: row.reported.get("map"), 1),
+    Column("difference", "Δ", "our mAP minus the reported one, points", lambda row: row.difference, 1, signed=True),
+    Column(
+        "verdict",
+        "verdict",
+        "within the spread: a one-sample t-test over seeds does not reject the reported figure at 5 %; close: within "
+        "1 point; off: neither",
+        lambda row: row.verdict,
+    ),
+    Column(
+        "best",
+        "best epoch†",
+        "† mAP of the epoch that was best on the test set, as papers often report it: chosen with the test labels, "
+        "so never our headline",
+        lambda row: row.best.get("map"),
+        1,
+    ),
+    Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
+    Column("cpu_hours", "CPU h", "processor time per run, mean over seeds", lambda row: row.cpu_hours or None, 2),
+    Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
+    Column("status", "status", "why there is no result, and what to know about the one there is", _status),
+    Column("rank1_std", "± R-1", "standard deviation of Rank-1 over seeds", _spread("rank1"), 1, shown=False),
+    Column("reported_rank1", "reported R-1", "Rank-1 that the publication states",
+           lambda row: row.reported.get("rank1"), 1, shown=False),
+    Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from, shown=False),
+    Column(
+        "verified", "verified", "whether the reported figure was seen in that place",
+        lambda row: row.reported_verified if row.reported else None, shown=False,
+    ),
+    Column("p_top", "p vs top", "p-value of the paired bootstrap against the top row", lambda row: row.p_top, 3,
+           shown=False),
+)  # fmt: skip
+BY_KEY = {column.key: column for column in COLUMNS}
+
+
+def useful(rows: Sequence[LeaderRow], columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that have something to show in `rows`."""
+    return [column for column in columns if any(column.text(row) for row in rows)]

@@ -1,0 +1,180 @@
+"""Tables as CSV, Markdown, LaTeX, JSON, a static HTML page, or for the terminal. Text is escaped for each."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from harness.leaderboard.style import CSS
+from harness.leaderboard.table import Cell, Table
+
+FORMATS = ("table", "csv", "md", "latex", "json", "html")
+TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "−": r"$-$",
+    "±": r"$\pm$",
+    "†": r"$\dagger$",
+    "Δ": r"$\Delta$",
+    "→": r"$\rightarrow$",
+    "·": r"$\cdot$",
+    "×": r"$\times$",
+}
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Return one CSV with full precision; several tables are told apart by the first column."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for i, table in enumerate(tables):
+        if i == 0:
+            writer.writerow(["task", *table.keys])
+        for row in table.rows:
+            writer.writerow([table.title, *(_csv_cell(cell) for cell in row)])
+    return out.getvalue()
+
+
+def _csv_cell(cell: Cell) -> str | float | int:
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value  # a spreadsheet would run it
+    return value
+
+
+def to_json(tables: Sequence[Table]) -> str:
+    """Return a JSON list of tasks, each with its rows as objects."""
+    document = [
+        {
+            "task": table.title,
+            "rows": [{key: cell.value for key, cell in zip(table.keys, row, strict=True)} for row in table.rows],
+        }
+        for table in tables
+    ]
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """Return GitHub's tables: best bold, second in italics."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    rule = ["---:" if numeric else ":---" for numeric in table.numeric]
+    lines = [f"### {escape_markdown(table.title)}", ""]
+    lines += [_markdown_row([escape_markdown(header) for header in table.headers]), _markdown_row(rule)]
+    for row in table.rows:
+        lines.append(_markdown_row([_marked(escape_markdown(c.text), c.place, ("**", "**"), ("_", "_")) for c in row]))
+    lines += ["", *(f"{escape_markdown(note)}  " for note in table.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def escape_markdown(text: str) -> str:
+    """Return `text` so that Markdown (Streamlit's included: colours, LaTeX, icons) shows it as it is, on one line."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$:>-])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """Return booktabs tables: best bold, second underlined."""
+    return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(_latex(t) for t in tables)
+
+
+def _latex(table: Table) -> str:
+    alignment = "".join("r" if numeric else "l" for numeric in table.numeric)
+    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{escape_latex(table.title)}}}"]
+    lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
+    lines.append(" & ".join(escape_latex(header) for header in table.headers) + r" \\")
+    lines.append(r"\midrule")
+    for row in table.rows:
+        cells = [_marked(escape_latex(c.text), c.place, (r"\textbf{", "}"), (r"\underline{", "}")) for c in row]
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in table.notes]
+    lines += [r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """Return `text` so that LaTeX prints it as it is, on one line."""
+    return "".join(TEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _marked(text: str, place: int, best: tuple[str, str], second: tuple[str, str]) -> str:
+    if not text or place not in (1, 2):
+        return text
+    before, after = best if place == 1 else second
+    return f"{before}{text}{after}"
+
+
+def to_html(tables: Sequence[Table], title: str, footer: str) -> str:
+    """Return one page that needs nothing else: no script, no font, no request."""
+    body = "\n".join(_html(table) for table in tables) or "<p>There are no results yet.</p>"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<style>\n{CSS}</style></head>\n<body><main><h1>{html.escape(title)}</h1>\n{body}\n"
+        f"<footer>{html.escape(footer)}</footer></main></body></html>\n"
+    )
+
+
+def _html(table: Table) -> str:
+    def cell(tag: str, text: str, numeric: bool, place: int = 0) -> str:
+        kind = " ".join(name for name, on in (("n", numeric), ("best", place == 1), ("second", place == 2)) if on)
+        return f'<{tag} class="{kind}">{html.escape(text)}</{tag}>' if kind else f"<{tag}>{html.escape(text)}</{tag}>"
+
+    head = "".join(cell("th", header, numeric) for header, numeric in zip(table.headers, table.numeric, strict=True))
+    rows = "\n".join(
+        "<tr>" + "".join(cell("td", c.text, n, c.place) for c, n in zip(row, table.numeric, strict=True)) + "</tr>"
+        for row in table.rows
+    )
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
+    return (
+        f"<section><h2>{html.escape(table.title)}</h2><div><table><thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody></table></div>{notes}</section>"
+    )
+
+
+def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
+    """Return text for a terminal (plain characters where the output is no terminal)."""
+    console = Console(width=width, file=io.StringIO(), force_terminal=False) if width else Console(file=io.StringIO())
+    for table in tables:
+        grid = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for header, numeric in zip(table.headers, table.numeric, strict=True):
+            grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        for row in table.rows:
+            grid.add_row(*(Text(c.text, style={1: "bold", 2: "underline"}.get(c.place, "")) for c in row))
+        console.print(grid)
+        for note in table.notes:
+            console.print(Text(note, style="dim"))
+        console.print()
+    file = console.file
+    return file.getvalue() if isinstance(file, io.StringIO) else ""

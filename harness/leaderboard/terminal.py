@@ -1,0 +1,96 @@
+"""What `harness leaderboard` and `harness compare` print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.leaderboard.columns import COLUMNS, METRICS, useful
+from harness.leaderboard.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
+from harness.leaderboard.table import Table, leader_table
+from harness.store import Store, open_store, queries
+from harness.store.database import database_url
+from harness.store.tables import Task
+
+TERMINAL = ("method", "setting", "map", "map_std", "tie", "rank1", "rank5", "rank10", "minp", "seeds", "reported",
+            "difference", "verdict", "best", "status")  # fmt: skip
+PAPER = ("method", "setting", "map", "map_std", "rank1", "rank5", "rank10", "minp", "seeds", "reported", "difference",
+         "best")  # fmt: skip
+BEST_NOTE = "† best epoch on the test set, as papers often report it; the headline is the last epoch"
+
+
+def render_leaderboard(
+    root: Path,
+    format: str = "table",  # noqa: A002 - the option's name
+    task: str | None = None,
+    setting: str = queries.ALL,
+    metric: str = "map",
+    width: int | None = None,
+) -> str:
+    """Return the leaderboard of project `root` from its database, one table per task.
+
+    `format` is one of `FORMATS`; `width` is the terminal's, in characters. Raises UserError for an unknown format,
+    task, setting or metric.
+    """
+    if format not in FORMATS:
+        raise UserError(f"no format is called {format!r}; there are {', '.join(FORMATS)}")
+    if metric not in METRICS:
+        raise UserError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
+    store = open_store(database_url(root), read_only=True)
+    try:
+        names = [task] if task else _worth_showing(queries.tasks(store))
+        tables = [_table(store, name, setting, metric, format) for name in names]
+        tables = [table for table in tables if table.rows]
+        footer = _footer(queries.snapshot(store))
+    finally:
+        store.close()
+    if format == "csv":
+        return to_csv(tables)
+    if format == "json":
+        return to_json(tables)
+    if format == "html":
+        return to_html(tables, "Re-identification leaderboard", footer)
+    if not tables:
+        return "There are no results yet: run `make`, or `harness plan` and `dvc repro`.\n"
+    if format == "md":
+        return to_markdown(tables)
+    if format == "latex":
+        return to_latex(tables)
+    return f"{to_terminal(tables, width)}{footer}\n"
+
+
+def _worth_showing(tasks: list[Task]) -> list[str]:
+    """Tasks with figures; a target alone only where no source → target task shows its rows as context."""
+    filled = [task for task in tasks if task.reproduced or task.reported]
+    covered = {task.target for task in filled if task.source is not None}
+    return [task.name for task in filled if task.source is not None or task.target not in covered]
+
+
+def _table(store: Store, name: str, setting: str, metric: str, format: str) -> Table:  # noqa: A002
+    rows = queries.leaderboard(store, name, setting, metric)
+    if format in ("csv", "json"):
+        columns = list(COLUMNS)
+    else:
+        keys = PAPER if format == "latex" else TERMINAL
+        columns = useful(rows, [column for column in COLUMNS if column.key in keys])
+    notes = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
+    return leader_table(task_title(name), rows, columns, notes)
+
+
+def task_title(name: str) -> str:
+    """Return a task's name as people read it."""
+    return name.replace("-to-", " → ")
+
+
+def _footer(snapshot: queries.Snapshot) -> str:
+    parts = [f"{snapshot.runs} runs", "mAP in percent, protocol reid-v1, last epoch, mean over seeds"]
+    if snapshot.published_runs:
+        parts.append(
+            f"{snapshot.published_runs} published {snapshot.published_written} by version "
+            f"{snapshot.published_version}, not computed here"
+        )
+    if snapshot.stale_runs:
+        parts.append(f"{snapshot.stale_runs} outdated: their specs have changed")
+    if snapshot.rejected:
+        parts.append(f"{len(snapshot.rejected)} folders rejected: {snapshot.rejected[0][0]}: {snapshot.rejected[0][1]}")
+    return " · ".join([*parts, f"snapshot {snapshot.id}"])

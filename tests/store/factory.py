@@ -1,0 +1,212 @@
+"""Makes small projects with valid results: specs, run folders, attempts, images."""
+
+from __future__ import annotations
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.pipeline.documents import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
+from harness.specs import Registry, ResolvedMethod, parse_key
+from harness.specs.resolve import fingerprint, flatten, resolve
+
+COMPUTE = {
+    "network": {"backbone": "narrow", "pooling": "average", "stem_relu": True, "bn_groups": 1},
+    "batch": {"identities": 4, "instances": 4},
+    "epochs": 6,
+    "iterations": 10,
+    "optimiser": {"learning_rate": 0.00035, "weight_decay": 0.0005},
+    "schedule": {"kind": "constant", "warmup_epochs": 0, "warmup_factor": 1, "milestones": [], "decay": 1},
+    "augment": {"flip": 0.5, "pad": 2, "erase": 0.5, "jitter": 0.1},
+    "precision": "float32",
+    "evaluate_every": 2,
+}
+STARTED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class Project:
+    """A project folder under construction."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in ("datasets", "methods", "results"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+
+    def dataset(
+        self, name: str, sources: tuple[str, ...] = (), title: str = "", regime: str = "drawn", **more: Any
+    ) -> None:
+        """Add a dataset spec."""
+        counts = {"images": 40, "ids": 10, "cameras": 2}
+        spec = {
+            "name": name,
+            "title": title or name.title(),
+            "kind": "person",
+            "regime": regime,
+            "image": {"height": 64, "width": 32},
+            "layout": {
+                "train": "bounding_box_train",
+                "query": "query",
+                "gallery": "bounding_box_test",
+                "pattern": r"(?P<id>-?\d+)_c(?P<camera>\d+)",
+            },
+            "junk_ids": [-1],
+            "distractor_ids": [0],
+            "sources": list(sources),
+            "expect": {"train": counts, "query": counts, "gallery": counts},
+            "access": {"homepage": "https://example.org", "licence": "research only"},
+            "citation": f"@inproceedings{{{name}, title={{{{The {name} set}}}}}}",
+        } | more
+        self._yaml(f"datasets/{name}.yaml", spec)
+
+    def method(
+        self, name: str, setting: str = "usl", title: str = "", reported: list[Any] | None = None, **more: Any
+    ) -> None:
+        """Add a method spec."""
+        section = {"init": "imagenet", "compute": COMPUTE}
+        spec = {
+            "name": name,
+            "title": title or name.replace("-", " ").title(),
+            "description": f"What {name} does.",
+            "role": "method",
+            "starter": True,
+            "setting": setting,
+            "algorithm": "methods.some:Some",
+            "params": {"temperature": 0.05},
+            "regimes": {"drawn": section, "paper": section},
+            "reported": reported or [],
+        } | more
+        self._yaml(f"methods/{name}.yaml", spec)
+
+    def quoted(self, *methods: dict[str, Any]) -> None:
+        """Write `reported.yaml`."""
+        self._yaml("reported.yaml", {"methods": list(methods)})
+
+    def plan(self, *keys: str) -> None:
+        """Write `pairings.yaml`."""
+        self._yaml("pairings.yaml", {"runs": {key: {"method": key.split("__")[0]} for key in keys}})
+
+    def run(
+        self,
+        key: str,
+        level: float = 0.5,
+        queries: int = 200,
+        gallery: int = 60,
+        noise: int | None = None,
+        unmatched: int = 0,
+        gpu_seconds: float = 0,
+    ) -> Path:
+        """Add a finished run. Its AP is a difficulty per query (shared by all runs) shifted by `level`, plus noise."""
+        pairing = parse_key(key)
+        registry = Registry.load(self.root)
+        folder = self.root / "results" / "runs" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = resolve(
+            flatten(pairing.method, registry.raw_methods), registry.dataset(pairing.target).regime, pairing.target
+        )
+        document = ResolvedMethod.model_validate(spec).model_dump(mode="json")
+        own = np.random.default_rng(pairing.seed if noise is None else noise)
+        ap = np.clip(np.random.default_rng(7).normal(level, 0.15, queries) + own.normal(0, 0.03, queries), 0.01, 1)
+        first = np.where(ap > 0.4, 1, 3)
+        ranked = own.integers(0, gallery, (queries, 10))
+        correct = own.random((queries, 10)) < ap[:, None]
+        matched = np.arange(queries) >= unmatched
+        names = [f"query/{i % 10:04d}_c{i % 2 + 1}_{i}.jpg" for i in range(queries)]
+        table = pa.table(
+            {
+                "query": pa.array(range(queries), pa.int32()),
+                "path": names,
+                "identity": pa.array([i % 10 for i in range(queries)], pa.int32()),
+                "camera": pa.array([i % 2 + 1 for i in range(queries)], pa.int32()),
+                "ap": pa.array([float(a) if m else None for a, m in zip(ap, matched, strict=True)], pa.float64()),
+                "first_hit": pa.array([int(f) if m else None for f, m in zip(first, matched, strict=True)], pa.int32()),
+                "gallery": pa.array(ranked.tolist(), pa.list_(pa.int32())),
+                "correct": pa.array(correct.tolist(), pa.list_(pa.bool_())),
+            }
+        )
+        pq.write_table(table, folder / "queries.parquet")
+        score = float(ap[matched].astype(np.float32).mean(dtype=np.float64) * 100)
+        metrics = Metrics(
+            map=score, rank1=min(score + 20, 99), rank5=min(score + 25, 99.5), rank10=min(score + 28, 100),
+            minp=score / 2, map_trapezoid=score + 0.3, protocol="reid-v1", queries=queries, queries_without_match=unmatched,
+            gallery=gallery, best_on_test=Best(epoch=4, map=score + 0.4, rank1=min(score + 20.2, 100)), seconds=1.0,
+        )  # fmt: skip
+        record = Record(
+            key=key, method=pairing.method, setting=spec["setting"], source=pairing.source, target=pairing.target,
+            seed=pairing.seed, regime="drawn", spec=document, spec_hash=fingerprint(document), code_version="0" * 40,
+            data_hashes={pairing.target: "d" * 16}, init=("imagenet",), protocol="reid-v1", bn_groups=1,
+            precision="float32", hardware=Hardware(device="cpu (test)", threads=2, platform="Linux x86-64"),
+            versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=110.0, gpu_seconds=gpu_seconds,
+            peak_memory_gib=0.8, images_per_second=900.0, epochs=6,
+        )  # fmt: skip
+        (folder / "record.json").write_text(record.model_dump_json())
+        (folder / "metrics.json").write_text(metrics.model_dump_json())
+        self._history(folder / "history.csv", score)
+        return folder
+
+    def attempt(self, key: str, status: str = "failed", **more: Any) -> Path:
+        """Add one attempt's document."""
+        folder = self.root / "results" / "attempts" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Any] = {
+            "key": key, "stage": "train", "spec_hash": "x", "status": status, "device": "cpu (test)",
+            "started": STARTED, "updated": datetime.now(UTC), "seconds": 12.0, "epoch": 3, "epochs": 6, "pid": 1,
+        }  # fmt: skip
+        if status == "failed":
+            values |= {"reason": "nan", "message": "the loss is not a number", "log_tail": "epoch 3 loss nan"}
+        path = folder / f"{len(list(folder.iterdir()))}.json"
+        path.write_text(Attempt.model_validate(values | more).model_dump_json())
+        return path
+
+    def _history(self, path: Path, score: float) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*HISTORY_COLUMNS[:2], "loss_contrast", *HISTORY_COLUMNS[2:]])
+            for epoch in range(1, 7):
+                done = epoch / 6
+                evaluated = [score * done, min(score * done + 20, 99)] if epoch % 2 == 0 else ["", ""]
+                writer.writerow(
+                    [epoch, 3 - 2 * done, 3 - 2 * done, 0.00035, 10 + epoch, 0.3 - 0.2 * done, 0.5 + 0.3 * done,
+                     0.6 + 0.3 * done, 0.7 + 0.2 * done, *evaluated, 10.0, 900.0]
+                )  # fmt: skip
+
+    def _yaml(self, name: str, document: Any) -> None:
+        (self.root / name).write_text(json.dumps(document, indent=1))  # JSON is YAML
+
+
+def small_project(root: Path) -> Project:
+    """Two datasets, five methods in several states, one quoted method."""
+    project = Project(root)
+    project.dataset("alpha", title="Alpha Street")
+    project.dataset("beta", sources=("alpha",), title="Beta Square")
+    project.dataset("market", regime="paper", title="Market-like")
+    project.method("cluster-contrast", reported=[
+        {"target": "market", "map": 82.6, "rank1": 93.0, "quoted_from": "Table 3", "verified": True}])  # fmt: skip
+    project.method("cc-twin", role="ablation")
+    project.method("supervised", "supervised")
+    project.method("direct-transfer", "direct")
+    project.method("uda-baseline", "uda")
+    project.quoted(
+        {"name": "spcl-plus", "title": "SpCL+", "setting": "usl",
+         "reported": [{"target": "market", "map": 79.1, "quoted_from": "Table 4", "verified": False}]}
+    )  # fmt: skip
+    planned = [f"{m}__beta__s{s}" for m in ("cluster-contrast", "cc-twin", "supervised") for s in (0, 1, 2)]
+    planned += [
+        "direct-transfer__alpha-to-beta__s0",
+        "uda-baseline__alpha-to-beta__s0",
+        "uda-baseline__alpha-to-beta__s1",
+    ]
+    project.plan(*planned)
+    for seed in (0, 1, 2):
+        project.run(f"cluster-contrast__beta__s{seed}", 0.60)
+        project.run(f"cc-twin__beta__s{seed}", 0.601, noise=10 + seed)
+        project.run(f"supervised__beta__s{seed}", 0.80)
+    project.run("direct-transfer__alpha-to-beta__s0", 0.30)
+    project.attempt("uda-baseline__alpha-to-beta__s0", "failed")
+    project.attempt("uda-baseline__alpha-to-beta__s1", "running")
+    return project
