@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from harness.drawn.spec import DrawnSpec
 from harness.drawn.studio import Studio
 from tests.drawn.conftest import make_spec
 
-
 Image = NDArray[Any]
+ROOT = Path(__file__).parents[2]
 
 
 def differ(a: Image, b: Image) -> float:
@@ -41,14 +42,15 @@ def test_images_can_be_drawn_alone_and_in_any_order(person_spec: DrawnSpec) -> N
 
 def test_another_process_draws_the_same() -> None:
     code = (
-        "from tests.drawn.conftest import make_spec; from harness.drawn.moments import draw_moment
-from harness.drawn.schedule import schedule;"
+        "from tests.drawn.conftest import make_spec; from harness.drawn.schedule import schedule;"
         "from harness.drawn.studio import Studio; import zlib;"
         "s = make_spec(); print(zlib.crc32(Studio(s).draw(schedule(s)[3]).tobytes()))"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "OMP_NUM_THREADS": "1"}
     sums = {
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment, cwd=ROOT
+        ).stdout
         for _ in range(2)
     }
     spec = make_spec()
