@@ -35,10 +35,10 @@ def jaccard_distance(
 ) -> csr_matrix:
     """Return the Jaccard distances <= `max_distance` between the rows of `features` [N, d] as float32 CSR.
 
-    The rows must be L2-normalised. The result is symmetric, its column indices ascend, and a distance of zero is stored explicitly; the diagonal is
-    within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs without any common neighbour, whose
-    distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at least k1 columns), where given,
-    replaces the exact search. Raises UserError for NaN, zero-norm or not normalised rows and for k1 or k2 < 1.
+    The rows must be L2-normalised. The result is symmetric, its column indices ascend, and a distance of zero is
+    stored explicitly; the diagonal is within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs
+    without any common neighbour, whose distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at
+    least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalised rows and for k1 or k2 < 1.
     """
     if k1 < 1 or k2 < 1:
         raise UserError(f"k1 and k2 must be at least 1, not {k1} and {k2}")
@@ -91,21 +91,19 @@ def _reciprocal(ranked, k):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _weights(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
     """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
-    largest = reciprocal.shape[1] * (core.shape[1] + 1)
-    members = np.empty(largest, np.int32)
+    members = np.empty(reciprocal.shape[1] * (core.shape[1] + 1), np.int32)
+    seen = np.full(features.shape[0], -1, np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(64 * (last - first), np.int32), np.empty(64 * (last - first), np.float32)
     end = 0
     for i in range(first, last):
         own = reciprocal[i, : reciprocal_size[i]]
-        members[: own.shape[0]] = own
-        filled = own.shape[0]
+        size = _add_unseen(own, i, seen, members, 0)
         for candidate in own:
             other = core[candidate, : core_size[candidate]]
             if 3 * _common(other, own) > 2 * other.shape[0]:
-                members[filled : filled + other.shape[0]] = other
-                filled += other.shape[0]
-        size = _sort_unique(members[:filled])
+                size = _add_unseen(other, i, seen, members, size)
+        members[:size].sort()
         if end + size > indices.shape[0]:
             indices, values = _grown(indices, end + size), _grown(values, end + size)
         weights = values[end : end + size]
@@ -135,12 +133,11 @@ def _common(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _sort_unique(values):  # type: ignore[no-untyped-def]
-    values.sort()
-    size = 0
-    for k in range(values.shape[0]):
-        if size == 0 or values[k] != values[size - 1]:
-            values[size] = values[k]
+def _add_unseen(images, stamp, seen, members, size):  # type: ignore[no-untyped-def]
+    for image in images:
+        if seen[image] != stamp:
+            seen[image] = stamp
+            members[size] = image
             size += 1
     return size
 
@@ -216,7 +213,7 @@ def _expand(first, last, start, columns, weights, ranked):  # type: ignore[no-un
 def _overlap(first, last, start, columns, weights, column_start, members, shares, max_distance):  # type: ignore[no-untyped-def]
     """Step 5: the overlap with every image that shares a column, summed in ascending column order, pruned at once."""
     overlap = np.zeros(start.shape[0] - 1, np.float32)
-    touched = np.empty(start.shape[0] - 1, np.int32)
+    touched = np.empty(start.shape[0], np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(32 * (last - first), np.int32), np.empty(32 * (last - first), np.float32)
     end = 0
@@ -225,11 +222,11 @@ def _overlap(first, last, start, columns, weights, column_start, members, shares
         for e in range(start[i], start[i + 1]):
             weight = weights[e]
             for m in range(column_start[columns[e]], column_start[columns[e] + 1]):
-                j = members[m]
-                if overlap[j] == 0:
-                    touched[size] = j
-                    size += 1
-                overlap[j] += min(weight, shares[m])
+                j, share = members[m], shares[m]
+                before = overlap[j]
+                touched[size] = j
+                size += before == 0  # without a branch, which would be mispredicted
+                overlap[j] = before + (weight if weight < share else share)
         near = 0
         for t in range(size):
             j = touched[t]

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 # A tile of similarities: rows x columns x 4 bytes. Taller and wider is faster for the product, smaller stays in the
 # cache.
 TILE_ROWS = 1024
-TILE_COLUMNS = 8192
+TILE_COLUMNS = 16384
 # Values looked at together before any of them is looked at alone.
 GROUP = 64
+# Columns that a thread takes down the rows of a tile: whole memory pages, and their thresholds stay in the cache.
+SPAN = 1024
 # A norm this far from one is no rounding error, not even of float16.
 NORM_TOLERANCE = 1e-2
 
@@ -101,17 +103,19 @@ def _merge_rows(tile, top, left, values, indices):  # type: ignore[no-untyped-de
 
 @njit(parallel=True, cache=True)
 def _merge_columns(tile, top, left, values, indices):  # type: ignore[no-untyped-def]
-    for g in prange((tile.shape[1] + GROUP - 1) // GROUP):
-        start = g * GROUP
-        last = values[left + start : left + min(start + GROUP, tile.shape[1]), -1].copy()
+    for span in prange((tile.shape[1] + SPAN - 1) // SPAN):
+        first, end = span * SPAN, min((span + 1) * SPAN, tile.shape[1])
+        last = values[left + first : left + end, -1].copy()
         for r in range(tile.shape[0]):
-            group = tile[r, start : start + last.shape[0]]
-            if _any_at_least_each(group, last):
-                for j in range(group.shape[0]):
-                    if group[j] >= last[j]:
-                        column = left + start + j
-                        _insert(values[column], indices[column], group[j], top + r)
-                        last[j] = values[column, -1]
+            row = tile[r, first:end]
+            for start in range(0, row.shape[0], GROUP):
+                group, thresholds = row[start : start + GROUP], last[start : start + GROUP]
+                if _any_at_least_each(group, thresholds):
+                    for j in range(group.shape[0]):
+                        if group[j] >= thresholds[j]:
+                            column = left + first + start + j
+                            _insert(values[column], indices[column], group[j], top + r)
+                            thresholds[j] = values[column, -1]
 
 
 @njit(cache=True)
