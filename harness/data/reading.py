@@ -111,12 +111,12 @@ class _LabelReader:
         found, wrong = [], []
         for entry in listed:
             identity = self._identity(entry)
-            camera = _number(self._stated(entry, "camera")) if self.has_cameras else NO_CAMERA[split]
+            camera = to_number(self._stated(entry, "camera")) if self.has_cameras else NO_CAMERA[split]
             if identity is None or camera is None:
                 wrong.append(f"{entry.name} ({entry.stated_in})")
             else:
                 record = ImageRecord(prefix / part.folder / PurePosixPath(entry.name), identity, camera)
-                found.append((record, _number(self._stated(entry, "frame"))))
+                found.append((record, to_number(self._stated(entry, "frame"))))
         if wrong:
             examples = ", ".join(wrong[:EXAMPLES])
             raise UserError(
@@ -129,7 +129,7 @@ class _LabelReader:
         stated = self._stated(entry, "id")
         if self.numbers is not None:
             return self.numbers.get(stated) if stated is not None else None
-        return _number(stated)
+        return to_number(stated)
 
     def _stated(self, entry: Listed, group: str) -> str | None:
         beside = {"id": entry.id, "camera": entry.camera}.get(group)
@@ -139,7 +139,7 @@ class _LabelReader:
         return match.groupdict().get(group) if match else None
 
 
-def _number(text: str | None) -> int | None:
+def to_number(text: str | None) -> int | None:
     """Return the integer in '0007', '-1' or 'c007'; None for anything else."""
     match = re.fullmatch(r"c?(-?\d+)", text or "")
     return int(match[1]) if match else None

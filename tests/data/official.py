@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +46,16 @@ def market(folder: Path) -> Path:
     (root / "gt_query" / "0001_c1s1_001051_00_good.mat").write_bytes(b"MATLAB 5.0")
     (root / "readme.txt").write_text("Market-1501\n")
     return root
+
+
+def market_zip(folder: Path) -> Path:
+    """The official archive: everything inside one outer folder."""
+    root = market(folder / "unpacked")
+    return zip_of(root.parent, folder / "Market-1501-v15.09.15.zip")
+
+
+def zip_of(folder: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for path in sorted(folder.rglob("*")):
+            out.write(path, path.relative_to(folder))
+    return archive
