@@ -38,7 +38,8 @@ def jaccard_distance(
     The rows must be L2-normalised. The result is symmetric, its column indices ascend, and a distance of zero is
     stored explicitly; the diagonal is within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs
     without any common neighbour, whose distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at
-    least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalised rows and for k1 or k2 < 1.
+    least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalised
+    rows and for k1 or k2 < 1.
     """
     if k1 < 1 or k2 < 1:
         raise UserError(f"k1 and k2 must be at least 1, not {k1} and {k2}")
