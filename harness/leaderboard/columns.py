@@ -83,7 +83,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("rank1", "R-1", "share of queries whose first hit is at rank 1, percent", _mean("rank1"), 1, score=True),
     Column("rank5", "R-5", "first hit within the first 5, percent", _mean("rank5"), 1, score=True),
     Column("rank10", "R-10", "first hit within the first 10, percent", _mean("rank10"), 1, score=True),
-    Column("minp", "mINP", "mean inverse negative penalty: how early the hardest match comes", _mean("minp"), 1, score=True),
+    Column("minp", "mINP", "mean inverse negative penalty: how early the last match is", _mean("minp"), 1, score=True),
     Column("seeds", "seeds", "how many seeds were run", lambda row: len(row.seeds) or None, 0),
     Column("reported", "reported", "mAP that the publication states", lambda row: row.reported.get("map"), 1),
     Column("difference", "Δ", "our mAP minus the reported one, points", lambda row: row.difference, 1, signed=True),

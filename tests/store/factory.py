@@ -133,8 +133,8 @@ class Project:
         score = float(ap[matched].astype(np.float32).mean(dtype=np.float64) * 100)
         metrics = Metrics(
             map=score, rank1=min(score + 20, 99), rank5=min(score + 25, 99.5), rank10=min(score + 28, 100),
-            minp=score / 2, map_trapezoid=score + 0.3, protocol="reid-v1", queries=queries, queries_without_match=unmatched,
-            gallery=gallery, best_on_test=Best(epoch=4, map=score + 0.4, rank1=min(score + 20.2, 100)), seconds=1.0,
+            minp=score / 2, map_trapezoid=score + 0.3, protocol="reid-v1", queries=queries,
+            queries_without_match=unmatched, gallery=gallery, best_on_test=Best(epoch=4, map=score + 0.4, rank1=min(score + 20.2, 100)), seconds=1.0,
         )  # fmt: skip
         record = Record(
             key=key, method=pairing.method, setting=spec["setting"], source=pairing.source, target=pairing.target,

@@ -1,0 +1,33 @@
+"""The pages and the way between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+PAGES = {
+    "leaderboard": ("Leaderboard", ":material/leaderboard:"),
+    "matrix": ("Matrix", ":material/grid_on:"),
+    "compare": ("Compare", ":material/compare_arrows:"),
+    "queries": ("Queries", ":material/image_search:"),
+    "run": ("Runs", ":material/science:"),
+    "methods": ("Methods", ":material/account_tree:"),
+    "datasets": ("Datasets", ":material/photo_library:"),
+}
+
+
+def frame() -> None:
+    """Show the page that the address names, below the navigation."""
+    st.set_page_config(page_title="Re-ID leaderboard", page_icon=":material/leaderboard:", layout="wide")
+    pages = [
+        st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "leaderboard")
+        for name, (title, icon) in PAGES.items()
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def link(page: str, label: str, **params: str | list[str]) -> None:
+    """A link to a view of another page."""
+    st.page_link(HERE / f"{page}.py", label=label, icon=PAGES[page][1], query_params=params)

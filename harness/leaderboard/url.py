@@ -1,0 +1,101 @@
+"""Widgets whose value is always written to the page's URL, so that the address alone restores the view.
+
+Streamlit's own `bind="query-params"` leaves default values out (a link would change its meaning with the defaults) and
+drops unknown values without a word; both would make a citation of a view unreliable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from harness.leaderboard.formats import escape_markdown
+
+
+def select(
+    label: str,
+    options: Sequence[str],
+    param: str,
+    default: str | None = None,
+    show: Callable[[str], str] = str,
+    **kwargs: Any,
+) -> str:
+    """A select box over `options` (not empty)."""
+    _prepare(param, options, default if default is not None and default in options else options[0], label)
+    value = st.selectbox(label, options, key=param, format_func=show, **kwargs)
+    return _written(param, value)
+
+
+def segments(
+    label: str, options: Sequence[str], param: str, default: str, show: Callable[[str], str] = str, **kwargs: Any
+) -> str:
+    """A row of buttons of which exactly one is on."""
+    _prepare(param, options, default, label)
+    value = st.segmented_control(label, options, key=param, format_func=show, required=True, **kwargs)
+    return _written(param, value or default)
+
+
+def several(
+    label: str,
+    options: Sequence[str],
+    param: str,
+    default: Sequence[str] = (),
+    show: Callable[[str], str] = str,
+    **kwargs: Any,
+) -> list[str]:
+    """A multiple choice; the URL repeats the parameter, and holds it empty for none."""
+    wanted, last = st.query_params.get_all(param), st.session_state.get(f"last:{param}")
+    if wanted and wanted != last:
+        values = [value for value in wanted if value]
+        _warn(label, [value for value in values if value not in options])
+        st.session_state[param] = [value for value in values if value in options]
+    elif param not in st.session_state:
+        st.session_state[param] = [value for value in (default if last is None else last) if value in options]
+    else:
+        st.session_state[param] = [value for value in st.session_state[param] if value in options]
+    values = st.multiselect(label, options, key=param, format_func=show, **kwargs)
+    st.query_params[param] = values or [""]
+    st.session_state[f"last:{param}"] = values or [""]
+    return values
+
+
+def search(label: str, param: str, **kwargs: Any) -> str:
+    """A line of text, returned in lower case without outer spaces."""
+    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    if wanted is not None and wanted != last:
+        st.session_state[param] = wanted
+    elif param not in st.session_state:
+        st.session_state[param] = last or ""
+    value = st.text_input(label, key=param, **kwargs) or ""
+    _written(param, value)
+    return value.strip().lower()
+
+
+def _prepare(param: str, options: Sequence[str], default: str, label: str) -> None:
+    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    if wanted is not None and wanted != last:  # opened by a link
+        _warn(label, [] if wanted in options else [wanted])
+        st.session_state[param] = wanted if wanted in options else default
+    elif st.session_state.get(param, last) not in options:
+        st.session_state[param] = default
+    elif param not in st.session_state:  # back from another page
+        st.session_state[param] = last
+
+
+def _warn(label: str, unknown: Sequence[str]) -> None:
+    if unknown:
+        names = ", ".join(f"“{escape_markdown(name[:80])}”" for name in unknown)
+        st.warning(
+            f"The address asks for {names}, which is not known here ({label.lower()}).", icon=":material/link_off:"
+        )
+
+
+def _written(param: str, value: str) -> str:
+    if value:
+        st.query_params[param] = value
+    elif param in st.query_params:
+        del st.query_params[param]
+    st.session_state[f"last:{param}"] = value
+    return value

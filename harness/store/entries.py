@@ -1,0 +1,199 @@
+"""Every method on every task, summarised once at ingestion, so that no page ever aggregates raw results."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, delete, select
+
+from harness.pipeline.documents import Attempt
+from harness.specs import MethodSpec, Pairing, Registry
+from harness.store import tables
+from harness.store.ties import refresh_ties
+from harness.store.verdict import verdict
+
+SCORES = ("map", "rank1", "rank5", "rank10", "minp")
+SILENT = timedelta(minutes=30)
+"""An attempt that has not been updated for so long is no longer running: its process was killed."""
+
+TaskKey = tuple[str | None, str]
+
+
+def refresh_entries(session: Session, registry: Registry, attempts: list[Attempt]) -> None:
+    """Recompute `Entry`, `Task` and `Tie` from the runs, figures and specs in this session."""
+    runs: dict[tuple[str, str], list[tables.Run]] = defaultdict(list)
+    for run in session.exec(select(tables.Run)):
+        runs[run.method, run.task].append(run)
+    figures: dict[tuple[str, str], list[tables.Figure]] = defaultdict(list)
+    for figure in session.exec(select(tables.Figure)):
+        figures[figure.method, figure.task].append(figure)
+    tasks = _tasks(registry, runs, figures)
+    methods = session.exec(select(tables.Method)).all()
+    names = {method.name for method in methods}
+    settings = {method.name: method.setting for method in methods}
+    settings |= {run.method: run.setting for group in runs.values() for run in group if run.method not in names}
+    latest = _latest(attempts)
+    entries = [
+        _entry(registry, method, setting, key, runs, figures, latest)
+        for method, setting in sorted(settings.items())
+        for key in tasks.values()
+    ]
+    session.exec(delete(tables.Entry))
+    session.exec(delete(tables.Task))
+    session.add_all(entries)
+    session.add_all(
+        tables.Task.made(
+            name=name,
+            source=source,
+            target=target,
+            regime=_regime(registry, target),
+            reproduced=sum(entry.task == name and entry.state == "reproduced" for entry in entries),
+            reported=sum(entry.task == name and entry.reported_map is not None for entry in entries),
+        )
+        for name, (source, target) in tasks.items()
+    )
+    session.flush()
+    refresh_ties(session, [entry for entry in entries if entry.state == "reproduced"], tasks)
+
+
+def _tasks(
+    registry: Registry,
+    runs: dict[tuple[str, str], list[tables.Run]],
+    figures: dict[tuple[str, str], list[tables.Figure]],
+) -> dict[str, TaskKey]:
+    """Every task of the specs, the plan, the results and the literature, by name."""
+    keys: set[TaskKey] = {(run.source, run.target) for group in runs.values() for run in group}
+    keys |= {(figure.source, figure.target) for group in figures.values() for figure in group}
+    keys |= {(pairing.source, pairing.target) for pairing in registry.planned.values()}
+    for dataset in registry.datasets.values():
+        keys |= {(None, dataset.name), *((source, dataset.name) for source in dataset.sources)}
+    keys = {(s, t) for s, t in keys if t not in registry.datasets or registry.datasets[t].role == "task"}
+    return {f"{s}-to-{t}" if s else t: (s, t) for s, t in sorted(keys, key=lambda key: (key[1], key[0] or ""))}
+
+
+def _regime(registry: Registry, target: str) -> str:
+    return registry.datasets[target].regime if target in registry.datasets else "paper"
+
+
+def _latest(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
+    latest: dict[str, Attempt] = {}
+    for attempt in attempts:
+        if attempt.key not in latest or attempt.started > latest[attempt.key].started:
+            latest[attempt.key] = attempt
+    return latest
+
+
+def _entry(
+    registry: Registry,
+    method: str,
+    setting: str,
+    key: TaskKey,
+    runs: dict[tuple[str, str], list[tables.Run]],
+    figures: dict[tuple[str, str], list[tables.Figure]],
+    latest: dict[str, Attempt],
+) -> tables.Entry:
+    source, target = key
+    task = f"{source}-to-{target}" if source else target
+    mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
+    quoted = _quoted(figures.get((method, task), []), _regime(registry, target))
+    planned = [pairing for pairing in registry.planned.values() if (pairing.method, pairing.task) == (method, task)]
+    state, reason = _state(registry, method, key, mine, quoted, planned, latest)
+    values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
+    values |= _summary(mine)
+    if quoted is not None:
+        values |= {
+            "reported_map": quoted.map,
+            "reported_rank1": quoted.rank1,
+            "reported_rank5": quoted.rank5,
+            "reported_rank10": quoted.rank10,
+            "reported_from": quoted.quoted_from,
+            "reported_verified": quoted.verified,
+        }
+        if mine and quoted.map is not None:
+            judged = verdict([run.map for run in mine], quoted.map)
+            values |= {"difference": judged.difference, "verdict": judged.verdict, "verdict_note": judged.note}
+    return tables.Entry.made(**values)
+
+
+def _quoted(figures: list[tables.Figure], regime: str) -> tables.Figure | None:
+    """The figure to stand beside our own: same regime, seen in its source if possible."""
+    same = [figure for figure in figures if figure.regime == regime]
+    return min(same, key=lambda figure: (not figure.verified, figure.map is None, figure.id)) if same else None
+
+
+def _summary(runs: list[tables.Run]) -> dict[str, Any]:
+    if not runs:
+        return {"seeds": []}
+    summary: dict[str, Any] = {"seeds": [run.seed for run in runs]}
+    for score in SCORES:
+        values = [getattr(run, score) for run in runs]
+        summary[f"{score}_mean"] = statistics.fmean(values)
+        summary[f"{score}_std"] = statistics.stdev(values) if len(values) > 1 else None
+    best = [run for run in runs if run.best_map is not None]
+    if len(best) == len(runs):
+        summary["best_map"] = statistics.fmean(run.best_map for run in best if run.best_map is not None)
+        summary["best_rank1"] = statistics.fmean(run.best_rank1 for run in best if run.best_rank1 is not None)
+    summary["gpu_hours"] = statistics.fmean(run.gpu_seconds for run in runs) / 3600
+    summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
+    summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)
+    summary["published"] = any(run.published for run in runs)
+    summary["stale"] = next((run.stale for run in runs if run.stale), "")
+    return summary
+
+
+def _state(
+    registry: Registry,
+    method: str,
+    key: TaskKey,
+    runs: list[tables.Run],
+    quoted: tables.Figure | None,
+    planned: list[Pairing],
+    latest: dict[str, Attempt],
+) -> tuple[str, str]:
+    done = {run.key for run in runs}
+    waiting = [pairing for pairing in planned if pairing.key not in done]
+    states = [_attempt_state(pairing, latest.get(pairing.key)) for pairing in sorted(waiting)]
+    if runs:
+        return "reproduced", "; ".join(f"seed {seed} {state}: {reason}" for seed, state, reason in states)
+    for wanted in ("running", "failed", "interrupted", "queued"):
+        reasons = [reason for _, state, reason in states if state == wanted]
+        if reasons:
+            return wanted, reasons[0]
+    if quoted is not None:
+        return "reported", f"quoted from {quoted.quoted_from}; not run here"
+    spec = registry.methods.get(method)
+    if spec is None:
+        return "not planned", "only quoted from the literature: no spec is registered under this name"
+    reason = _incompatible(registry, spec, key)
+    return (
+        ("incompatible", reason) if reason else ("not planned", f"pairings.yaml does not plan it: {_how(method, key)}")
+    )
+
+
+def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | None:
+    source, target = key
+    for name in (source, target):
+        if name is not None and name not in registry.datasets:
+            return f"dataset {name} has no spec here"
+    return registry.incompatible(spec.name, source, target)
+
+
+def _how(method: str, key: TaskKey) -> str:
+    return f"`harness plan --methods {method} --targets {key[1]}` does"
+
+
+def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:
+    if attempt is None:
+        return pairing.seed, "queued", "planned, not started"
+    if attempt.status == "running":
+        if datetime.now(UTC) - attempt.updated > SILENT:
+            return pairing.seed, "interrupted", f"no sign of life since {attempt.updated:%Y-%m-%d %H:%M} UTC"
+        return pairing.seed, "running", f"{attempt.stage}, epoch {attempt.epoch} of {attempt.epochs}"
+    if attempt.status == "finished":
+        return pairing.seed, "queued", f"{attempt.stage} is done, results are not complete yet"
+    detail = f": {attempt.message.splitlines()[0]}" if attempt.message else ""
+    return pairing.seed, attempt.status, f"{attempt.reason or attempt.status}{detail}"

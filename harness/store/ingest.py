@@ -1,0 +1,266 @@
+"""From `results/` and the specs into the database: idempotent, in one transaction, a broken folder never stops it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, delete, select
+
+from harness.pipeline.documents import Attempt as AttemptDocument
+from harness.specs import Registry
+from harness.specs.resolve import fingerprint
+from harness.store import tables
+from harness.store.database import database_url, open_store
+from harness.store.entries import refresh_entries
+from harness.store.folders import BrokenResultError, RunResult, digest, read_attempt, read_run
+from harness.store.published import PublishedRun, published_path, read_published, unpacked
+from harness.store.stale import staleness
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class IngestReport:
+    """What changed."""
+
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    removed: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
+
+
+def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
+    """Bring the database of project `root` up to date with its specs and `results/`; create it if needed.
+
+    `progress(done, total)` is called per run folder. Raises UserError if the database cannot be used;
+    then nothing has changed.
+    """
+    registry = Registry.load(root)
+    report = IngestReport()
+    store = open_store(database_url(root))
+    try:
+        with store.writing() as session:
+            _ingest_runs(session, root, registry, report, progress)
+            attempts = _ingest_attempts(session, root, report)
+            _replace_registry(session, registry)
+            _replace(session, tables.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
+            session.flush()
+            refresh_entries(session, registry, attempts)
+            _stamp(session)
+    finally:
+        store.close()
+    return report
+
+
+def _ingest_runs(
+    session: Session, root: Path, registry: Registry, report: IngestReport, progress: Progress | None
+) -> None:
+    known = {run.key: run for run in session.exec(select(tables.Run))}
+    folders = sorted(path for path in (root / "results" / "runs").glob("*") if path.is_dir())
+    seen: set[str] = set()
+    for done, folder in enumerate(folders):
+        if progress:
+            progress(done, len(folders))
+        content = digest(folder)
+        if content is not None and _take(session, registry, known, content, folder, report):
+            seen.add(folder.name)
+    _ingest_published(session, root, registry, known, seen, report)
+    for key in sorted(known.keys() - seen):
+        session.delete(known[key])
+        report.removed.append(key)
+    session.flush()
+    report.stale.sort()
+
+
+def _take(
+    session: Session, registry: Registry, known: dict[str, tables.Run], content: str, folder: Path, report: IngestReport
+) -> bool:
+    row = known.get(folder.name)
+    if row is not None and row.digest == content:
+        report.unchanged += 1
+        _mark_stale(session, registry, row, report)
+        return True
+    try:
+        result = read_run(folder)
+    except BrokenResultError as error:
+        report.rejected[f"results/runs/{folder.name}"] = str(error)
+        return False
+    _store(session, registry, row, result, content, published=False, report=report)
+    return True
+
+
+def _ingest_published(
+    session: Session,
+    root: Path,
+    registry: Registry,
+    known: dict[str, tables.Run],
+    seen: set[str],
+    report: IngestReport,
+) -> None:
+    path = str(published_path(root).relative_to(root))
+    try:
+        snapshot = read_published(root)
+    except BrokenResultError as error:
+        report.rejected[path] = str(error)
+        return
+    if snapshot is None:
+        return
+    session.merge(tables.Meta.made(name="published_version", value=snapshot.version))
+    session.merge(tables.Meta.made(name="published_written", value=f"{snapshot.written:%Y-%m-%d}"))
+    for key, run in snapshot.runs.items():
+        if key in seen:
+            continue
+        content = _published_digest(run)
+        row = known.get(key)
+        seen.add(key)
+        if row is not None and row.digest == content:
+            report.unchanged += 1
+            _mark_stale(session, registry, row, report)
+            continue
+        try:
+            _store(session, registry, row, unpacked(key, run), content, published=True, report=report)
+        except BrokenResultError as error:
+            seen.discard(key)
+            report.rejected[f"{path}#{key}"] = str(error)
+
+
+def _published_digest(run: PublishedRun) -> str:
+    return "published-" + hashlib.blake2b(run.model_dump_json().encode(), digest_size=12).hexdigest()
+
+
+def _mark_stale(session: Session, registry: Registry, row: tables.Run, report: IngestReport) -> None:
+    detail = session.get_one(tables.RunDetail, row.key)
+    row.stale = staleness(registry, row.key, detail.record)
+    if row.stale:
+        report.stale.append(row.key)
+
+
+def _store(
+    session: Session,
+    registry: Registry,
+    row: tables.Run | None,
+    result: RunResult,
+    content: str,
+    published: bool,
+    report: IngestReport,
+) -> None:
+    record, metrics = result.record, result.metrics
+    if row is not None:
+        session.delete(row)
+        session.flush()
+    document = record.model_dump(mode="json")
+    best = metrics.best_on_test
+    stale = staleness(registry, record.key, document)
+    shared = record.model_dump(
+        include={
+            "key", "method", "setting", "source", "target", "seed", "regime", "spec_hash", "code_version", "protocol",
+            "bn_groups", "precision", "started", "seconds", "cpu_seconds", "gpu_seconds", "peak_memory_gib",
+            "images_per_second", "epochs", "resumed",
+        }
+    )  # fmt: skip
+    scores = metrics.model_dump(exclude={"protocol", "best_on_test", "seconds"})
+    session.add(
+        tables.Run.made(
+            **shared,
+            **scores,
+            digest=content,
+            published=published,
+            stale=stale,
+            task=f"{record.source}-to-{record.target}" if record.source else record.target,
+            target_hash=record.data_hashes.get(record.target, ""),
+            device=record.hardware.device,
+            best_epoch=best.epoch if best else None,
+            best_map=best.map if best else None,
+            best_rank1=best.rank1 if best else None,
+        )
+    )
+    session.flush()
+    session.add(
+        tables.RunDetail.made(
+            run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
+        )
+    )
+    (report.added if row is None else report.updated).append(record.key)
+    if stale:
+        report.stale.append(record.key)
+
+
+def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> list[AttemptDocument]:
+    documents: list[AttemptDocument] = []
+    rows = []
+    for path in sorted((root / "results" / "attempts").glob("*/*.json")):
+        name = str(path.relative_to(root))
+        try:
+            document = read_attempt(path)
+        except BrokenResultError as error:
+            report.rejected[name] = str(error)
+            continue
+        documents.append(document)
+        rows.append({"path": name, **document.model_dump(exclude={"pid"})})
+    _replace(session, tables.Attempt, rows)
+    return documents
+
+
+def _replace_registry(session: Session, registry: Registry) -> None:
+    methods, figures = [], []
+    for spec in registry.methods.values():
+        document = spec.model_dump(mode="json")
+        methods.append(
+            {"name": spec.name, "title": spec.title, "setting": spec.setting, "role": spec.role, "quoted": False,
+             "document": document}
+        )  # fmt: skip
+        figures += [(spec.name, figure) for figure in spec.reported]
+    for quoted in registry.reported:
+        if quoted.name not in registry.methods:
+            methods.append(
+                {"name": quoted.name, "title": quoted.title, "setting": quoted.setting, "role": "method",
+                 "quoted": True, "document": {"description": quoted.note}}
+            )  # fmt: skip
+        figures += [(quoted.name, figure) for figure in quoted.reported]
+    session.exec(delete(tables.Figure))
+    _replace(session, tables.Method, methods)
+    session.flush()
+    _replace(
+        session,
+        tables.Figure,
+        [
+            {"id": i, "method": name, "task": task_name(f.source, f.target), **f.model_dump()}
+            for i, (name, f) in enumerate(figures)
+        ],
+    )
+    _replace(
+        session,
+        tables.Dataset,
+        [
+            {"name": d.name, "title": d.title, "kind": d.kind, "regime": d.regime, "role": d.role,
+             "document": d.model_dump(mode="json")}
+            for d in registry.datasets.values()
+        ],
+    )  # fmt: skip
+
+
+def task_name(source: str | None, target: str) -> str:
+    """Return the name of a task: `<source>-to-<target>`, or the target alone."""
+    return f"{source}-to-{target}" if source else target
+
+
+def _replace(session: Session, table: type[tables.Row], rows: list[dict[str, Any]]) -> None:
+    session.exec(delete(table))
+    session.add_all([table.made(**row) for row in rows])
+
+
+def _stamp(session: Session) -> None:
+    """Name the state of the database by its content, so that the same results give the same permalink."""
+    runs = session.exec(select(tables.Run.key, tables.Run.digest, tables.Run.stale).order_by(col(tables.Run.key))).all()
+    entries = [entry.model_dump(mode="json") for entry in session.exec(select(tables.Entry))]
+    entries.sort(key=lambda entry: (entry["method"], entry["task"]))
+    attempts = session.exec(select(tables.Attempt.path, tables.Attempt.status, tables.Attempt.epoch)).all()
+    content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, attempts))])))
+    session.merge(tables.Meta.made(name="snapshot", value=content))

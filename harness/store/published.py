@@ -1,0 +1,116 @@
+"""`results/published.json`: the results of the whole plan, small enough for git, for a fresh clone to show.
+
+Records, metrics and curves are exact; AP per query is rounded to 1/65534: less than 0.001 points of mAP.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from harness import __version__
+from harness.errors import UserError
+from harness.pipeline.documents import Metrics, Record
+from harness.specs import Registry
+from harness.specs.base import Frozen
+from harness.store.folders import BrokenResultError, RunResult, check_record, digest, read_run
+
+STEPS = 65534
+NO_MATCH = 65535
+
+
+class PublishedRun(Frozen):
+    """One run, without its checkpoint and ranked lists."""
+
+    record: Record
+    metrics: Metrics
+    history: dict[str, list[float | None]]
+    ap: str
+
+
+class Published(Frozen):
+    """The snapshot, and the version of the code that wrote it."""
+
+    version: str
+    written: datetime
+    runs: dict[str, PublishedRun]
+
+
+def published_path(root: Path) -> Path:
+    """Return where the snapshot lies."""
+    return root / "results" / "published.json"
+
+
+def publish(root: Path) -> int:
+    """Write the snapshot of every planned run that is finished under `root`; return how many.
+
+    Raises UserError if a planned run is missing or broken: a snapshot of half a plan would mislead.
+    """
+    planned = Registry.load(root).checked().planned
+    runs, wrong = {}, []
+    for key in sorted(planned):
+        folder = root / "results" / "runs" / key
+        if digest(folder) is None:
+            wrong.append(f"{key}: not finished")
+            continue
+        try:
+            runs[key] = _packed(read_run(folder))
+        except BrokenResultError as error:
+            wrong.append(f"{key}: {error}")
+    if wrong or not runs:
+        listed = "\n".join(f"  {line}" for line in wrong[:10]) or "  pairings.yaml plans no run"
+        raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
+    snapshot = Published(version=__version__, written=datetime.now(UTC), runs=runs)
+    _write(published_path(root), snapshot)
+    return len(runs)
+
+
+def read_published(root: Path) -> Published | None:
+    """Return the snapshot, or None if there is none. Raises BrokenResultError."""
+    path = published_path(root)
+    if not path.exists():
+        return None
+    try:
+        return Published.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise BrokenResultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def unpacked(key: str, run: PublishedRun) -> RunResult:
+    """Return a published run in the form of a local one. Raises BrokenResultError."""
+    check_record(run.record, key)
+    try:
+        steps = np.frombuffer(base64.b64decode(run.ap, validate=True), dtype="<u2")
+    except ValueError as error:
+        raise BrokenResultError(f"{key}: ap: {error}") from None
+    ap = np.where(steps == NO_MATCH, np.nan, steps / STEPS).astype(np.float32)
+    return RunResult(run.record, run.metrics, ap, run.history)
+
+
+def _packed(result: RunResult) -> PublishedRun:
+    return PublishedRun(record=result.record, metrics=result.metrics, history=result.history, ap=quantised(result.ap))
+
+
+def quantised(ap: NDArray[np.float32]) -> str:
+    """Return AP values in [0, 1] (NaN: no match) as base64 of little-endian 16-bit steps."""
+    steps = np.where(np.isnan(ap), NO_MATCH, np.rint(np.nan_to_num(ap) * STEPS)).astype("<u2")
+    return base64.b64encode(steps.tobytes()).decode("ascii")
+
+
+def _write(path: Path, snapshot: Published) -> None:
+    """Write one run per line, so that a diff in git shows which runs changed."""
+    document = snapshot.model_dump(mode="json")
+    runs = document.pop("runs")
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(run, separators=(',', ':'))}" for key, run in runs.items())
+    head = json.dumps(document)[:-1]
+    partial = path.with_suffix(".partial")
+    partial.write_text(f'{head}, "runs": {{\n{lines}\n}}}}\n', encoding="utf-8")
+    os.replace(partial, path)  # noqa: PTH105 - atomic

@@ -1,0 +1,278 @@
+"""What pages and terminal read. Every function is one short transaction and returns plain values or detached rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import col, select
+
+from harness.errors import UserError
+from harness.store import tables
+from harness.store.database import Store
+
+SCORES = ("map", "rank1", "rank5", "rank10", "minp")
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Which results the database holds."""
+
+    id: str
+    published_version: str
+    published_written: str
+    runs: int
+    published_runs: int
+    stale_runs: int
+    rejected: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Percent over seeds; `std` is the sample standard deviation, None for one seed."""
+
+    mean: float
+    std: float | None
+
+
+@dataclass(frozen=True)
+class LeaderRow:
+    """A method on a task: what was reproduced, what was reported, or why neither."""
+
+    method: str
+    title: str
+    setting: str
+    role: str
+    task: str
+    state: str
+    reason: str
+    seeds: tuple[int, ...]
+    scores: dict[str, Score]
+    best: dict[str, float] = field(default_factory=dict)
+    reported: dict[str, float] = field(default_factory=dict)
+    reported_from: str = ""
+    reported_verified: bool = False
+    difference: float | None = None
+    verdict: str = ""
+    verdict_note: str = ""
+    letters: str = ""
+    p_top: float | None = None
+    gpu_hours: float | None = None
+    cpu_hours: float | None = None
+    peak_memory_gib: float | None = None
+    published: bool = False
+    stale: str = ""
+
+    def score(self, metric: str) -> float | None:
+        """Our mean of `metric`, or None."""
+        found = self.scores.get(metric)
+        return found.mean if found else None
+
+
+def snapshot(store: Store) -> Snapshot:
+    """Return what the database holds."""
+    with store.reading() as session:
+        meta = {row.name: row.value for row in session.exec(select(tables.Meta))}
+        flags = session.exec(select(tables.Run.published, tables.Run.stale)).all()
+        rejected = session.exec(select(tables.Rejected).order_by(col(tables.Rejected.path))).all()
+    return Snapshot(
+        id=meta.get("snapshot", ""),
+        published_version=meta.get("published_version", ""),
+        published_written=meta.get("published_written", ""),
+        runs=len(flags),
+        published_runs=sum(published for published, _ in flags),
+        stale_runs=sum(bool(stale) for _, stale in flags),
+        rejected=tuple((row.path, row.reason) for row in rejected),
+    )
+
+
+def snapshot_id(store: Store) -> str:
+    """Return the name of the database's state: a key for caches."""
+    with store.reading() as session:
+        row = session.get(tables.Meta, "snapshot")
+        return row.value if row else ""
+
+
+def tasks(store: Store) -> list[tables.Task]:
+    """Return every task that has something to show, those with results first."""
+    with store.reading() as session:
+        rows = session.exec(select(tables.Task)).all()
+    return sorted(rows, key=lambda task: (task.reproduced == 0, task.reported == 0, task.source is None, task.name))
+
+
+def task(store: Store, name: str) -> tables.Task:
+    """Return a task. Raises UserError for an unknown name."""
+    with store.reading() as session:
+        found = session.get(tables.Task, name)
+    if found is None:
+        raise UserError(f"no task is called {name!r}; `harness list pairings` shows those planned")
+    return found
+
+
+def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = "map") -> list[LeaderRow]:
+    """Return a task's rows, best first: reproduced by our mean, then reported, then running, failed and queued.
+
+    A `source → target` task also shows the methods that need no source on the same target, for context.
+    Raises UserError for an unknown task.
+    """
+    wanted = task(store, task_name)
+    names = {wanted.name, wanted.target}
+    with store.reading() as session:
+        query = (
+            select(tables.Entry, tables.Method, tables.Tie)
+            .join(tables.Method, col(tables.Method.name) == tables.Entry.method, isouter=True)
+            .join(
+                tables.Tie,
+                (col(tables.Tie.method) == tables.Entry.method)
+                & (col(tables.Tie.task) == wanted.name)
+                & (col(tables.Tie.scope) == setting),
+                isouter=True,
+            )
+            .where(col(tables.Entry.task).in_(names), col(tables.Entry.state).not_in(["incompatible", "not planned"]))
+        )
+        if setting != ALL:
+            query = query.where(tables.Entry.setting == setting)
+        found = session.exec(query).all()
+    rows = [_leader_row(entry, method, tie) for entry, method, tie in found]
+    return sorted(rows, key=lambda row: _order(row, metric))
+
+
+def matrix(store: Store) -> list[LeaderRow]:
+    """Return every method on every task, in the tasks' and methods' order."""
+    with store.reading() as session:
+        found = session.exec(
+            select(tables.Entry, tables.Method).join(
+                tables.Method, col(tables.Method.name) == tables.Entry.method, isouter=True
+            )
+        ).all()
+    return [_leader_row(entry, method, None) for entry, method in found]
+
+
+def _order(row: LeaderRow, metric: str) -> tuple[int, float, str]:
+    ours, quoted = row.score(metric), row.reported.get(metric)
+    if ours is not None:
+        return 0, -ours, row.method
+    if row.state == "reported":
+        return 1, -(quoted if quoted is not None else -1), row.method
+    return 2, tables.STATES.index(row.state), row.method
+
+
+def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.Tie | None) -> LeaderRow:
+    scores = {}
+    for metric in SCORES:
+        mean = getattr(entry, f"{metric}_mean")
+        if mean is not None:
+            scores[metric] = Score(mean, getattr(entry, f"{metric}_std"))
+    best = {"map": entry.best_map, "rank1": entry.best_rank1}
+    reported = {metric: getattr(entry, f"reported_{metric}") for metric in ("map", "rank1", "rank5", "rank10")}
+    return LeaderRow(
+        method=entry.method,
+        title=method.title if method else entry.method,
+        setting=entry.setting,
+        role=method.role if method else "unregistered",
+        task=entry.task,
+        state=entry.state,
+        reason=entry.reason,
+        seeds=tuple(entry.seeds),
+        scores=scores,
+        best={name: value for name, value in best.items() if value is not None},
+        reported={name: value for name, value in reported.items() if value is not None},
+        reported_from=entry.reported_from,
+        reported_verified=entry.reported_verified,
+        difference=entry.difference,
+        verdict=entry.verdict,
+        verdict_note=entry.verdict_note,
+        letters=tie.letters if tie else "",
+        p_top=tie.p_top if tie else None,
+        gpu_hours=entry.gpu_hours,
+        cpu_hours=entry.cpu_hours,
+        peak_memory_gib=entry.peak_memory_gib,
+        published=entry.published,
+        stale=entry.stale,
+    )
+
+
+def runs(store: Store, task_name: str | None = None, method: str | None = None) -> list[tables.Run]:
+    """Return the finished runs, by key; of one task or method if named."""
+    query = select(tables.Run).order_by(col(tables.Run.method), col(tables.Run.task), col(tables.Run.seed))
+    if task_name is not None:
+        query = query.where(tables.Run.task == task_name)
+    if method is not None:
+        query = query.where(tables.Run.method == method)
+    with store.reading() as session:
+        return list(session.exec(query).all())
+
+
+def run_keys(store: Store) -> list[str]:
+    """Return the keys of all finished runs and of all attempts."""
+    with store.reading() as session:
+        finished = session.exec(select(tables.Run.key)).all()
+        tried = session.exec(select(tables.Attempt.key)).all()
+    return sorted({*finished, *tried})
+
+
+def run(store: Store, key: str) -> tables.Run | None:
+    """Return a finished run, or None."""
+    with store.reading() as session:
+        return session.get(tables.Run, key)
+
+
+def run_detail(store: Store, key: str) -> tables.RunDetail | None:
+    """Return a finished run's record, curves and AP, or None."""
+    with store.reading() as session:
+        return session.get(tables.RunDetail, key)
+
+
+def ap(store: Store, key: str) -> NDArray[np.float32]:
+    """Return a run's AP per query, float32 in [0, 1], NaN without a match. Raises UserError for an unknown run."""
+    with store.reading() as session:
+        blob = session.exec(select(tables.RunDetail.ap).where(tables.RunDetail.run_key == key)).one_or_none()
+    if blob is None:
+        raise UserError(f"there is no finished run {key!r}")
+    return np.frombuffer(blob, dtype="<f4")
+
+
+def mean_ap(store: Store, method: str, task_name: str) -> NDArray[np.float32]:
+    """Return a method's AP per query, averaged over its seeds. Raises UserError if it has no run on the task."""
+    keys = [found.key for found in runs(store, task_name, method)]
+    if not keys:
+        raise UserError(f"{method} has no finished run on {task_name}; run `dvc repro` or `harness train`")
+    values = [ap(store, key) for key in keys]
+    if len({value.size for value in values}) > 1:
+        raise UserError(f"the seeds of {method} on {task_name} were evaluated on different query sets")
+    averaged: NDArray[np.float32] = np.mean(values, axis=0, dtype=np.float32)
+    return averaged
+
+
+def attempts(store: Store, key: str | None = None) -> list[tables.Attempt]:
+    """Return the attempts, newest first; of one run if named."""
+    query = select(tables.Attempt).order_by(col(tables.Attempt.started).desc())
+    if key is not None:
+        query = query.where(tables.Attempt.key == key)
+    with store.reading() as session:
+        return list(session.exec(query).all())
+
+
+def methods(store: Store) -> list[tables.Method]:
+    """Return all methods, by name."""
+    with store.reading() as session:
+        return list(session.exec(select(tables.Method).order_by(col(tables.Method.name))).all())
+
+
+def datasets(store: Store) -> list[tables.Dataset]:
+    """Return all datasets, by name."""
+    with store.reading() as session:
+        return list(session.exec(select(tables.Dataset).order_by(col(tables.Dataset.name))).all())
+
+
+def figures(store: Store, method: str | None = None, task_name: str | None = None) -> list[tables.Figure]:
+    """Return the reported figures, of one method or task if named."""
+    query = select(tables.Figure).order_by(col(tables.Figure.task), col(tables.Figure.id))
+    if method is not None:
+        query = query.where(tables.Figure.method == method)
+    if task_name is not None:
+        query = query.where(tables.Figure.task == task_name)
+    with store.reading() as session:
+        return list(session.exec(query).all())
