@@ -14,6 +14,7 @@ from harness.drawn.market import market_paths
 from harness.drawn.schedule import schedule
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.studio import Studio
+from harness.drawn.veri import veri_lists, veri_paths
 from harness.errors import UserError
 
 
@@ -54,13 +55,16 @@ def draw_dataset(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], N
 def _write(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], None] | None) -> None:
     shots = schedule(spec)
     studio = Studio(spec)
-    paths = market_paths(shots)
+    paths = market_paths(shots) if spec.kind == "person" else veri_paths(shots)
     for parent in sorted({path.parent for path in paths}):
         (folder / parent).mkdir()
     for done, (shot, path) in enumerate(zip(shots, paths, strict=True), start=1):
         Image.fromarray(studio.draw(shot)).save(folder / path, "JPEG", quality=studio.quality(shot))
         if progress is not None:
             progress(done, len(shots))
+    if spec.kind == "vehicle":
+        for name, content in veri_lists(shots, paths, studio.vehicle).items():
+            (folder / name).write_bytes(content)
 
 
 def draw_images(spec: DrawnSpec) -> DrawnImages:

@@ -40,7 +40,8 @@ class Wardrobe:
 class Scenery:
     """Where people walk: palettes for the parts of a scene, and which kind of scene it is."""
 
-    family: str  # street, plaza or park
+    family: str  # street, plaza, park or road
+    horizon: tuple[float, float]  # where the wall meets the floor
     wall: tuple[Colour, ...]
     floor: tuple[Colour, ...]
     detail: tuple[Colour, ...]
@@ -94,20 +95,30 @@ WARDROBES = {
 SCENERIES = {
     "winter": Scenery(
         "street",
+        (0.3, 0.52),
         wall=_palette("6d6a68 7b7370 5f6468 83807a 6f5f58"),
         floor=_palette("9a9c9f 8a8c90 a7a8aa 7d7f83"),
         detail=_palette("3a3f47 4d4845 2f3a44 5d564f c9ccd0"),
     ),
     "summer": Scenery(
         "plaza",
+        (0.3, 0.52),
         wall=_palette("e2d3b8 d8c4a4 ece3d2 cfc3b0 dcb894"),
         floor=_palette("d9cbb2 c9bba2 e3d8c4 bfae96"),
         detail=_palette("8fb4bf b5654a f2efe6 7fa070 9a7a58"),
     ),
     "generic": Scenery(
         "park",
+        (0.3, 0.52),
         wall=_palette("5d7a4a 6b8552 4c6a48 7c8c58 587050"),
         floor=_palette("a59a78 8f9a68 b3a88a 7f9060"),
         detail=_palette("4a3a2a 3d5a38 6a5440 8a9a70 c9c8b8"),
+    ),
+    "traffic": Scenery(
+        "road",
+        (0.08, 0.28),
+        wall=_palette("7c8a80 8b8f90 6f7f6a 9a9a94 84806f"),
+        floor=_palette("6f7275 7d7f80 66696d 8a8a88"),
+        detail=_palette("b9bcbf 5a6066 8f8a7a 4d5a52"),
     ),
 }

@@ -12,8 +12,8 @@ from harness.drawn.schedule import JUNK, Shot
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.streams import stream
 
-FILL = {"person": 0.9, "vehicle": 0.8}  # how much of the image a well-boxed object takes
-FOOT = {"person": 0.96, "vehicle": 0.86}
+FILL = {"person": 0.9, "vehicle": 0.92}  # how much of the image a well-boxed object takes
+ANCHOR = {"person": 0.96, "vehicle": 0.52}  # the height of a pedestrian's feet, of a vehicle's centre
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def draw_moment(spec: DrawnSpec, camera: Camera, scenery: Scenery, shot: Shot) -
     heading += random.normal(0.0, 0.3)
     scale = random.uniform(*look.scale) * FILL[spec.kind]
     x = 0.5 * aspect + random.normal(0.0, look.jitter) * 0.7
-    ground = FOOT[spec.kind] + random.normal(0.0, look.jitter)
+    ground = ANCHOR[spec.kind] + random.normal(0.0, look.jitter)
     if shot.identity == JUNK:  # cut so that less than half of the subject is left
         x += choose(random, (-1.0, 1.0)) * random.uniform(0.22, 0.32) * aspect / 0.5
         ground += choose(random, (-1.0, 1.0)) * random.uniform(0.25, 0.4)

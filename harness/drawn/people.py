@@ -30,7 +30,7 @@ TEXTURES = (SOLID, RINGS, STRIPES, CHECK, YOKE, LOGO, OPEN, BAND)
 
 @dataclass(frozen=True)
 class Body:
-    """Lengths are shares of the stature."""
+    """Lengths are shares of the stature, which itself is a share of the tallest."""
 
     stature: float
     girth: float
@@ -91,7 +91,7 @@ def dye(random: np.random.Generator, palette: Sequence[Colour]) -> Colour:
 
 def draw_body(random: np.random.Generator) -> Body:
     return Body(
-        stature=float(random.uniform(0.92, 1.04)),
+        stature=float(random.uniform(0.93, 1.0)),
         girth=float(np.clip(random.normal(1.0, 0.14), 0.75, 1.4)),
         shoulders=float(random.uniform(0.92, 1.1)),
         hips=float(random.uniform(0.88, 1.12)),

@@ -12,7 +12,8 @@ class Pose:
 
     `heading` is the angle between its front and the viewer (0: it comes towards us, pi: it goes away, pi/2: it goes to
     the right), `pitch` how far the camera looks down, `tilt` how far it leans, `phase` the moment of its gait; all in
-    radians. `x` and `ground` (image heights) say where it stands, `scale` how many image heights one unit of length is.
+    radians. `x` and `ground` (image heights) say where its feet (a vehicle: its centre) are, `scale` how many image
+    heights one unit of length is.
     """
 
     x: float

@@ -15,7 +15,7 @@ MARGIN = 0.12  # how much higher than an image it is
 def draw_scene(random: np.random.Generator, scenery: Scenery) -> list[Layer]:
     """Layers on a canvas whose height counts as 1 and whose width as STRIP."""
     wall, floor = choose(random, scenery.wall), choose(random, scenery.floor)
-    horizon = float(random.uniform(0.3, 0.52))
+    horizon = float(random.uniform(*scenery.horizon))
     layers = [box(-1, 0, STRIP + 1, horizon + 0.01, darker(wall, 1.08), -0.1)]
     layers.append(box(-1, horizon, STRIP + 1, 1.02, darker(floor, 0.9), -0.16))
     behind = {"street": _houses, "plaza": _shops, "park": _hedges, "road": _roadside}[scenery.family]

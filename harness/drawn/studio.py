@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.drawn.cameras import draw_camera
+from harness.drawn.coachwork import coachwork
 from harness.drawn.domains import SCENERIES, WARDROBES
 from harness.drawn.figure import figure
 from harness.drawn.layers import LAYER_FLOATS, Layer
@@ -15,12 +16,13 @@ from harness.drawn.scenes import MARGIN, STRIP, draw_scene
 from harness.drawn.schedule import Shot
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.streams import stream
+from harness.drawn.vehicles import Vehicle, draw_vehicle_body, draw_vehicle_paint
 
 PASSERS = 30_000  # where the subjects in the background count from
 
 
 class Studio:
-    """Cameras, scenes and people of one domain; people are drawn when first seen."""
+    """Cameras, scenes and subjects of one domain; subjects are drawn up when first seen."""
 
     def __init__(self, spec: DrawnSpec) -> None:
         self.spec = spec
@@ -28,6 +30,7 @@ class Studio:
         self.cameras = [draw_camera(spec, number + 1) for number in range(spec.cameras)]
         self.scenes = [self._scene(number + 1) for number in range(spec.cameras)]
         self._people: dict[int, Person] = {}
+        self._vehicles: dict[int, Vehicle] = {}
 
     def draw(self, shot: Shot) -> NDArray[np.uint8]:
         """One image, uint8 [height, width, 3], before compression."""
@@ -52,10 +55,20 @@ class Studio:
         return self.cameras[shot.camera - 1].quality
 
     def _subject(self, number: int, pose: Pose) -> list[Layer]:
+        if self.spec.kind == "vehicle":
+            return coachwork(self.vehicle(number), pose)
         return figure(self.person(number), pose)
 
+    def vehicle(self, number: int) -> Vehicle:
+        """Vehicle `number`, the same whatever else is drawn."""
+        if number not in self._vehicles:
+            domain, seed = self.spec.domain, self.spec.seed
+            body = draw_vehicle_body(stream(f"body {domain}", seed, number))
+            self._vehicles[number] = Vehicle(body, draw_vehicle_paint(stream(f"paint {domain}", seed, number)))
+        return self._vehicles[number]
+
     def person(self, number: int) -> Person:
-        """Subject `number`, the same whatever else is drawn."""
+        """Person `number`, the same whatever else is drawn."""
         if number not in self._people:
             domain, seed = self.spec.domain, self.spec.seed
             body = draw_body(stream(f"body {domain}", seed, number))

@@ -1,0 +1,125 @@
+"""A vehicle's identity: its body and its paint, drawn from two independent streams."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.drawn.layers import Colour, darker
+from harness.drawn.people import choose
+
+# VeRi-776's numbers for colours and types.
+PAINTS: dict[int, tuple[Colour, float]] = {
+    1: ((0.86, 0.72, 0.16), 0.06),  # yellow
+    2: ((0.84, 0.42, 0.14), 0.03),  # orange
+    3: ((0.18, 0.40, 0.26), 0.04),  # green
+    4: ((0.54, 0.56, 0.58), 0.19),  # grey
+    5: ((0.66, 0.13, 0.14), 0.12),  # red
+    6: ((0.16, 0.27, 0.52), 0.12),  # blue
+    7: ((0.90, 0.90, 0.88), 0.22),  # white
+    8: ((0.66, 0.58, 0.40), 0.04),  # golden
+    9: ((0.34, 0.24, 0.17), 0.04),  # brown
+    10: ((0.10, 0.10, 0.12), 0.14),  # black
+}
+TYPES = {"sedan": 1, "suv": 2, "van": 3, "hatchback": 4, "pickup": 6, "bus": 7, "truck": 8}
+TYPE_WEIGHTS = (0.34, 0.18, 0.12, 0.15, 0.06, 0.06, 0.09)
+DECALS = ("none", "stripe", "panel", "lettering", "twotone", "door")
+ACCENTS: tuple[Colour, ...] = (
+    (0.92, 0.92, 0.90),
+    (0.75, 0.14, 0.14),
+    (0.14, 0.30, 0.60),
+    (0.90, 0.76, 0.16),
+    (0.12, 0.12, 0.14),
+    (0.20, 0.52, 0.34),
+)
+
+
+@dataclass(frozen=True)
+class VehicleBody:
+    """Lengths are multiples of a sedan's usual length."""
+
+    type: str
+    length: float
+    width: float
+    height: float
+    clearance: float
+    belt: float  # where the windows begin, as a share of the height
+    bonnet: float  # length of the bonnet, as a share of the usual one of its type
+    wheel: float  # radius
+    wheelbase: float  # as a share of the length
+    lamps: str  # wide, round, tall
+    rack: bool
+    sunroof: bool
+
+
+@dataclass(frozen=True)
+class VehiclePaint:
+    number: int  # VeRi-776's number of the colour
+    colour: Colour
+    roof: Colour
+    bumper: Colour
+    glass: Colour
+    rim: Colour
+    decal: str
+    decal_colour: Colour
+    decal_place: float
+    cargo: Colour
+    sign: Colour | None  # on the roof, like a taxi's
+    sticker: float | None  # where on the windscreen, as a share of its width
+    plate: Colour
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    body: VehicleBody
+    paint: VehiclePaint
+
+
+SIZES = {  # length, width, height
+    "sedan": (1.0, 0.40, 0.32),
+    "suv": (1.0, 0.43, 0.39),
+    "van": (1.06, 0.43, 0.46),
+    "hatchback": (0.86, 0.39, 0.34),
+    "pickup": (1.14, 0.42, 0.38),
+    "bus": (1.5, 0.5, 0.6),
+    "truck": (1.35, 0.48, 0.6),
+}
+
+
+def draw_vehicle_body(random: np.random.Generator) -> VehicleBody:
+    kind = choose(random, tuple(TYPES), TYPE_WEIGHTS)
+    length, width, height = SIZES[kind]
+    return VehicleBody(
+        type=kind,
+        length=length * float(random.uniform(0.93, 1.07)),
+        width=width * float(random.uniform(0.95, 1.05)),
+        height=height * float(random.uniform(0.93, 1.08)),
+        clearance=float(random.uniform(0.04, 0.065)) * (1.4 if kind in ("suv", "pickup", "truck") else 1.0),
+        belt=float(random.uniform(0.5, 0.58)) if kind not in ("bus", "van") else float(random.uniform(0.42, 0.52)),
+        bonnet=float(random.uniform(0.85, 1.15)),
+        wheel=float(random.uniform(0.072, 0.088)) * (1.15 if kind in ("suv", "pickup", "bus", "truck") else 1.0),
+        wheelbase=float(random.uniform(0.56, 0.64)),
+        lamps=choose(random, ("wide", "round", "tall")),
+        rack=bool(kind in ("suv", "hatchback", "van") and random.random() < 0.35),
+        sunroof=bool(kind in ("sedan", "suv", "hatchback") and random.random() < 0.25),
+    )
+
+
+def draw_vehicle_paint(random: np.random.Generator) -> VehiclePaint:
+    number = choose(random, tuple(PAINTS), tuple(weight for _, weight in PAINTS.values()))
+    colour = darker(PAINTS[number][0], float(random.uniform(0.88, 1.12)))
+    black: Colour = (0.1, 0.1, 0.11)
+    return VehiclePaint(
+        number=number,
+        colour=colour,
+        roof=choose(random, (colour, black, (0.9, 0.9, 0.9)), (0.78, 0.14, 0.08)),
+        bumper=choose(random, (darker(colour, 0.92), (0.2, 0.2, 0.21)), (0.65, 0.35)),
+        glass=choose(random, ((0.24, 0.3, 0.35), (0.15, 0.18, 0.22), (0.36, 0.44, 0.5))),
+        rim=choose(random, ((0.72, 0.73, 0.75), (0.45, 0.46, 0.48), (0.16, 0.16, 0.17))),
+        decal=choose(random, DECALS, (0.42, 0.14, 0.12, 0.12, 0.10, 0.10)),
+        decal_colour=choose(random, ACCENTS),
+        decal_place=float(random.uniform(0.0, 1.0)),
+        cargo=choose(random, ((0.85, 0.85, 0.84), (0.28, 0.38, 0.56), (0.5, 0.36, 0.24), (0.3, 0.44, 0.34), colour)),
+        sign=choose(random, ACCENTS) if random.random() < 0.14 else None,
+        sticker=float(random.uniform(0.1, 0.8)) if random.random() < 0.4 else None,
+        plate=choose(random, ((0.25, 0.4, 0.75), (0.88, 0.76, 0.25), (0.9, 0.9, 0.9)), (0.6, 0.25, 0.15)),
+    )
