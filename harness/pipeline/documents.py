@@ -111,7 +111,9 @@ class Attempt(Frozen):
     stage: Literal["train", "evaluate"]
     spec_hash: str
     status: Literal["running", "finished", "failed", "interrupted"]
-    reason: str = Field(default="", description="exit class: out-of-memory, nan, no-clusters, bad-input, disk, error, …")
+    reason: str = Field(
+        default="", description="exit class: out-of-memory, nan, no-clusters, bad-input, disk, error, …"
+    )
     message: str = ""
     log_tail: str = ""
     device: str

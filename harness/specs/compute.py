@@ -43,12 +43,14 @@ class Optimiser(Frozen):
 
 
 class Schedule(Frozen):
-    """The factor on the learning rate, as a function of the epoch (counted from 0)."""
+    """The factor on the learning rate, as a function of the epoch (counted from 1)."""
 
     kind: Literal["constant", "step", "cosine"]
-    warmup_epochs: NonNegativeInt = Field(description="linear warm-up from `warmup_factor` to 1")
+    warmup_epochs: NonNegativeInt = Field(description="epoch e of them has factor + (1 - factor) · e / epochs")
     warmup_factor: float = Field(gt=0, le=1)
-    milestones: tuple[PositiveInt, ...] = Field(description="`step`: epochs from which the rate is decayed once more")
+    milestones: tuple[PositiveInt, ...] = Field(
+        description="`step`: the first epochs that run at a rate decayed once more"
+    )
     decay: float = Field(gt=0, le=1, description="`step`: factor at each milestone; `cosine`: the final factor")
 
     @model_validator(mode="after")
@@ -78,4 +80,6 @@ class Compute(Frozen):
     schedule: Schedule
     augment: Augment
     precision: Literal["float32", "bf16"] = Field(description="of the network; memory, losses, distances are float32")
-    evaluate_every: PositiveInt = Field(description="epochs between evaluations during training (only to mark the best)")
+    evaluate_every: PositiveInt = Field(
+        description="epochs between evaluations during training (only to mark the best)"
+    )

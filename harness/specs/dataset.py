@@ -61,6 +61,7 @@ class DatasetSpec(Frozen):
     role: Literal["task", "init"] = Field(
         default="task", description="`init`: only used to pre-train a start, never evaluated as a task"
     )
+    starter: bool = Field(description="whether `make` runs the starter methods on it")
     image: ImageSize
     layout: Layout
     drawn: DrawnSpec | None = Field(default=None, description="how to draw the images; absent for real datasets")

@@ -91,5 +91,3 @@ class ResolvedMethod(Frozen):
     init: Init
     compute: Compute
     params: dict[str, Any]
-
-

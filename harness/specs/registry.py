@@ -207,7 +207,9 @@ def _load_folder(
         elif name in paths:
             problems.append(f"{path}:{line_of(path, ['name'])}: name: {name!r} is already the name of {paths[name]}")
         elif name != path.stem:
-            problems.append(f"{path}:{line_of(path, ['name'])}: name: {name!r} must equal the file's name {path.stem!r}")
+            problems.append(
+                f"{path}:{line_of(path, ['name'])}: name: {name!r} must equal the file's name {path.stem!r}"
+            )
         else:
             raw[name], paths[name] = data, path
     specs: dict[str, Spec] = {}

@@ -1,0 +1,285 @@
+"""The `harness` command. Thin: every command calls one function; commands that do not train never import torch."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
+new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
+results_app = typer.Typer(no_args_is_help=True, help="Published results.")
+app.add_typer(data_app, name="data")
+app.add_typer(new_app, name="new")
+app.add_typer(results_app, name="results")
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again to continue\n")
+        sys.exit(130)
+
+
+@app.command("list")
+def list_command(
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings or runs")] = "methods",
+    as_json: Json = False,
+    starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
+    stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
+) -> None:
+    """Show what is registered, planned or done."""
+    from harness.pipeline.listing import listing, show, stage_names
+
+    registry = _registry()
+    if stages:
+        _say(" ".join(stage_names(registry, starter)))
+        return
+    _say(show(listing(registry, what, starter), as_json))
+
+
+@app.command()
+def check() -> None:
+    """Validate every spec, pairing and prepared dataset; exit 1 and the list of what is wrong."""
+    from harness.pipeline.check import check_project
+
+    registry = _registry()
+    problems = check_project(registry)
+    if problems:
+        raise UserError("\n".join([*problems, f"{len(problems)} problems"]))
+    _say(f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings: all fine")
+
+
+@app.command()
+def plan(
+    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0,1,2",
+    methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
+    targets: Annotated[str, typer.Option(help="Comma-separated; default: all present datasets.")] = "",
+) -> None:
+    """(Re)write pairings.yaml from the specs and the datasets present."""
+    from harness.pipeline.plan import plan_pairings, write_plan
+
+    registry = _registry()
+    numbers = [part.strip() for part in seeds.split(",")]
+    if not all(part.isdigit() for part in numbers):
+        raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
+    pairings = plan_pairings(registry, [int(part) for part in numbers], _names(methods), _names(targets))
+    path = write_plan(registry, pairings)
+    _say(f"{path.name}: {len(pairings)} pairings on {len({p.task for p in pairings})} tasks")
+
+
+@app.command()
+def spec(method: str, tasks: list[str]) -> None:
+    """Write what a method computes on each task (a DVC stage)."""
+    from harness.pipeline.resolved import write_resolved
+
+    write_resolved(_registry(), method, tasks)
+
+
+@app.command()
+def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("build/schemas")) -> None:
+    """Write JSON Schemas, so that editors complete and check the YAML."""
+    from harness.specs.schema import write_schemas
+
+    for path in write_schemas(_registry(), folder):
+        _say(str(path))
+
+
+@app.command()
+def train(key: str) -> None:
+    """Train one pairing (a DVC stage); an interrupted run continues where it stopped."""
+    from harness.pipeline.train import train as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    run(registry, parse_key(key), _log)
+
+
+@app.command()
+def evaluate(key: str) -> None:
+    """Evaluate one trained pairing on its target (a DVC stage)."""
+    from harness.pipeline.evaluate import evaluate as run
+    from harness.specs.pairing import parse_key
+
+    metrics = run(_registry(), parse_key(key))
+    _log(f"{key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}")
+
+
+@app.command()
+def leaderboard(
+    format: Annotated[str, typer.Option(help="table, csv, md, latex, json or html.")] = "table",  # noqa: A002
+    task: Annotated[str, typer.Option(help="Only this task, like drawn-winter-to-drawn-summer.")] = "",
+    metric: Annotated[str, typer.Option(help="What to sort by.")] = "map",
+    output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
+) -> None:
+    """Rebuild the database from results/ and print the leaderboard."""
+    from harness.leaderboard.terminal import render_leaderboard
+    from harness.pipeline.paths import project_root, write_text
+    from harness.store import ingest
+
+    root = project_root()
+    report = ingest(root)
+    for line in report.problems:
+        _log(f"warning: {line}")
+    text = render_leaderboard(root, format, task or None, metric=metric)
+    if output:
+        write_text(root / output, text)
+    else:
+        _say(text.rstrip("\n"))
+
+
+@app.command()
+def compare(
+    a: str,
+    b: str,
+    target: Annotated[str, typer.Option("--target", "-t")],
+    source: Annotated[str, typer.Option("--source", "-s")] = "",
+) -> None:
+    """Compare two methods on a task: mAP difference, 95 % paired-bootstrap interval, p-value."""
+    from harness.leaderboard.terminal import compare as compare_methods
+    from harness.pipeline.paths import project_root
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    _say(compare_methods(root, a, b, target, source or None).rstrip("\n"))
+
+
+@app.command()
+def doctor() -> None:
+    """Show what this machine offers, and what is missing."""
+    from harness.pipeline.doctor import examine
+
+    for line in examine(_registry()):
+        _say(line)
+
+
+@data_app.command("draw")
+def data_draw(name: str) -> None:
+    """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
+    from harness.data.progress import console_progress
+    from harness.drawn.dataset import draw_dataset
+    from harness.pipeline.paths import raw_folder
+
+    registry = _registry()
+    dataset = registry.dataset(name)
+    if dataset.drawn is None:
+        raise UserError(f"{name} is a real dataset; import it with: harness data add {name} PATH")
+    with console_progress() as show:
+        draw_dataset(dataset.drawn, raw_folder(registry.root, name), lambda done, total: show(f"draw {name}", done, total))
+
+
+@data_app.command("prepare")
+def data_prepare(name: str) -> None:
+    """Decode and resize every image of a dataset once (a DVC stage)."""
+    from harness.data.prepare import prepare
+    from harness.data.progress import console_progress
+    from harness.pipeline.paths import prepared_folder, raw_folder
+
+    registry = _registry()
+    dataset = registry.dataset(name)
+    with console_progress() as show:
+        prepare(dataset, raw_folder(registry.root, name), prepared_folder(registry.root, name), progress=show)
+
+
+@data_app.command("add")
+def data_add(
+    name: str,
+    path: Path,
+    link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
+    allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
+) -> None:
+    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings."""
+    from harness.pipeline.adding import add
+
+    for line in add(_registry(), name, path, link, allow_mismatch):
+        _say(line)
+
+
+@data_app.command("verify")
+def data_verify(name: str) -> None:
+    """Compare what is on disk with what the spec expects; exit 1 if it differs."""
+    from harness.data.progress import console_progress
+    from harness.data.verify import verify_dataset
+    from harness.pipeline.paths import raw_folder
+
+    registry = _registry()
+    with console_progress() as show:
+        found = verify_dataset(registry.dataset(name), raw_folder(registry.root, name), progress=show)
+    for finding in found.findings:
+        _say(f"{finding.level}: {finding.text}")
+    if not found.ok:
+        raise UserError(f"{name}: differs from its spec")
+    _say(f"{name}: as expected")
+
+
+@data_app.command("show")
+def data_show(
+    name: str,
+    output: Annotated[Path, typer.Option(help="Folder for the sheet of sample images.")] = Path("build/sheets"),
+) -> None:
+    """Print statistics of a dataset and write a sheet of sample images."""
+    from harness.pipeline.showing import show_dataset
+
+    for line in show_dataset(_registry(), name, output):
+        _say(line)
+
+
+@new_app.command("method")
+def new_method(
+    name: str,
+    origin: Annotated[str, typer.Option("--from", help="The method to start from.")],
+    code: Annotated[bool, typer.Option(help="Also write a Python file with an algorithm of your own.")] = False,
+) -> None:
+    """Scaffold a method's spec (and, with --code, its algorithm) that passes `harness check`."""
+    from harness.pipeline.scaffold import scaffold_method
+
+    for path in scaffold_method(_registry(), name, origin, code):
+        _say(f"wrote {path}")
+
+
+@results_app.command("publish")
+def results_publish() -> None:
+    """Write results/published.json: the metrics and records of the whole plan, for git."""
+    from harness.pipeline.paths import project_root
+    from harness.store.published import publish
+
+    _say(f"published {publish(project_root())} runs")
+
+
+def _registry() -> Any:
+    from harness.pipeline.paths import project_root
+    from harness.specs.registry import Registry
+
+    return Registry.load(project_root())
+
+
+def _names(text: str) -> list[str] | None:
+    return [part.strip() for part in text.split(",") if part.strip()] or None
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _log(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

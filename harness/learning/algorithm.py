@@ -1,0 +1,100 @@
+"""What a method implements: build, begin_epoch, step. It sees no command line, no files and no hidden identities."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
+
+import numpy as np
+
+from harness.errors import UserError
+from harness.specs.base import Frozen
+from harness.specs.compute import Compute
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from harness.learning.data import LabelledSet, UnlabelledSet
+    from harness.learning.features import Embedder
+    from harness.learning.state import RunState
+
+Losses = Mapping[str, "Tensor"]
+"""Scalar tensors, `total` among them (what was minimised); nothing is copied to the host inside an iteration."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What one run gives its algorithm.
+
+    `source` carries identities (supervised: the target's own training set); `target` cannot (usl, uda).
+    `init` holds the weights to start from, one mapping per start, empty for a random start.
+    """
+
+    compute: Compute
+    seed: int
+    device: torch.device
+    state: RunState
+    source: LabelledSet | None = None
+    target: UnlabelledSet | None = None
+    init: tuple[Mapping[str, Tensor], ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def labelled(self) -> LabelledSet:
+        """The training set with identities. Raises UserError if this run has none."""
+        if self.source is None:
+            raise UserError("this method needs a labelled training set: its setting must be supervised or uda")
+        return self.source
+
+    @property
+    def unlabelled(self) -> UnlabelledSet:
+        """The training set without identities. Raises UserError if this run has none."""
+        if self.target is None:
+            raise UserError("this method needs an unlabelled target: its setting must be usl or uda")
+        return self.target
+
+    def rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
+        """Return the random stream of one purpose in one epoch.
+
+        Every random number of a run comes from such a stream, a pure function of (seed, purpose, epoch): resuming
+        needs no generator state, and a method that draws more numbers for one purpose shifts no other.
+        """
+        return np.random.default_rng([self.seed, crc32(purpose.encode()), epoch])
+
+
+class Algorithm(ABC):
+    """One method. Everything that must survive an interruption is registered in `self.run.state`."""
+
+    Params: ClassVar[type[Frozen]]
+
+    def __init__(self, run: RunContext, params: Any) -> None:
+        self.run = run
+        self.params = params
+        self.build()
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make networks, optimisers and memories from `run.init`, and register them in `run.state`."""
+
+    @abstractmethod
+    def begin_epoch(self, epoch: int) -> Iterator[Any]:
+        """Prepare epoch `epoch` (from 0): pseudo-labels, memories, learning rate. Return its batches."""
+
+    @abstractmethod
+    def step(self, batch: Any) -> Losses:
+        """Do one iteration on a batch of `begin_epoch`."""
+
+    @abstractmethod
+    def export(self) -> dict[str, Tensor]:
+        """Return the tensors that evaluation, and runs that start from this one, need."""
+
+    @classmethod
+    def embedder(cls, compute: Compute, tensors: Mapping[str, Tensor], device: torch.device) -> Embedder:
+        """Return the function from uint8 images [N, H, W, 3] to L2-normalised float32 features [N, d]."""
+        from harness.learning.features import network_embedder
+
+        return network_embedder(compute, tensors, device)

@@ -1,0 +1,109 @@
+"""Everything a run must remember between epochs, in one object that saves and restores itself exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from harness.errors import UserError
+
+
+class RunState:
+    """Modules, optimisers, tensors and JSON-able values by name, and how many epochs are done.
+
+    Random generators are not here: every stream is a function of the seed, the purpose and the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.modules: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.tensors: dict[str, Tensor] = {}
+        self.values: dict[str, Any] = {}
+
+    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the state and the caller's metadata atomically. Raises UserError if that fails."""
+        tensors = {f"tensor/{name}": value for name, value in self.tensors.items()}
+        groups: dict[str, Any] = {}
+        for name, module in self.modules.items():
+            tensors |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
+        for name, optimiser in self.optimisers.items():
+            content = optimiser.state_dict()
+            groups[name] = content["param_groups"]
+            for index, slots in content["state"].items():
+                tensors |= {f"optimiser/{name}/{index}/{slot}": value for slot, value in slots.items()}
+        meta = json.dumps({"epoch": self.epoch, "values": self.values, "groups": groups})
+        write_tensors(tensors, path, {**metadata, "state": meta})
+
+    def load(self, path: Path) -> None:
+        """Restore what `save` wrote into the registered modules and optimisers.
+
+        Raises UserError if the file is damaged or belongs to another architecture.
+        """
+        tensors, metadata = read_tensors(path)
+        meta = json.loads(metadata["state"])
+        grouped: dict[str, dict[str, dict[str, Tensor]]] = {"tensor": {}, "module": {}, "optimiser": {}}
+        for full_name, value in tensors.items():
+            kind, _, rest = full_name.partition("/")
+            owner, _, key = rest.partition("/")
+            if kind == "tensor":
+                self.tensors[rest] = value
+            else:
+                grouped[kind].setdefault(owner, {})[key] = value
+        for name, module in self.modules.items():
+            load_into(module, grouped["module"].get(name, {}), path)
+        for name, optimiser in self.optimisers.items():
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in grouped["optimiser"].get(name, {}).items():
+                index, _, slot = key.partition("/")
+                slots.setdefault(int(index), {})[slot] = value
+            optimiser.load_state_dict({"state": slots, "param_groups": meta["groups"][name]})
+        self.epoch, self.values = meta["epoch"], meta["values"]
+
+
+def load_into(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str) -> None:
+    """Copy `tensors` into `module`. Raises UserError naming the first difference if the architectures differ."""
+    own = module.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        if name not in tensors:
+            raise UserError(f"{path}: belongs to another architecture: it has no tensor {name!r}")
+        if name not in own:
+            raise UserError(f"{path}: belongs to another architecture: the network has no tensor {name!r}")
+        if own[name].shape != tensors[name].shape:
+            raise UserError(
+                f"{path}: belongs to another architecture: {name!r} is {list(tensors[name].shape)} there, "
+                f"{list(own[name].shape)} in the network"
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file atomically. Raises UserError (disk full, read-only) and leaves nothing half-written."""
+    contiguous = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(contiguous, partial, dict(metadata))
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error}; free some space or mend the permissions") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors (on the CPU) and the metadata of a safetensors file. Raises UserError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such checkpoint") from error
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error

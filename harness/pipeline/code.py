@@ -1,0 +1,80 @@
+"""Hashes of the code that can change a number."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from harness.errors import UserError
+
+SHARED = (
+    "harness/learning",
+    "harness/labels",
+    "harness/evaluation",
+    "harness/data/prepared.py",
+    "harness/pipeline/train.py",
+)
+"""Code of every training run, besides the method's own file; the same list stands in `dvc.yaml`."""
+
+
+def algorithm_hash(import_path: str) -> str:
+    """Return the SHA-256 (16 hex digits) of an algorithm's source file and of the `methods.*` files it imports."""
+    return _digest({name: path.read_bytes() for name, path in _sources(import_path).items()})
+
+
+def algorithm_files(import_path: str, root: Path) -> list[Path]:
+    """Return the files under `root`, relative to it, that hold the algorithm; none if it is an installed package's."""
+    here = root.resolve()
+    files = [path.resolve() for path in _sources(import_path).values()]
+    return [path.relative_to(here) for path in files if path.is_relative_to(here) and ".venv" not in path.parts]
+
+
+def _sources(import_path: str) -> dict[str, Path]:
+    """Return the algorithm's module and every `methods.*` module it imports, with their files."""
+    pending, found = [import_path.split(":")[0]], {}
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found[name] = _source_of(name)
+            pending += _methods_imported_by(found[name].read_bytes())
+    return found
+
+
+def shared_code_hash(root: Path) -> str:
+    """Return the SHA-256 (16 hex digits) of the shared training code under `root`."""
+    files: dict[str, bytes] = {}
+    for place in SHARED:
+        path = root / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file.exists():
+                files[file.relative_to(root).as_posix()] = file.read_bytes()
+    return _digest(files)
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + files[name] + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _source_of(module: str) -> Path:
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None or found.origin is None:
+        raise UserError(f"algorithm: module {module!r} has no source file; is its package installed?")
+    return Path(found.origin)
+
+
+def _methods_imported_by(source: bytes) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("methods."):
+            names.append(node.module)
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names if alias.name.startswith("methods.")]
+    return names

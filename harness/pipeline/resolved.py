@@ -1,0 +1,31 @@
+"""The resolved spec of a method on a task, as one JSON file: what training depends on.
+
+A cheap stage writes these files whenever any YAML of the method changes. Training stages depend on the file, so a new
+title, citation or reported figure, or a change to another regime or task, retrains nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.pipeline.code import algorithm_hash
+from harness.pipeline.paths import spec_file, write_text
+from harness.specs.pairing import parse_key
+from harness.specs.registry import Registry
+
+
+def write_resolved(registry: Registry, method: str, tasks: Iterable[str]) -> list[Path]:
+    """Write one file per task (`<target>` or `<source>-to-<target>`) and return them.
+
+    Raises UserError if the spec is wrong or does not fit a task.
+    """
+    paths = []
+    for task in tasks:
+        resolved = registry.resolved(parse_key(f"{method}__{task}__s0"))
+        document = resolved.model_dump(mode="json") | {"code": algorithm_hash(resolved.algorithm)}
+        path = spec_file(registry.root, method, task)
+        write_text(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
+        paths.append(path)
+    return paths

@@ -1,0 +1,1 @@
+"""The methods: one spec each, and one readable file where the algorithm is new."""

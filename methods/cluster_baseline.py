@@ -1,0 +1,67 @@
+"""The UDA baseline: cluster, take the clusters for identities, train as if supervised; repeat.
+
+Song et al., "Unsupervised domain adaptive re-identification: theory and practice" (UDAP, Pattern Recognition 2020), in the
+form MMT and SSKD compare themselves with: classifier rows start at the cluster centroids, label-smoothed cross-entropy and
+batch-hard triplet, a fresh Adam every epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from harness import learning
+from harness.learning.algorithm import Algorithm, Losses
+from harness.specs.base import Frozen
+from harness.specs.labelling import DataDrivenClustering
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.learning.data import UnlabelledBatch
+
+
+class ClusterBaseline(Algorithm):
+    """One network; a classifier with as many rows as clusters, remade every epoch."""
+
+    class Params(Frozen):
+        label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all clusters")
+        triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
+        triplet_on: str = Field(pattern="^(pooled|normalised)$", description="feature that the triplet loss sees")
+        cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
+        labels: DataDrivenClustering
+
+    params: Params
+
+    def build(self) -> None:
+        self.network = learning.initialise.network(self.run, "network")
+
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabelled
+        features = learning.features.extract(self.network, target, compute.precision)
+        labels = learning.pseudo.assign(features, self.params.labels, run)
+        self.labels = learning.memory.as_labels(labels, run.device)
+        self.classifier = learning.networks.centroid_classifier(learning.memory.centroids(features, self.labels))
+        self.optimiser = learning.optim.adam([self.network, self.classifier], compute.optimiser)
+        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        self.network.train()
+        indices = learning.sampler.pk_batches(
+            labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
+        )
+        return target.batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+
+    def step(self, batch: UnlabelledBatch) -> Losses:
+        params, labels = self.params, self.labels[batch.index]
+        with learning.optim.precision(self.run):
+            embedding = self.network(batch.views[0])
+        logits = learning.losses.class_logits(embedding.neck, self.classifier.weight, params.cosine_scale)
+        identity = learning.losses.smoothed_cross_entropy(logits, labels, params.label_smoothing)
+        triplet = learning.losses.batch_hard_triplet(getattr(embedding, params.triplet_on), labels, params.triplet_margin)
+        total = identity + triplet
+        learning.optim.minimise(total, self.optimiser)
+        return {"total": total, "identity": identity, "triplet": triplet}
+
+    def export(self) -> dict[str, Tensor]:
+        return self.network.state_dict()

@@ -1,0 +1,73 @@
+"""Cluster Contrast: clusters are the classes, a momentum memory of their centroids is the classifier.
+
+Dai et al., "Cluster contrast for unsupervised person re-identification" (ACCV 2022). Each epoch: features of all images,
+Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalised cluster means; then InfoNCE of each image
+against the memory, which follows the images of the batch one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from harness import learning
+from harness.learning.algorithm import Algorithm, Losses
+from harness.specs.base import Frozen
+from harness.specs.labelling import Clustering
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.learning.data import UnlabelledBatch
+
+
+class Memory(Frozen):
+    """How the cluster memory follows the batch."""
+
+    momentum: float = Field(ge=0, le=1, description="weight of the old entry at each update")
+    hard: bool = Field(description="one update per cluster, by its least similar image, instead of one per image")
+
+
+class ClusterContrast(Algorithm):
+    """One network, one memory [clusters, d], rebuilt every epoch."""
+
+    class Params(Frozen):
+        temperature: float = Field(gt=0, description="τ of the similarity logits")
+        memory: Memory
+        labels: Clustering
+
+    params: Params
+
+    def build(self) -> None:
+        self.network = learning.initialise.network(self.run, "network")
+        self.optimiser = learning.optim.adam([self.network], self.run.compute.optimiser)
+        self.run.state.optimisers["adam"] = self.optimiser
+
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabelled
+        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        features = learning.features.extract(self.network, target, compute.precision)
+        labels = learning.pseudo.assign(features, self.params.labels, run)
+        self.labels = learning.memory.as_labels(labels, run.device)
+        self.memory = learning.memory.centroids(features, self.labels)
+        self.network.train()
+        indices = learning.sampler.pk_batches(
+            labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
+        )
+        return target.batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+
+    def step(self, batch: UnlabelledBatch) -> Losses:
+        with learning.optim.precision(self.run):
+            features = self.network(batch.views[0]).normalised
+        labels = self.labels[batch.index]
+        logits = learning.memory.similarity_logits(features, self.memory, self.params.temperature)
+        contrast = learning.losses.smoothed_cross_entropy(logits, labels, 0)
+        learning.optim.minimise(contrast, self.optimiser)
+        update = learning.memory.update_hard if self.params.memory.hard else learning.memory.update
+        update(self.memory, features.detach(), labels, self.params.memory.momentum)
+        return {"total": contrast}
+
+    def export(self) -> dict[str, Tensor]:
+        return self.network.state_dict()
