@@ -103,7 +103,8 @@ def _grid(rows: Sequence[LeaderRow], columns: Sequence[Column], key: str) -> lis
         frame.style.apply(emphasise),
         hide_index=True,
         column_config={column.key: _config(column) for column in columns},
-        height=min(38 * len(rows) + 40, 640),
+        height="content" if len(rows) <= 18 else 640,
+        placeholder="",
         on_select="rerun",
         selection_mode="multi-row",
         key=f"grid:{key}",
@@ -124,7 +125,6 @@ def _config(column: Column) -> ColumnConfig:
             column.header,
             help=column.help,
             width="medium" if column.key in ("method", "status") else None,
-            pinned=column.key == "method",
         )
     sign = "+" if column.signed else ""
     return st.column_config.NumberColumn(column.header, help=column.help, format=f"%{sign}.{column.digits}f")

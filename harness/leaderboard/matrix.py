@@ -1,11 +1,117 @@
-"""Page: matrix."""
+"""Page: every method on every task, and why a cell is empty."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
 import streamlit as st
+
+from harness.leaderboard import charts, url
+from harness.leaderboard.columns import METRICS, SETTINGS
+from harness.leaderboard.frame import link
+from harness.leaderboard.state import read
+from harness.leaderboard.terminal import task_title
+from harness.store import queries, tables
+from harness.store.queries import LeaderRow
+
+SIGNS = {
+    "reproduced": "",
+    "reported": "quoted",
+    "running": "running",
+    "queued": "queued",
+    "failed": "failed",
+    "interrupted": "stopped",
+    "not planned": "·",
+    "incompatible": "–",
+}
 
 
 def page() -> None:
     """Draw the page."""
-    st.title("matrix")
+    st.title("Matrix")
+    rows, tasks = read(queries.matrix), read(queries.tasks)
+    if not rows:
+        st.info("There is no method yet. Add one with `harness new method NAME --from OTHER`, then run `harness plan`.")
+        return
+    left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
+    with left:
+        setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all")
+    with middle:
+        active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
+        names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
+    with right:
+        metric = url.select("Metric", list(METRICS), "metric", "map", show=METRICS.__getitem__)
+    shown = [row for row in rows if row.task in names and setting in ("all", row.setting)]
+    if not shown:
+        st.info("Nothing is chosen: add a task above, or another setting.")
+        return
+    cells = _cells(shown, metric)
+    charts.show(_heat_map(cells, metric), "matrix", f"{METRICS[metric]} of every method on every task")
+    st.caption("– incompatible · not planned; the reasons are in the list below and under the pointer.")
+    _reasons(cells)
+    with st.container(horizontal=True):
+        for name in names[:4]:
+            link("leaderboard", f"Leaderboard of {task_title(name)}", task=name)
+
+
+def _cells(rows: Sequence[LeaderRow], metric: str) -> pd.DataFrame:
+    cells = []
+    for row in rows:
+        ours, quoted = row.score(metric), row.reported.get(metric)
+        figure = ours if ours is not None else quoted
+        cells.append(
+            {
+                "method": row.title,
+                "setting": row.setting,
+                "task": task_title(row.task),
+                "state": row.state,
+                "value": ours,
+                "text": f"{figure:.1f}" + ("" if ours is not None else "*") if figure is not None else SIGNS[row.state],
+                "reason": row.reason or (f"{len(row.seeds)} seeds" if row.seeds else ""),
+            }
+        )
+    return pd.DataFrame(cells)
+
+
+def _heat_map(cells: pd.DataFrame, metric: str) -> alt.LayerChart:
+    order = list(dict.fromkeys(cells.sort_values(["setting", "method"])["method"]))
+    tasks = list(dict.fromkeys(cells["task"]))
+    x = alt.X("task:N", title=None, sort=tasks, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=170, ticks=False))
+    y = alt.Y("method:N", title=None, sort=order, axis=alt.Axis(labelLimit=260, ticks=False))
+    tooltip = [
+        "method",
+        "setting",
+        "task",
+        "state",
+        alt.Tooltip("value:Q", format=".1f", title=METRICS[metric]),
+        "reason",
+    ]
+    base = alt.Chart(cells)
+    empty = base.transform_filter("!isValid(datum.value)").mark_rect(color="gray", opacity=0.08, stroke="gray")
+    filled = (
+        base.transform_filter("isValid(datum.value)")
+        .mark_rect()
+        .encode(
+            color=alt.Color("value:Q", title=f"{METRICS[metric]} (%)", scale=alt.Scale(scheme="blues", domain=[0, 100]))
+        )
+    )
+    inside = base.transform_filter("isValid(datum.value)").mark_text(fontSize=13).encode(
+        text="text:N", color=alt.condition("datum.value > 55", alt.value("white"), alt.value("#12283c"))
+    )  # fmt: skip
+    outside = base.transform_filter("!isValid(datum.value)").mark_text(fontSize=12, color="gray").encode(text="text:N")
+    layers = [layer.encode(x=x, y=y, tooltip=tooltip) for layer in (empty, filled, inside, outside)]
+    return alt.LayerChart(layer=layers).properties(height=34 * len(order) + 40)
+
+
+def _reasons(cells: pd.DataFrame) -> None:
+    empty = cells[cells["value"].isna()]
+    states = [state for state in tables.STATES if (empty["state"] == state).any()]
+    with st.expander(f"Why {len(empty)} cells are empty", icon=":material/help:"):
+        state = st.pills("State", states, default=None, key="matrix:state")
+        chosen = empty if state is None else empty[empty["state"] == state]
+        st.dataframe(chosen[["method", "task", "state", "reason"]], hide_index=True, alt="Reasons of empty cells")
 
 
 if __name__ == "__main__":

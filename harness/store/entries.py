@@ -114,7 +114,7 @@ def _entry(
             "reported_verified": quoted.verified,
         }
         if mine and quoted.map is not None:
-            judged = verdict([run.map for run in mine], quoted.map)
+            judged = verdict([run.map for run in mine], [quoted.map])
             values |= {"difference": judged.difference, "verdict": judged.verdict, "verdict_note": judged.note}
     return tables.Entry.made(**values)
 

@@ -1,0 +1,97 @@
+"""Comparing methods or runs query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.store import queries
+from harness.store.database import Store
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method (its seeds averaged) or a single run on a task. `ap`: float32 per query, NaN without a match."""
+
+    name: str
+    title: str
+    keys: tuple[str, ...]
+    ap: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`other` against `reference`: difference of mAP with its 95 % interval in points, p-values, queries won."""
+
+    reference: str
+    other: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    corrected: float
+    better: int
+    worse: int
+    queries: int
+
+
+def contestant(store: Store, task_name: str, name: str) -> Contestant:
+    """Return the method or run called `name` on a task; a method that needs no source also stands on the target alone.
+
+    Raises UserError if it has no finished run there.
+    """
+    if "__" in name:
+        found = queries.run(store, name)
+        if found is None:
+            raise UserError(f"there is no finished run {name!r}; `harness list runs` shows those there are")
+        return Contestant(name, f"{found.method}, seed {found.seed}", (name,), queries.ap(store, name))
+    target = queries.task(store, task_name).target
+    for place in dict.fromkeys((task_name, target)):
+        runs = queries.runs(store, place, name)
+        if runs:
+            keys = tuple(run.key for run in runs)
+            return Contestant(name, name, keys, queries.mean_ap(store, name, place))
+    raise UserError(f"{name!r} has no finished run on {task_name}; run `dvc repro`, or `harness train` and evaluate")
+
+
+def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Comparison]:
+    """Compare each of `others` with `reference` by paired bootstrap over queries, p-values corrected after Holm.
+
+    Raises UserError if they were evaluated on different query sets.
+    """
+    from harness.evaluation.statistics import compare_ap, holm  # numba: slow to import
+
+    results = []
+    for other in others:
+        a, b = paired(reference, other)
+        results.append((other, a, b, compare_ap(b, a, 0)))
+    corrected = holm([result.p_value for *_, result in results])
+    return [
+        Comparison(
+            reference.name,
+            other.name,
+            100 * result.difference,
+            100 * result.low,
+            100 * result.high,
+            result.p_value,
+            float(p),
+            better=int((b > a).sum()),
+            worse=int((b < a).sum()),
+            queries=a.size,
+        )
+        for (other, a, b, result), p in zip(results, corrected, strict=True)
+    ]
+
+
+def paired(a: Contestant, b: Contestant) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both AP vectors on the queries that have a match. Raises UserError for different query sets."""
+    if a.ap.size != b.ap.size or not np.array_equal(np.isnan(a.ap), np.isnan(b.ap)):
+        raise UserError(f"{a.title} and {b.title} were evaluated on different query sets; evaluate them again")
+    kept = ~np.isnan(a.ap)
+    return a.ap[kept].astype(np.float64), b.ap[kept].astype(np.float64)
