@@ -88,8 +88,8 @@ def evaluate_ranking(
     if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
         raise UserError(f"query features have shape {tuple(query.shape)}, gallery features {tuple(gallery.shape)}")
     labels.check(len(query), len(gallery))
-    strips = _strips if isinstance(query, np.ndarray) else _strips_on_device
-    return _score(strips(query, gallery, labels, top_k))
+    strips = _strips if isinstance(query, np.ndarray) else strips_on_device
+    return score(strips(query, gallery, labels, top_k))
 
 
 def evaluate_distances(
@@ -118,7 +118,7 @@ def evaluate_distances(
     sign = np.full(matrix.shape[1], -1, matrix.dtype)
     bounds = _bounds(*matrix.shape)
     matches = ((start, stop, labels.matches(start, stop)) for start, stop in bounds)
-    return _score(count_ranks(matrix[a:b], sign, labels.junk, match, top_k) for a, b, match in matches)
+    return score(count_ranks(matrix[a:b], sign, labels.junk, match, top_k) for a, b, match in matches)
 
 
 def _bounds(queries: int, gallery: int) -> Iterator[tuple[int, int]]:
@@ -141,7 +141,7 @@ def _strips(query: Matrix, gallery: Matrix, labels: Labels, top_k: int) -> Itera
         yield count_ranks(strip, scale, labels.junk, labels.matches(start, stop), top_k)
 
 
-def _strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: int) -> Iterator[Ranks]:
+def strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: int) -> Iterator[Ranks]:
     """Yield the same as `_strips`, computed by torch where the tensors are."""
     norms = []
     for name, features in (("query", query), ("gallery", gallery)):
@@ -156,7 +156,7 @@ def _strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k:
         yield count_ranks_on_device(product, 1 / norms[1], labels.junk, labels.matches(start, stop), top_k)
 
 
-def _score(strips: Iterator[Ranks]) -> RankingResult:
+def score(strips: Iterator[Ranks]) -> RankingResult:
     parts = list(strips)
     counts = np.concatenate([part.counts for part in parts])
     ranks = np.concatenate([part.ranks for part in parts])

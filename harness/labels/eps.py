@@ -9,6 +9,9 @@ from harness.labels.jaccard import jaccard_distance
 from harness.labels.neighbours import Neighbours, nearest_neighbours
 
 FIRST_REACH = 0.5
+# Equal weights give a distance of zero or of some 1e-7, as the additions happened to round: both are zero here, or eps
+# would depend on the machine.
+ROUNDING = 1e-6
 
 
 def data_driven_eps(features: Any, k1: int, k2: int, rho: float, *, neighbours: Neighbours | None = None) -> float:
@@ -30,12 +33,12 @@ def data_driven_eps(features: Any, k1: int, k2: int, rho: float, *, neighbours: 
         distances = jaccard_distance(features, k1, k2, reach, neighbours=neighbours)
         row = np.repeat(np.arange(distances.shape[0]), np.diff(distances.indptr))
         near = distances.data[distances.indices > row]
-        zeros = np.count_nonzero(near == 0)
+        zeros = np.count_nonzero(near <= ROUNDING)
         wanted = round(rho * (pairs - zeros))
         if len(near) - zeros >= wanted or reach >= 1:
             break
         reach = (reach + 1) / 2 if reach < 0.95 else 1.0
     if wanted < 1:
         raise UserError(f"a share of {rho} of {pairs - zeros} non-zero distances is none: raise rho")
-    smallest = np.sort(near[near > 0])[:wanted]
+    smallest = np.sort(near[near > ROUNDING])[:wanted]
     return float((smallest.sum(dtype=np.float64) + (wanted - len(smallest))) / wanted)

@@ -46,20 +46,33 @@ def jaccard_distance(
     if neighbours is None:
         neighbours = nearest_neighbours(features, k1)
     matrix = as_matrix(features, "features")
-    ranked, similarities = neighbours.indices[:, :k1], neighbours.similarities[:, :k1]
-    if len(ranked) != len(matrix):
-        raise UserError(f"neighbours of {len(ranked)} images for features of {len(matrix)}")
+    if len(neighbours.indices) != len(matrix):
+        raise UserError(f"neighbours of {len(neighbours.indices)} images for features of {len(matrix)}")
+    near = Neighbours(neighbours.indices[:, :k1], neighbours.similarities[:, :k1], neighbours.search, neighbours.recall)
+    return distances_of(expand(weigh(matrix, near), near.indices, k2), max_distance)
+
+
+def weigh(features: Matrix, neighbours: Neighbours) -> Rows:
+    """Steps 1 to 3: the expanded k-reciprocal sets, ascending, and their weights."""
+    ranked = neighbours.indices
     half = round(ranked.shape[1] / 2) + 1  # Python, like NumPy, rounds halves to even
-    reciprocal, reciprocal_size = _reciprocal(ranked, ranked.shape[1])
-    core, core_size = _reciprocal(ranked, half)
-    sets = reciprocal, reciprocal_size, core, core_size
-    rows = _in_chunks(_weights, len(matrix), matrix, ranked, similarities, *sets)
-    if k2 > 1:
-        rows = _in_chunks(_expand, len(matrix), *rows, ranked[:, :k2])
-    inverted = csr_matrix((rows[2], rows[1], rows[0]), shape=(len(matrix),) * 2).tocsc()
-    columns = inverted.indptr.astype(np.int64), inverted.indices, inverted.data
-    start, indices, distances = _in_chunks(_overlap, len(matrix), *rows, *columns, np.float32(max_distance))
-    return csr_matrix((distances, indices, start), shape=(len(matrix),) * 2)
+    sets = *_reciprocal(ranked, ranked.shape[1]), *_reciprocal(ranked, half)
+    return _in_chunks(_weigh, len(features), features, ranked, neighbours.similarities, *sets)
+
+
+def expand(rows: Rows, ranked: NDArray[np.int32], k2: int) -> Rows:
+    """Step 4: query expansion; nothing to do for k2 = 1."""
+    return rows if k2 == 1 else _in_chunks(_expand, len(ranked), *rows, ranked[:, :k2])
+
+
+def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
+    """Step 5: the distances between all rows that share a column, if at most `max_distance`."""
+    start, columns, weights = rows
+    shape = len(start) - 1, len(start) - 1
+    inverted = csr_matrix((weights, columns, start), shape=shape).tocsc()
+    lists = inverted.indptr.astype(np.int64), inverted.indices, inverted.data
+    sizes, indices, distances = _in_chunks(_overlap, shape[0], *rows, *lists, np.float32(max_distance))
+    return csr_matrix((distances, indices, sizes), shape=shape)
 
 
 def _in_chunks(kernel: Callable[..., Rows], n: int, *arguments: Any) -> Rows:
@@ -90,7 +103,7 @@ def _reciprocal(ranked, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _weights(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
+def _weigh(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
     """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
     members = np.empty(reciprocal.shape[1] * (core.shape[1] + 1), np.int32)
     seen = np.full(features.shape[0], -1, np.int32)

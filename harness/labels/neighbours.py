@@ -56,7 +56,7 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None =
         raise UserError(f"k must be at least 1, not {k}")
     if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
         check_normalised(as_matrix(features[:1], "features"))
-        return _on_device(features.detach().float(), min(k, len(features)))
+        return search_on_device(features.detach().float(), min(k, len(features)))
     matrix = as_matrix(features, "features")
     check_normalised(matrix)
     k = min(k, len(matrix))
@@ -146,7 +146,7 @@ def _insert(values, indices, value, index):  # type: ignore[no-untyped-def]
     values[place], indices[place] = value, index
 
 
-def _on_device(matrix: "Tensor", k: int) -> Neighbours:
+def search_on_device(matrix: "Tensor", k: int) -> Neighbours:
     indices, values = np.empty((len(matrix), k), np.int32), np.empty((len(matrix), k), np.float32)
     for top in range(0, len(matrix), TILE_ROWS):
         best, found = (matrix[top : top + TILE_ROWS] @ matrix.T).topk(k, dim=1)
