@@ -47,7 +47,7 @@ def _face(sketch: Sketch, body: Body) -> None:
     if view.cos < -0.3:
         return
     if body.beard:
-        sketch.ball((0.0, CROWN - 0.05, front + 0.012), 0.8 * wide, 0.026 * size, plain(darker(body.hair, 1.1)))
+        sketch.ball((0.0, CROWN - 0.059, front + 0.006), 0.75 * wide, 0.019 * size, plain(darker(body.hair, 1.2)))
     for side in (-1.0, 1.0):
         if view.depth(side * 0.02, 0.045) > 0.012:
             sketch.ball((side * 0.019, CROWN - 0.004, 0.052), 0.0075, 0.005, plain((0.12, 0.09, 0.08)), shade=0.0)
