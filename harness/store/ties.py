@@ -48,7 +48,7 @@ def _vectors(session: Session, entries: list[tables.Entry]) -> dict[tuple[str, s
         data, first = found[0]
         same = [ap for other, ap in found if other == data and ap.size == first.size]
         if len(same) == len(found):  # seeds on different data have no mean per query
-            vectors[key] = (data, np.mean(same, axis=0, dtype=np.float64))
+            vectors[key] = (data, np.stack(same).mean(axis=0, dtype=np.float64))
     return vectors
 
 
@@ -82,7 +82,7 @@ def _ties(
 
 
 def pairwise_p(ap: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """Return two-sided p-values [M, M] of equal mAP for every pair of methods; `ap` is float64 [M methods, Q queries]."""
+    """Return two-sided p-values [M, M] of equal mAP for every pair; `ap` is float64 [M methods, Q queries]."""
     methods, queries = ap.shape
     generator = np.random.default_rng(seed)
     means = np.empty((resamples, methods))
@@ -101,9 +101,9 @@ def pairwise_p(ap: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 
 
 
 def tie_letters(p: NDArray[np.float64]) -> list[str]:
-    """Return per row, best first, the letters of its tie groups: runs of rows of which no pair differs at 5 % after Holm.
+    """Return per row, best first, the letters of its tie groups: neighbours of which no pair differs.
 
-    `p` is [M, M]. A row that differs from both neighbours has no letter.
+    `p` is [M, M]; pairs differ at 5 % after Holm's correction. A row that differs from both neighbours has no letter.
     """
     size = len(p)
     upper = np.triu_indices(size, 1)

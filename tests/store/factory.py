@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
+from harness.data.prepare import prepare
 from harness.pipeline.documents import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint, flatten, resolve
@@ -35,6 +37,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.hashes: dict[str, str] = {}
         for folder in ("datasets", "methods", "results"):
             (root / folder).mkdir(parents=True, exist_ok=True)
 
@@ -48,6 +51,7 @@ class Project:
             "title": title or name.title(),
             "kind": "person",
             "regime": regime,
+            "starter": False,
             "image": {"height": 64, "width": 32},
             "layout": {
                 "train": "bounding_box_train",
@@ -83,6 +87,20 @@ class Project:
         } | more
         self._yaml(f"methods/{name}.yaml", spec)
 
+    def images(self, name: str, queries: int = 200, gallery: int = 60) -> None:
+        """Draw the images of a dataset, a colour per identity, and prepare them."""
+        generator = np.random.default_rng(3)
+        colours = generator.integers(40, 215, (10, 3))
+        raw = self.root / "data" / "raw" / name
+        for folder, count in (("bounding_box_train", 40), ("query", queries), ("bounding_box_test", gallery)):
+            (raw / folder).mkdir(parents=True)
+            for i in range(count):
+                noise = generator.integers(-40, 40, (64, 32, 3))
+                pixels = np.clip(colours[i % 10] + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(raw / folder / f"{i % 10 + 1:04d}_c{i % 2 + 1}_{i:04d}.jpg")
+        spec = Registry.load(self.root).dataset(name)
+        self.hashes[name] = prepare(spec, raw, self.root / "data" / "prepared" / name, workers=1).data_hash
+
     def quoted(self, *methods: dict[str, Any]) -> None:
         """Write `reported.yaml`."""
         self._yaml("reported.yaml", {"methods": list(methods)})
@@ -99,7 +117,7 @@ class Project:
         gallery: int = 60,
         noise: int | None = None,
         unmatched: int = 0,
-        gpu_seconds: float = 0,
+        cpu_seconds: float = 110.0,
     ) -> Path:
         """Add a finished run. Its AP is a difficulty per query (shared by all runs) shifted by `level`, plus noise."""
         pairing = parse_key(key)
@@ -116,13 +134,13 @@ class Project:
         ranked = own.integers(0, gallery, (queries, 10))
         correct = own.random((queries, 10)) < ap[:, None]
         matched = np.arange(queries) >= unmatched
-        names = [f"query/{i % 10:04d}_c{i % 2 + 1}_{i}.jpg" for i in range(queries)]
+        names = sorted(f"query/{i % 10 + 1:04d}_c{i % 2 + 1}_{i:04d}.jpg" for i in range(queries))
         table = pa.table(
             {
                 "query": pa.array(range(queries), pa.int32()),
                 "path": names,
-                "identity": pa.array([i % 10 for i in range(queries)], pa.int32()),
-                "camera": pa.array([i % 2 + 1 for i in range(queries)], pa.int32()),
+                "identity": pa.array([int(name[6:10]) for name in names], pa.int32()),
+                "camera": pa.array([int(name[12]) for name in names], pa.int32()),
                 "ap": pa.array([float(a) if m else None for a, m in zip(ap, matched, strict=True)], pa.float64()),
                 "first_hit": pa.array([int(f) if m else None for f, m in zip(first, matched, strict=True)], pa.int32()),
                 "gallery": pa.array(ranked.tolist(), pa.list_(pa.int32())),
@@ -139,9 +157,9 @@ class Project:
         record = Record(
             key=key, method=pairing.method, setting=spec["setting"], source=pairing.source, target=pairing.target,
             seed=pairing.seed, regime="drawn", spec=document, spec_hash=fingerprint(document), code_version="0" * 40,
-            data_hashes={pairing.target: "d" * 16}, init=("imagenet",), protocol="reid-v1", bn_groups=1,
+            data_hashes={pairing.target: self.hashes.get(pairing.target, "d" * 16)}, init=("imagenet",), protocol="reid-v1", bn_groups=1,
             precision="float32", hardware=Hardware(device="cpu (test)", threads=2, platform="Linux x86-64"),
-            versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=110.0, gpu_seconds=gpu_seconds,
+            versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=cpu_seconds, gpu_seconds=0.0,
             peak_memory_gib=0.8, images_per_second=900.0, epochs=6,
         )  # fmt: skip
         (folder / "record.json").write_text(record.model_dump_json())
@@ -179,12 +197,14 @@ class Project:
         (self.root / name).write_text(json.dumps(document, indent=1))  # JSON is YAML
 
 
-def small_project(root: Path) -> Project:
-    """Two datasets, five methods in several states, one quoted method."""
+def small_project(root: Path, images: bool = False) -> Project:
+    """Three datasets (one with `images`), methods in several states, one quoted method."""
     project = Project(root)
     project.dataset("alpha", title="Alpha Street")
     project.dataset("beta", sources=("alpha",), title="Beta Square")
     project.dataset("market", regime="paper", title="Market-like")
+    if images:
+        project.images("beta")
     project.method("cluster-contrast", reported=[
         {"target": "market", "map": 82.6, "rank1": 93.0, "quoted_from": "Table 3", "verified": True}])  # fmt: skip
     project.method("cc-twin", role="ablation")
@@ -205,8 +225,8 @@ def small_project(root: Path) -> Project:
     for seed in (0, 1, 2):
         project.run(f"cluster-contrast__beta__s{seed}", 0.60)
         project.run(f"cc-twin__beta__s{seed}", 0.601, noise=10 + seed)
-        project.run(f"supervised__beta__s{seed}", 0.80)
-    project.run("direct-transfer__alpha-to-beta__s0", 0.30)
+        project.run(f"supervised__beta__s{seed}", 0.80, cpu_seconds=300.0)
+    project.run("direct-transfer__alpha-to-beta__s0", 0.30, cpu_seconds=5.0)
     project.attempt("uda-baseline__alpha-to-beta__s0", "failed")
     project.attempt("uda-baseline__alpha-to-beta__s1", "running")
     return project

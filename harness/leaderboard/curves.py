@@ -1,0 +1,63 @@
+"""Training curves, of one run or of several over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from harness.leaderboard import charts
+from harness.store.folders import History
+
+GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Target mAP (%)", "last epoch is the headline", ("target_map",)),
+    ("Loss", "the total and its parts", ("loss",)),
+    ("Learning rate", "", ("learning_rate",)),
+    ("Clusters", "", ("clusters",)),
+    ("Outliers", "share of images without a pseudo-label", ("outliers",)),
+    ("Label quality", "diagnostics from hidden identities: training never sees them", ("ari", "nmi", "purity")),
+)
+
+
+def frame(histories: Mapping[str, History], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return columns of several histories in long form: run, curve, epoch, value; empty values left out."""
+    parts = []
+    for name, history in histories.items():
+        wanted = [column for column in history if column in columns or (columns == ("loss",) and "loss_" in column)]
+        for column in wanted:
+            part = pd.DataFrame({"epoch": history["epoch"], "value": history[column]}).dropna()
+            parts.append(part.assign(run=name, curve=column))
+    return pd.concat(parts) if parts else pd.DataFrame(columns=["epoch", "value", "run", "curve"])
+
+
+def show(histories: Mapping[str, History], prefix: str) -> None:
+    """Draw every group of curves that has values, two beside each other."""
+    several = len(histories) > 1
+    drawn = [(title, note, data) for title, note, columns in GROUPS if len(data := frame(histories, columns))]
+    if not drawn:
+        st.info("This method has no training curve: it computes its result in one step.")
+        return
+    for start in range(0, len(drawn), 2):
+        for place, (title, note, data) in zip(st.columns(2), drawn[start : start + 2], strict=False):
+            with place:
+                st.markdown(f"**{title}**" + (f" :gray[{note}]" if note else ""))
+                charts.show(_lines(data, several), f"{prefix}:{title}", f"{title} over epochs")
+
+
+def _lines(data: pd.DataFrame, several: bool) -> alt.Chart:
+    names, curves = list(data["run"].unique()), list(data["curve"].unique())
+    legend = alt.Legend(orient="bottom", columns=2, labelLimit=260)
+    encoding = {
+        "x": alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+        "y": alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+        "color": alt.Color("run:N" if several else "curve:N", title=None, sort=names if several else curves,
+                           legend=legend if several or len(curves) > 1 else None),
+        "tooltip": ["run", "curve", "epoch", alt.Tooltip("value:Q", format=".4~g")],
+    }  # fmt: skip
+    if several and len(curves) > 1:
+        encoding["strokeDash"] = alt.StrokeDash("curve:N", title=None, sort=curves, legend=legend)
+    point = alt.OverlayMarkDef(size=25) if data["epoch"].nunique() <= 20 else False
+    chart: alt.Chart = alt.Chart(data).mark_line(strokeWidth=2, point=point).encode(**encoding)
+    return chart.properties(height=230)
