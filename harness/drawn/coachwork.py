@@ -100,11 +100,16 @@ class _Coachwork:
         if face.name == "top":
             if body.type == "pickup":  # the open bed
                 self._patch(face, (0.08, 0.02, 0.92, 0.38), DARK)
+            self._stripes(face)
             return
         if face.name in ("left", "right"):
             self._side(face)
             return
+        if paint.decal == "twotone" and body.type != "truck":
+            self._patch(face, (0.0, 0.5, 1.0, 1.0), _lit(paint.decal_colour, face))
         self._patch(face, (0.0, 0.66, 1.0, 1.0), _lit(paint.bumper, face))
+        if paint.decal in ("lettering", "panel") and face.name == "rear":
+            self._patch(face, (0.3, 0.1, 0.7, 0.3), _lit(paint.decal_colour, face))
         plate = (0.38, 0.68, 0.62, 0.86) if face.name == "front" else (0.36, 0.4, 0.64, 0.6)
         self._patch(face, plate, paint.plate)
         lamp = HEADLAMP if face.name == "front" else TAILLAMP
@@ -194,7 +199,14 @@ class _Coachwork:
             ):
                 self.layers.append(quad(face.corners, _lit(paint.sign, face)))
 
+    def _stripes(self, face: Face) -> None:
+        """A striped vehicle's stripes run over its bonnet and roof too."""
+        if self.paint.decal == "stripe":
+            for left in (0.34, 0.56):
+                self._patch(face, (left, 0.0, left + 0.1, 1.0), _lit(self.paint.decal_colour, face))
+
     def _roof(self, face: Face) -> None:
+        self._stripes(face)
         if self.body.sunroof:
             self._patch(face, (0.18, 0.3, 0.82, 0.75), darker(DARK, 1.3))
         if self.body.rack:

@@ -106,20 +106,20 @@ def draw_vehicle_body(random: np.random.Generator) -> VehicleBody:
 
 def draw_vehicle_paint(random: np.random.Generator) -> VehiclePaint:
     number = choose(random, tuple(PAINTS), tuple(weight for _, weight in PAINTS.values()))
-    colour = darker(PAINTS[number][0], float(random.uniform(0.88, 1.12)))
+    colour = darker(PAINTS[number][0], float(random.uniform(0.85, 1.15)))
     black: Colour = (0.1, 0.1, 0.11)
     return VehiclePaint(
         number=number,
         colour=colour,
-        roof=choose(random, (colour, black, (0.9, 0.9, 0.9)), (0.78, 0.14, 0.08)),
-        bumper=choose(random, (darker(colour, 0.92), (0.2, 0.2, 0.21)), (0.65, 0.35)),
+        roof=choose(random, (colour, black, (0.9, 0.9, 0.9)), (0.66, 0.2, 0.14)),
+        bumper=choose(random, (darker(colour, 0.92), (0.2, 0.2, 0.21)), (0.55, 0.45)),
         glass=choose(random, ((0.24, 0.3, 0.35), (0.15, 0.18, 0.22), (0.36, 0.44, 0.5))),
         rim=choose(random, ((0.72, 0.73, 0.75), (0.45, 0.46, 0.48), (0.16, 0.16, 0.17))),
-        decal=choose(random, DECALS, (0.42, 0.14, 0.12, 0.12, 0.10, 0.10)),
+        decal=choose(random, DECALS, (0.28, 0.18, 0.14, 0.14, 0.14, 0.12)),
         decal_colour=choose(random, ACCENTS),
         decal_place=float(random.uniform(0.0, 1.0)),
         cargo=choose(random, ((0.85, 0.85, 0.84), (0.28, 0.38, 0.56), (0.5, 0.36, 0.24), (0.3, 0.44, 0.34), colour)),
-        sign=choose(random, ACCENTS) if random.random() < 0.14 else None,
-        sticker=float(random.uniform(0.1, 0.8)) if random.random() < 0.4 else None,
+        sign=choose(random, ACCENTS) if random.random() < 0.2 else None,
+        sticker=float(random.uniform(0.1, 0.8)) if random.random() < 0.5 else None,
         plate=choose(random, ((0.25, 0.4, 0.75), (0.88, 0.76, 0.25), (0.9, 0.9, 0.9)), (0.6, 0.25, 0.15)),
     )
