@@ -1,0 +1,1 @@
+"""Speed and memory against a reference written from the description, in one run: `python -m benchmarks NAME`."""
