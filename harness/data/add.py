@@ -21,6 +21,7 @@ from harness.data.reading import recognise
 from harness.data.scan import Progress
 from harness.data.verify import MANIFEST, Verification, verify_dataset
 from harness.errors import UserError
+from harness.pipeline.paths import raw_folder
 from harness.specs.dataset import DatasetSpec
 
 Link = Literal["copy", "hardlink", "symlink"]
@@ -34,11 +35,6 @@ class Added:
     images: int
     verification: Verification | None
     versioned: bool  # whether DVC tracks it; False outside a DVC repository
-
-
-def raw_folder(root: Path, name: str) -> Path:
-    """Return where dataset `name` lies under project `root`."""
-    return root / "data" / "raw" / name
 
 
 def add_dataset(

@@ -7,10 +7,9 @@ from PIL import Image
 from harness.data import open_prepared, read_dataset
 from harness.data.prepare import prepare
 from harness.errors import UserError
-from harness.specs import load_dataset
-from tests.data.official import PROJECT, market, picture
+from tests.data.official import market, picture, shipped
 
-SPEC = load_dataset("market1501", PROJECT)
+SPEC = shipped("market1501")
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,240 @@
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness.data.add as adding
+import harness.data.archives as archives
+from harness.data import read_dataset
+from harness.data.add import add_dataset
+from harness.data.verify import MANIFEST
+from harness.errors import UserError
+from tests.data.official import (
+    duke,
+    expecting_what_is_there,
+    market,
+    msmt17,
+    picture,
+    shipped,
+    tar_of,
+    veri,
+    zip_of,
+)
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    return market(tmp_path / "source")
+
+
+@pytest.fixture
+def spec(source):
+    return expecting_what_is_there(shipped("market1501"), source)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "pack", "archive"),
+    [
+        ("market1501", market, zip_of, "Market-1501-v15.09.15.zip"),
+        ("dukemtmc", duke, zip_of, "DukeMTMC-reID.zip"),
+        ("msmt17", msmt17, tar_of, "MSMT17_V1.tar.gz"),
+        ("msmt17-train-only", msmt17, tar_of, "MSMT17_V1.tar.gz"),
+        ("veri776", veri, zip_of, "VeRi.zip"),
+    ],
+)
+def test_every_official_archive_becomes_a_raw_folder(tmp_path, project, name, make, pack, archive):
+    source = make(tmp_path / "source")
+    spec = expecting_what_is_there(shipped(name), source)
+    added = add_dataset(spec, pack(source, tmp_path / archive), project, workers=1)
+    assert added.folder == project / "data" / "raw" / name
+    assert added.images == added.verification.manifest.num_rows
+    assert read_dataset(spec, added.folder).splits == read_dataset(spec, source).splits
+    assert names(added.folder) == sorted([*names(source), MANIFEST])
+    assert [path.name for path in added.folder.parent.iterdir()] == [name]
+    assert not added.versioned  # no DVC repository here
+
+
+def test_a_second_time_it_does_nothing(project, source, spec):
+    first = add_dataset(spec, source, project, workers=1)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    second = add_dataset(spec, source, project, workers=1)
+    assert second.verification is None
+    assert second.images == first.images == 9
+    assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")} == before
+
+
+def test_a_folder_is_copied_hard_linked_or_linked(project, source, spec):
+    for link in ("copy", "hardlink", "symlink"):
+        added = add_dataset(spec, source, project, link=link, workers=1)
+        image = added.folder / "query" / "0001_c1s1_001051_00.jpg"
+        original = source / "query" / "0001_c1s1_001051_00.jpg"
+        assert image.read_bytes() == original.read_bytes()
+        assert image.is_symlink() == (link == "symlink")
+        assert (image.lstat().st_ino == original.stat().st_ino) == (link == "hardlink")
+        shutil.rmtree(added.folder)
+
+
+def test_only_the_dataset_is_taken_from_a_bigger_folder(project, source, spec):
+    picture(source.parent / "holiday" / "beach.jpg")
+    added = add_dataset(spec, source.parent, project, workers=1)
+    assert names(added.folder) == sorted([*names(source), MANIFEST])
+
+
+def test_an_archive_cannot_be_linked(tmp_path, project, source, spec):
+    with pytest.raises(UserError, match="an archive is unpacked, it cannot be linked"):
+        add_dataset(spec, zip_of(source, tmp_path / "a.zip"), project, link="hardlink", workers=1)
+
+
+def left(project: Path) -> list[str]:
+    folder = project / "data" / "raw"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def test_differences_are_listed_and_can_be_accepted(project, source):
+    with pytest.raises(
+        UserError, match=r"not Market-1501 as published; nothing was registered:\n  - train: 3 images"
+    ) as error:
+        add_dataset(shipped("market1501"), source, project, workers=1)
+    assert "add --allow-mismatch" in str(error.value)
+    assert left(project) == []
+    added = add_dataset(shipped("market1501"), source, project, allow_mismatch=True, workers=1)
+    assert len(added.verification.at("difference")) == 3
+
+
+def test_unusable_images_are_never_accepted(project, source, spec):
+    (source / "query" / "0001_c1s1_001051_00.jpg").write_bytes(b"")
+    with pytest.raises(UserError, match=r"0001_c1s1_001051_00.jpg is empty \(0 bytes\)") as error:
+        add_dataset(spec, source, project, allow_mismatch=True, workers=1)
+    assert "--allow-mismatch" not in str(error.value)
+    assert left(project) == []
+
+
+def test_the_wrong_archive_for_the_name(tmp_path, project, spec):
+    archive = zip_of(duke(tmp_path / "other"), tmp_path / "DukeMTMC-reID.zip")
+    with pytest.raises(UserError, match="this is not Market-1501"):
+        add_dataset(spec, archive, project, workers=1)
+    assert left(project) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip"])
+def test_a_file_that_is_no_archive(tmp_path, project, spec, content):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(UserError, match="broken or cut short; download it again"):
+        add_dataset(spec, tmp_path / "a.zip", project, workers=1)
+    with pytest.raises(UserError, match="no such file or folder"):
+        add_dataset(spec, tmp_path / "b.zip", project, workers=1)
+    assert left(project) == []
+
+
+def test_a_folder_of_another_origin_is_not_touched(project, source, spec):
+    (project / "data" / "raw" / "market1501").mkdir(parents=True)
+    with pytest.raises(UserError, match="exists, but was not written by 'harness data add'"):
+        add_dataset(spec, source, project, workers=1)
+
+
+class Interrupted(BaseException):
+    """Stands for Ctrl-C or a killed process."""
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path, project, source, spec):
+    archive = zip_of(source, tmp_path / "a.zip")
+
+    def stop(label: str, done: int, total: int) -> None:
+        if done == 6:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        add_dataset(spec, archive, project, progress=stop, workers=1)
+    assert left(project) == [".market1501.partial", ".market1501.source"]
+    kept = {path: path.stat().st_ino for path in (project / "data" / "raw").rglob("*.jpg")}
+    assert kept
+    added = add_dataset(spec, archive, project, workers=1)
+    now = {path.stat().st_ino for path in added.folder.rglob("*.jpg")}
+    assert set(kept.values()) <= now
+    assert left(project) == ["market1501"]
+
+
+def test_what_another_source_left_behind_is_not_mixed_in(tmp_path, project, source, spec):
+    def stop(label: str, done: int, total: int) -> None:
+        raise Interrupted
+
+    other = market(tmp_path / "other")
+    picture(other / "bounding_box_train" / "0999_c1s1_000001_01.jpg")
+    with pytest.raises(Interrupted):
+        add_dataset(
+            spec, other, project, progress=lambda *step: stop(*step) if step[0] == "verify market1501 train" else None
+        )
+    added = add_dataset(spec, source, project, workers=1)
+    assert names(added.folder) == sorted([*names(source), MANIFEST])
+
+
+def disk_full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("module", "function"), [(adding, "_copy"), (adding, "write_manifest")])
+def test_a_full_disk_registers_nothing_and_a_rerun_completes(project, source, spec, monkeypatch, module, function):
+    with monkeypatch.context() as patch:
+        patch.setattr(module, function, disk_full)
+        with pytest.raises(UserError, match="the disk is full; nothing was registered"):
+            add_dataset(spec, source, project, workers=1)
+    assert not (project / "data" / "raw" / "market1501").exists()
+    assert add_dataset(spec, source, project, workers=1).images == 9
+    assert left(project) == ["market1501"]
+
+
+def test_a_full_disk_while_unpacking(tmp_path, project, source, spec, monkeypatch):
+    archive = zip_of(source, tmp_path / "a.zip")
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "_write", disk_full)
+        with pytest.raises(UserError, match="the disk is full; nothing was registered"):
+            add_dataset(spec, archive, project, workers=1)
+    assert add_dataset(spec, archive, project, workers=1).images == 9
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_dvc_versions_the_folder_and_git_sees_only_its_dvc_file(project, source, spec):
+    shutil.copy(Path(__file__).parents[2] / ".gitignore", project)
+    git(project, "init", "-q")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=project, check=True)
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "start")
+    added = add_dataset(spec, source, project, link="symlink", workers=1)
+    assert added.versioned
+    assert git(project, "status", "--short", "-uall", "data").split() == ["??", "data/raw/market1501.dvc"]
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status"], cwd=project, check=True, capture_output=True, text=True
+    )
+    assert "up to date" in status.stdout
+    assert (added.folder / "query" / "0001_c1s1_001051_00.jpg").is_symlink()
+    assert (source / "query" / "0001_c1s1_001051_00.jpg").stat().st_nlink == 1
+    assert add_dataset(spec, source, project, workers=1).versioned
+
+
+def test_if_dvc_fails_nothing_is_registered_and_a_rerun_completes(project, source, spec):
+    (project / ".dvc").mkdir()  # looks like a DVC repository, but is none
+    with pytest.raises(UserError, match="DVC could not version it; nothing was registered"):
+        add_dataset(spec, source, project, workers=1)
+    assert not (project / "data" / "raw" / "market1501").exists()
+    shutil.rmtree(project / ".dvc")
+    assert add_dataset(spec, source, project, workers=1).images == 9
+    assert left(project) == ["market1501"]

@@ -1,0 +1,82 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.decoding import ImageError, decode, read_image
+
+
+def encoded(image: Image.Image, form: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+RAMP = np.linspace(0, 255, 24 * 16).astype(np.uint8).reshape(24, 16)  # 24 high, 16 wide
+
+
+def test_an_ordinary_jpeg_is_what_the_published_pipelines_decode():
+    data = encoded(Image.fromarray(np.dstack([RAMP, RAMP.T.reshape(24, 16), 255 - RAMP])), "JPEG")
+    expected = Image.open(io.BytesIO(data)).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(decode(data)), np.asarray(expected))
+
+
+def test_greyscale_is_repeated_in_three_channels():
+    pixels = np.asarray(decode(encoded(Image.fromarray(RAMP), "PNG")))
+    np.testing.assert_array_equal(pixels, np.dstack([RAMP] * 3))
+
+
+def test_16_bit_values_are_scaled_not_clipped():
+    deep = RAMP.astype(np.uint16) * 257
+    pixels = np.asarray(decode(encoded(Image.fromarray(deep), "PNG")))
+    np.testing.assert_array_equal(pixels, np.dstack([RAMP] * 3))
+
+
+def test_cmyk_becomes_rgb():
+    ink = Image.new("CMYK", (16, 24), (0, 255, 255, 0))
+    pixels = np.asarray(decode(encoded(ink, "TIFF")))
+    np.testing.assert_array_equal(pixels, np.broadcast_to(np.uint8([255, 0, 0]), (24, 16, 3)))
+
+
+def test_transparency_is_dropped():
+    pixels = np.asarray(decode(encoded(Image.new("RGBA", (16, 24), (10, 20, 30, 0)), "PNG")))
+    np.testing.assert_array_equal(pixels, np.broadcast_to(np.uint8([10, 20, 30]), (24, 16, 3)))
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: to be shown rotated by 90° clockwise
+    path = tmp_path / "turned.png"
+    Image.fromarray(RAMP).save(path, exif=exif)
+    image, facts = read_image(path)
+    np.testing.assert_array_equal(np.asarray(image)[:, :, 0], np.rot90(RAMP, k=-1))
+    assert (facts.width, facts.height) == (24, 16)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"just text", "is not an image"),
+        (encoded(Image.fromarray(RAMP), "JPEG")[:-200], "is broken"),
+        (encoded(Image.fromarray(RAMP), "PNG")[:60], "is broken"),
+    ],
+)
+def test_what_cannot_be_used_says_why(tmp_path, data, message):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=message):
+        read_image(path)
+
+
+def test_a_missing_file_and_a_folder_say_so(tmp_path):
+    with pytest.raises(ImageError, match="is missing"):
+        read_image(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_an_image_of_more_pixels_than_any_crop_is_not_decoded():
+    with pytest.raises(ImageError, match="more than any crop"):
+        decode(encoded(Image.new("1", (9000, 9000)), "PNG"))

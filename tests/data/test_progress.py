@@ -1,0 +1,21 @@
+import io
+
+from rich.console import Console
+
+from harness.data.progress import console_progress
+
+
+def test_a_log_gets_a_plain_line_when_a_step_is_done():
+    out = io.StringIO()
+    with console_progress(Console(file=out)) as progress:
+        for done in range(1, 101):
+            progress("unpack [a].zip", done, 100)
+    assert out.getvalue() == "unpack [a].zip: 100 of 100\n"
+
+
+def test_a_terminal_gets_a_bar():
+    out = io.StringIO()
+    with console_progress(Console(file=out, force_terminal=True, width=80)) as progress:
+        progress("verify", 50, 100)
+        progress("verify", 100, 100)
+    assert "100/100" in out.getvalue()
