@@ -4,10 +4,11 @@ import math
 from dataclasses import replace
 
 from harness.drawn.head import draw_back_hair, draw_head
-from harness.drawn.layers import OPEN, SOLID, Fabric, Layer, darker, plain, shadow
+from harness.drawn.layers import Fabric, Layer, darker, plain, shadow
 from harness.drawn.luggage import draw_backpack, draw_bag, draw_strap
 from harness.drawn.people import Body, Person
 from harness.drawn.pose import Pose
+from harness.drawn.raster import OPEN, SOLID
 from harness.drawn.sketch import Joint, Sketch
 
 SHOULDER, CHIN = 0.815, 0.868

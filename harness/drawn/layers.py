@@ -7,14 +7,11 @@ Lengths are in image heights: y runs from 0 (top) to 1 (bottom), x from 0 (left)
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from harness.drawn.raster import CAPSULE, ELLIPSE, LATHE, QUAD, SHADOW, SOLID
+
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
 Layer = tuple[float, ...]
-
-CAPSULE, ELLIPSE, QUAD, LATHE, SHADOW = 0.0, 1.0, 2.0, 3.0, 4.0
-SOLID, RINGS, STRIPES, CHECK, YOKE, LOGO, OPEN, BAND, SIDE = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0
-
-LAYER_FLOATS = 22
 
 
 class Fabric(NamedTuple):

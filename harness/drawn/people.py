@@ -7,21 +7,8 @@ from typing import TypeVar
 import numpy as np
 
 from harness.drawn.domains import HAIR, SKIN, Wardrobe
-from harness.drawn.layers import (
-    BAND,
-    CHECK,
-    LOGO,
-    OPEN,
-    RINGS,
-    SIDE,
-    SOLID,
-    STRIPES,
-    YOKE,
-    Colour,
-    Fabric,
-    darker,
-    plain,
-)
+from harness.drawn.layers import Colour, Fabric, darker, plain
+from harness.drawn.raster import BAND, CHECK, LOGO, OPEN, RINGS, SIDE, SOLID, STRIPES, YOKE
 
 T = TypeVar("T")
 

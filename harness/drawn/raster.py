@@ -1,6 +1,6 @@
 """The per-image kernels: composite layers over a background, then look at the result through a camera.
 
-Both are self-contained (Numba's cache does not notice a change in a callee of another file) and single-threaded.
+They are single-threaded and use nothing from other files: Numba's cache would not notice a change there.
 """
 
 import math
@@ -9,23 +9,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from harness.drawn.layers import (
-    BAND,
-    CAPSULE,
-    CHECK,
-    ELLIPSE,
-    LATHE,
-    LOGO,
-    OPEN,
-    QUAD,
-    RINGS,
-    SHADOW,
-    SIDE,
-    SOLID,
-    STRIPES,
-    YOKE,
-)
-
+# Kinds of layers (column 0) and textures (column 15); `layers.py` fills the columns.
+CAPSULE, ELLIPSE, QUAD, LATHE, SHADOW = 0.0, 1.0, 2.0, 3.0, 4.0
+SOLID, RINGS, STRIPES, CHECK, YOKE, LOGO, OPEN, BAND, SIDE = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0
+LAYER_FLOATS = 22
 CURVE_STEPS = 1024
 
 

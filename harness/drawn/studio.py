@@ -7,11 +7,11 @@ from harness.drawn.cameras import draw_camera
 from harness.drawn.coachwork import coachwork
 from harness.drawn.domains import SCENERIES, WARDROBES
 from harness.drawn.figure import figure
-from harness.drawn.layers import LAYER_FLOATS, Layer
+from harness.drawn.layers import Layer
 from harness.drawn.moments import draw_moment
 from harness.drawn.people import Person, draw_body, draw_clothes
 from harness.drawn.pose import Pose
-from harness.drawn.raster import crop, expose, paint
+from harness.drawn.raster import LAYER_FLOATS, crop, expose, paint
 from harness.drawn.scenes import MARGIN, STRIP, draw_scene
 from harness.drawn.schedule import Shot
 from harness.drawn.spec import DrawnSpec
