@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from harness.data.listing import Listed, images_below, list_images
@@ -64,20 +66,19 @@ def recognise(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     raise UserError(f"{root}: this is not {spec.title}.{near_miss} Expected: {wanted}. Found: {there}.")
 
 
-def _folders(root: Path, depth: int) -> list[Path]:
-    """Return `root` and the folders below it, nearest first; hidden ones and macOS's resource forks left out."""
-    level, found = [root], [root]
-    for _ in range(depth - 1):
+def _folders(root: Path, depth: int) -> Iterator[Path]:
+    """Yield `root` and the folders below it, nearest first; hidden ones and macOS's resource forks left out."""
+    level = [root]
+    for _ in range(depth):
+        yield from level
         level = [
-            child
+            Path(child.path)
             for folder in level
-            for child in sorted(folder.iterdir())
+            for child in sorted(os.scandir(folder), key=lambda entry: entry.name)
             if child.is_dir() and not child.name.startswith((".", "__MACOSX"))
         ]
         if len(level) > 100:  # identities, not outer folders
-            break
-        found += level
-    return found
+            return
 
 
 def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
