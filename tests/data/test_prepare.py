@@ -1,3 +1,6 @@
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,3 +76,55 @@ def test_an_array_that_does_not_fit_its_manifest_is_refused(tmp_path):
     np.save(prepared.folder / "query.npy", np.zeros((1, 256, 128, 3), np.uint8))
     with pytest.raises(UserError, match="its manifest says"):
         prepared.split("query")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    root = market(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(UserError, match="the disk is full; free some space and run it again"):
+            prepare(SPEC, root, tmp_path / "prepared" / "market1501", workers=1)
+    assert list((tmp_path / "prepared").iterdir()) == []
+    prepare(SPEC, root, tmp_path / "prepared" / "market1501", workers=1)
+
+
+def test_too_little_space_is_noticed_before_the_work(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=500_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(UserError, match=r"preparing market1501 needs 0\.0 GiB, but only 0\.0 GiB are free"):
+        prepare(SPEC, market(tmp_path), tmp_path / "prepared", workers=1)
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path):
+    spec = SPEC.model_copy(
+        update={"layout": SPEC.layout.model_copy(update={"pattern": r"^(?P<id>-?\d+)_c(?P<camera>\d)"})}
+    )
+    root = market(tmp_path)
+    odd = os.fsencode(root / "query") + b"/0001_c1_\xff.jpg"
+    shutil.copy(os.fsencode(root / "query" / "0001_c1s1_001051_00.jpg"), odd)
+    with pytest.raises(UserError, match=r"'query/0001_c1_\\udcff.jpg': the name is not valid UTF-8; rename the file"):
+        prepare(spec, root, tmp_path / "prepared", workers=1)
+
+
+def test_progress_counts_the_images_of_each_split(tmp_path):
+    told = []
+    prepare(SPEC, market(tmp_path), tmp_path / "out", workers=1, progress=lambda *step: told.append(step))
+    assert told == [
+        ("prepare market1501 train", 3, 3),
+        ("prepare market1501 query", 2, 2),
+        ("prepare market1501 gallery", 4, 4),
+    ]
+
+
+def test_a_dataset_without_query_and_gallery_can_be_prepared(tmp_path):
+    """One that only serves to pre-train a start."""
+    root = market(tmp_path)
+    for folder in ("query", "bounding_box_test"):
+        shutil.rmtree(root / folder)
+        (root / folder).mkdir()
+    prepared = prepare(SPEC, root, tmp_path / "out", workers=1)
+    assert len(prepared.split("train")) == 3
+    assert prepared.split("query").images.shape == (0, 256, 128, 3)
