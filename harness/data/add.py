@@ -54,26 +54,30 @@ def add_dataset(
 
     Raises UserError, also for a PATH that is not this dataset.
     """
+    if spec.drawn is not None:
+        raise UserError(f"{spec.name} is drawn, not imported; run: dvc repro draw@{spec.name}")
     path, root = Path(path).absolute(), Path(root).absolute()
     target = raw_folder(root, spec.name)
+    partial = target.with_name(f".{spec.name}.partial")
     if (target / MANIFEST).exists():
-        return Added(target, read_manifest(target / MANIFEST).num_rows, None, _version(root, target))
+        versioned = target.with_name(f"{target.name}.dvc").exists() or _version(root, target)
+        _clear(partial)
+        return Added(target, read_manifest(target / MANIFEST).num_rows, None, versioned)
     if target.exists():
         raise UserError(
             f"{target}: exists, but was not written by 'harness data add'; move it away, or add it from there"
         )
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    partial = target.with_name(f".{spec.name}.partial")
     try:
         _fetch(spec, path, partial, link, progress)
         base, _ = recognise(spec, partial)
         verification = verify_dataset(spec, base, workers, progress)
         manifest = _judge(spec, path, verification, allow_mismatch)
+        (base / MANIFEST).unlink(missing_ok=True)  # it may be a link to the manifest of the folder that is imported
         write_manifest(manifest, base / MANIFEST)
     except UserError:
-        shutil.rmtree(partial, ignore_errors=True)
-        _source_note(partial).unlink(missing_ok=True)
+        _clear(partial)
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -88,8 +92,7 @@ def add_dataset(
     except UserError:
         target.replace(base)
         raise
-    shutil.rmtree(partial, ignore_errors=True)
-    _source_note(partial).unlink()
+    _clear(partial)
     return Added(target, manifest.num_rows, verification, versioned)
 
 
@@ -125,6 +128,11 @@ def _fetch(spec: DatasetSpec, path: Path, partial: Path, link: Link, progress: P
 def _source_note(partial: Path) -> Path:
     """Return the file that says what an unfinished import is imported from."""
     return partial.with_suffix(".source")
+
+
+def _clear(partial: Path) -> None:
+    shutil.rmtree(partial, ignore_errors=True)
+    _source_note(partial).unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path, link: Link, progress: Progress | None) -> None:
@@ -178,8 +186,6 @@ def _version(root: Path, folder: Path) -> bool:
     """Let DVC track `folder`, if `root` is a DVC repository. Raises UserError with what DVC said."""
     if not (root / ".dvc").is_dir():
         return False
-    if folder.with_name(f"{folder.name}.dvc").exists():
-        return True
     command = [sys.executable, "-m", "dvc", "add", "--quiet", "--no-relink", str(folder.relative_to(root))]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -89,6 +89,15 @@ def test_a_folder_is_copied_hard_linked_or_linked(project, source, spec):
         shutil.rmtree(added.folder)
 
 
+def test_an_imported_folder_can_be_imported_again_elsewhere_and_stays_as_it_is(tmp_path, project, source, spec):
+    first = add_dataset(spec, source, project, workers=1).folder
+    before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
+    second = add_dataset(spec, first, tmp_path / "elsewhere", link="hardlink", workers=1).folder
+    assert names(second) == names(first)
+    assert (second / MANIFEST).stat().st_ino != (first / MANIFEST).stat().st_ino
+    assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
+
+
 def test_only_the_dataset_is_taken_from_a_bigger_folder(project, source, spec):
     picture(source.parent / "holiday" / "beach.jpg")
     added = add_dataset(spec, source.parent, project, workers=1)
@@ -139,6 +148,11 @@ def test_a_file_that_is_no_archive(tmp_path, project, spec, content):
     with pytest.raises(UserError, match="no such file or folder"):
         add_dataset(spec, tmp_path / "b.zip", project, workers=1)
     assert left(project) == []
+
+
+def test_a_drawn_dataset_is_not_imported(project, source):
+    with pytest.raises(UserError, match="drawn-winter is drawn, not imported; run: dvc repro draw@drawn-winter"):
+        add_dataset(shipped("drawn-winter"), source, project)
 
 
 def test_a_folder_of_another_origin_is_not_touched(project, source, spec):
