@@ -110,6 +110,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("reported_rank1", "reported R-1", "Rank-1 that the publication states",
            lambda row: row.reported.get("rank1"), 1, shown=False),
     Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from, shown=False),
+    Column("note", "note", "what to know about the reported figure", lambda row: row.reported_note, shown=False),
     Column(
         "verified", "verified", "whether the reported figure was seen in that place",
         lambda row: row.reported_verified if row.reported else None, shown=False,

@@ -11,10 +11,10 @@ import streamlit as st
 
 from harness.errors import UserError
 from harness.leaderboard import charts, curves, url
-from harness.leaderboard.formats import escape_markdown
+from harness.leaderboard.formats import escape_markdown, prose
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
-from harness.leaderboard.terminal import task_title
+from harness.leaderboard.terminal import signed, task_title
 from harness.leaderboard.text import flat, value_text
 from harness.store import Store, queries
 from harness.store.comparing import Comparison, Contestant, compare, contestant, paired
@@ -51,7 +51,7 @@ def page() -> None:
         return
     chosen, results, reason = read(_compared, task, tuple(names))
     if reason:
-        st.error(escape_markdown(reason))
+        st.error(prose(reason))
         return
     _differences(results, titles)
     _per_query(chosen, titles, task)
@@ -79,15 +79,11 @@ def _differences(results: Sequence[Comparison], titles: dict[str, str]) -> None:
             f"{escape_markdown(titles[result.other])} against {escape_markdown(titles[result.reference])}: {verdict}"
         )
         with st.container(horizontal=True):
-            st.metric("Δ mAP", _signed(result.difference), border=True, help=HELP)
-            st.metric("95 % interval", f"{_signed(result.low)} … {_signed(result.high)}", border=True, help=HELP)
+            st.metric("Δ mAP", signed(result.difference), border=True, help=HELP)
+            st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=HELP)
             st.metric("p-value", _p(result.corrected), border=True, help=HELP)
             st.metric("better on", f"{100 * result.better / result.queries:.0f} %", border=True,
                       help=f"{result.better} of {result.queries} queries; worse on {result.worse}")  # fmt: skip
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
 
 
 def _p(value: float) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 from harness.data import Split
 from harness.errors import UserError
 from harness.leaderboard import charts, images, url
-from harness.leaderboard.formats import escape_markdown
+from harness.leaderboard.formats import escape_markdown, prose
 from harness.leaderboard.frame import link
 from harness.leaderboard.images import Picture
 from harness.leaderboard.state import read
@@ -45,7 +45,7 @@ def page() -> None:
     found, reason = _splits(name)
     _counts(dataset, found)
     if reason:
-        st.info(escape_markdown(reason), icon=":material/image_not_supported:")
+        st.info(prose(reason), icon=":material/image_not_supported:")
     else:
         _samples(found[split])
         _histograms(found[split])

@@ -98,8 +98,16 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return `text` so that Markdown (Streamlit's included: colours, LaTeX, icons) shows it as it is, on one line."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$:>-])", r"\\\1", " ".join(text.split()))
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$:>-])", r"\\\1", re.sub(r"\s+", " ", text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def prose(text: str) -> str:
+    """Return a message for Markdown: escaped, but for what stands between backticks, which stays code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape_markdown(text)
+    return "".join(f"`{part}`" if i % 2 else escape_markdown(part) for i, part in enumerate(parts))
 
 
 def to_latex(tables: Sequence[Table]) -> str:

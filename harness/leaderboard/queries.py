@@ -9,7 +9,7 @@ import streamlit as st
 from harness.data import Split
 from harness.errors import UserError
 from harness.leaderboard import images, url
-from harness.leaderboard.formats import escape_markdown
+from harness.leaderboard.formats import escape_markdown, prose
 from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
 from harness.leaderboard.style import JUNK, RIGHT, WRONG
@@ -42,7 +42,7 @@ def page() -> None:
         )
     found, reason = read(_queries, key)
     if reason:
-        st.info(escape_markdown(reason), icon=":material/cloud_off:")
+        st.info(prose(reason), icon=":material/cloud_off:")
         return
     order = sorted(found, key=lambda query: (query.ap is None, query.ap if query.ap is not None else 0.0, query.index))
     chosen = _choose(order, beside)
@@ -114,7 +114,7 @@ def _show(run: Run, query: Query) -> None:
         gallery, _ = images.split(run.target, "gallery")
         ranked = read_ranked(project(), run.key, query.index)
     except UserError as error:
-        st.info(escape_markdown(str(error)), icon=":material/image_not_supported:")
+        st.info(prose(str(error)), icon=":material/image_not_supported:")
         return
     if run.target_hash and run.target_hash != data:
         st.warning("The prepared images are of another version of the dataset than this run saw: they are not shown.")

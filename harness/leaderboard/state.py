@@ -9,7 +9,7 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 import streamlit as st
 
 from harness.errors import UserError
-from harness.leaderboard.formats import escape_markdown
+from harness.leaderboard.formats import prose
 from harness.store import Store, ingest, open_store, queries
 from harness.store.database import OlderSchemaError, StoreMissingError, database_url
 
@@ -50,7 +50,7 @@ def _identity(url: str) -> int:
 
 def refuse(message: str) -> NoReturn:
     """Say what is wrong and end the page."""
-    st.error(escape_markdown(message), icon=":material/error:")
+    st.error(prose(message), icon=":material/error:")
     st.stop()
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from harness.errors import UserError
 from harness.leaderboard.columns import COLUMNS, METRICS, useful
 from harness.leaderboard.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
 from harness.leaderboard.table import Table, leader_table
 from harness.store import Store, open_store, queries
+from harness.store.comparing import compare as compare_contestants
+from harness.store.comparing import contestant
 from harness.store.database import database_url
 from harness.store.tables import Task
 
@@ -94,3 +98,41 @@ def _footer(snapshot: queries.Snapshot) -> str:
     if snapshot.rejected:
         parts.append(f"{len(snapshot.rejected)} folders rejected: {snapshot.rejected[0][0]}: {snapshot.rejected[0][1]}")
     return " · ".join([*parts, f"snapshot {snapshot.id}"])
+
+
+def compare(root: Path, a: str, b: str, target: str, source: str | None = None) -> str:
+    """Return what `harness compare A B --target T [--source S]` prints: mAP of A minus mAP of B, with its interval.
+
+    `a` and `b` are methods (their seeds averaged per query) or runs' keys. Raises UserError for unknown names.
+    """
+    store = open_store(database_url(root), read_only=True)
+    try:
+        task = f"{source}-to-{target}" if source else target
+        first, second = contestant(store, task, a), contestant(store, task, b)
+        (result,) = compare_contestants(second, [first])
+        published = [key for key in (*first.keys, *second.keys) if (run := queries.run(store, key)) and run.published]
+    finally:
+        store.close()
+    lines = [f"{task_title(task)}, {result.queries} queries"]
+    for who in (first, second):
+        kept = who.ap[~np.isnan(who.ap)]
+        seeds = f"{len(who.keys)} seed{'s' if len(who.keys) > 1 else ''}"
+        lines.append(f"  {who.title:<28} mAP {100 * float(kept.mean(dtype=np.float64)):5.1f}   {seeds}")
+    low, high = signed(result.low), signed(result.high)
+    p = "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}"
+    lines.append(f"  difference {signed(result.difference)} points, 95 % interval {low} … {high}, {p}")
+    lines.append(f"  better on {result.better} queries, worse on {result.worse}")
+    lines.append(
+        f"  {first.title} is {'better' if result.difference > 0 else 'worse'} than {second.title}"
+        if result.p_value < 0.05
+        else f"  {first.title} and {second.title} cannot be told apart on these queries"
+    )
+    lines.append("  (paired bootstrap and permutation over queries; the spread over seeds is a separate matter)")
+    if published:
+        lines.append(f"  {len(published)} of the runs are published figures, not computed here")
+    return "\n".join(lines) + "\n"
+
+
+def signed(value: float) -> str:
+    """Return points with one decimal and a sign, never `-0.0`."""
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")

@@ -112,6 +112,7 @@ def _entry(
             "reported_rank10": quoted.rank10,
             "reported_from": quoted.quoted_from,
             "reported_verified": quoted.verified,
+            "reported_note": quoted.note,
         }
         if mine and quoted.map is not None:
             judged = verdict([run.map for run in mine], [quoted.map])

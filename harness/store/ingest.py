@@ -35,6 +35,11 @@ class IngestReport:
     rejected: dict[str, str] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
 
+    @property
+    def problems(self) -> list[str]:
+        """What was rejected, and why, one line each."""
+        return [f"{path}: {reason}" for path, reason in self.rejected.items()]
+
 
 def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     """Bring the database of project `root` up to date with its specs and `results/`; create it if needed.

@@ -54,6 +54,7 @@ class LeaderRow:
     reported: dict[str, float] = field(default_factory=dict)
     reported_from: str = ""
     reported_verified: bool = False
+    reported_note: str = ""
     difference: float | None = None
     verdict: str = ""
     verdict_note: str = ""
@@ -181,6 +182,7 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         reported={name: value for name, value in reported.items() if value is not None},
         reported_from=entry.reported_from,
         reported_verified=entry.reported_verified,
+        reported_note=entry.reported_note,
         difference=entry.difference,
         verdict=entry.verdict,
         verdict_note=entry.verdict_note,

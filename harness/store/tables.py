@@ -216,6 +216,7 @@ class Entry(Row, table=True):
     reported_rank10: float | None = None
     reported_from: str = ""
     reported_verified: bool = False
+    reported_note: str = Field(default="", sa_column_kwargs={"server_default": ""})
     difference: float | None = None
     verdict: str = ""
     verdict_note: str = ""

@@ -152,12 +152,14 @@ class Project:
         metrics = Metrics(
             map=score, rank1=min(score + 20, 99), rank5=min(score + 25, 99.5), rank10=min(score + 28, 100),
             minp=score / 2, map_trapezoid=score + 0.3, protocol="reid-v1", queries=queries,
-            queries_without_match=unmatched, gallery=gallery, best_on_test=Best(epoch=4, map=score + 0.4, rank1=min(score + 20.2, 100)), seconds=1.0,
+            queries_without_match=unmatched, gallery=gallery, seconds=1.0,
+            best_on_test=Best(epoch=4, map=score + 0.4, rank1=min(score + 20.2, 100)),
         )  # fmt: skip
         record = Record(
             key=key, method=pairing.method, setting=spec["setting"], source=pairing.source, target=pairing.target,
             seed=pairing.seed, regime="drawn", spec=document, spec_hash=fingerprint(document), code_version="0" * 40,
-            data_hashes={pairing.target: self.hashes.get(pairing.target, "d" * 16)}, init=("imagenet",), protocol="reid-v1", bn_groups=1,
+            data_hashes={pairing.target: self.hashes.get(pairing.target, "d" * 16)},
+            init=("imagenet",), protocol="reid-v1", bn_groups=1,
             precision="float32", hardware=Hardware(device="cpu (test)", threads=2, platform="Linux x86-64"),
             versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=cpu_seconds, gpu_seconds=0.0,
             peak_memory_gib=0.8, images_per_second=900.0, epochs=6,

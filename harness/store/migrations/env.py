@@ -8,6 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Row.metadata,
     render_as_batch=True,
+    user_module_prefix="",
     transaction_per_migration=False,
 )
 with context.begin_transaction():

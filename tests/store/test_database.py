@@ -1,0 +1,129 @@
+import ast
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.schema import CreateTable
+
+from harness.errors import UserError
+from harness.store import Store, database, ingest, open_store, queries, tables
+from harness.store.database import OlderSchemaError, StoreMissingError, database_url
+from harness.store.migrate import alembic_config
+from tests.store.factory import Project
+
+HARNESS = Path(tables.__file__).parent.parent
+
+
+def test_pragmas(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "leaderboard.db")
+    with store.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+
+
+def test_constraints_stand_behind_the_models(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "leaderboard.db")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"), store.writing() as session:
+        session.add(tables.RunDetail.made(run_key="nobody", record={}, history={}, ap=b""))
+
+
+def test_the_read_only_store_cannot_write(store: Store) -> None:
+    with store.engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.execute(text("DELETE FROM run"))
+
+
+def test_there_is_no_database_yet(tmp_path: Path) -> None:
+    with pytest.raises(StoreMissingError, match="run `harness leaderboard`"):
+        open_store(tmp_path / "leaderboard.db", read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corrupt_database_is_said_so_and_left_alone(project: Project) -> None:
+    path = Path(database_url(project.root))
+    path.write_bytes(b"this is not a database at all" * 100)
+    for read_only in (True, False):
+        with pytest.raises(UserError, match=r"corrupt.*nothing is lost: delete it and run"):
+            open_store(path, read_only=read_only)
+    assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_locked_database_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(project.root)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    other = sqlite3.connect(database_url(project.root), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UserError, match="locked by another process"):
+        ingest(project.root)
+    assert queries.snapshot(open_store(database_url(project.root), read_only=True)).runs == 10
+    other.execute("ROLLBACK")
+    ingest(project.root)
+
+
+def test_an_older_schema_is_migrated(project: Project) -> None:
+    url = database_url(project.root)
+    config = alembic_config()
+    with create_engine(f"sqlite:///{url}").begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO meta VALUES ('snapshot', 'of an older version')"))
+    with pytest.raises(OlderSchemaError, match="run `harness leaderboard` to migrate"):
+        open_store(url, read_only=True)
+    upgraded = open_store(url)
+    assert queries.snapshot_id(upgraded) == "of an older version"
+    ingest(project.root)
+    assert len(queries.leaderboard(open_store(url, read_only=True), "beta")) == 3
+
+
+def test_a_newer_schema_is_refused(project: Project) -> None:
+    ingest(project.root)
+    with create_engine(f"sqlite:///{database_url(project.root)}").begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UserError, match="newer version"):
+        ingest(project.root)
+
+
+def test_migrations_give_exactly_the_tables(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "leaderboard.db")
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.Row.metadata) == []
+
+
+def test_the_schema_is_postgresql_too() -> None:
+    for table in tables.Row.metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=PGDialect()))  # type: ignore[no-untyped-call]
+
+
+def test_ingests_at_the_same_time_do_not_hurt_each_other(project: Project) -> None:
+    open_store(database_url(project.root)).close()
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: ingest(project.root), range(4)))
+    assert sorted(len(report.added) for report in reports) == [0, 0, 0, 10]
+
+
+def test_table_classes_are_made_in_one_way_only() -> None:
+    names = {name for name, value in vars(tables).items() if isinstance(value, type) and issubclass(value, tables.Row)}
+    for path in HARNESS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = node.func
+                direct = isinstance(called, ast.Attribute) and called.attr in names
+                assert not (direct and ast.unparse(called).startswith("tables.")), f"{path}:{node.lineno}"
+
+
+def test_the_store_is_light_to_import() -> None:
+    code = (
+        "import sys, harness.store, harness.leaderboard.terminal; heavy = "
+        "('torch', 'streamlit', 'numba', 'sklearn', 'faiss', 'pandas', 'alembic'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,134 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from harness.store import Store, ingest, open_store, queries
+from harness.store.database import database_url
+from harness.store.queries import LeaderRow
+from harness.store.verdict import verdict
+from tests.store.factory import Project
+
+
+def cells(store: Store) -> dict[tuple[str, str], LeaderRow]:
+    return {(row.method, row.task): row for row in queries.matrix(store)}
+
+
+def test_every_cell_says_why_it_is_empty(store: Store) -> None:
+    found = cells(store)
+    states = {key: found[key].state for key in found}
+    assert states["cluster-contrast", "beta"] == "reproduced"
+    assert states["cluster-contrast", "market"] == "reported"
+    assert states["spcl-plus", "market"] == "reported"
+    assert states["uda-baseline", "alpha-to-beta"] == "running"
+    assert states["cluster-contrast", "alpha-to-beta"] == "incompatible"
+    assert states["supervised", "market"] == "not planned"
+    assert found["cluster-contrast", "alpha-to-beta"].reason == "cluster-contrast is a 'usl' method: it takes no source"
+    assert "harness plan --methods supervised --targets market" in found["supervised", "market"].reason
+    assert all(row.reason for row in found.values() if not row.scores)
+
+
+def entry(project: Project, method: str, task: str) -> LeaderRow:
+    ingest(project.root)
+    return cells(open_store(database_url(project.root), read_only=True))[method, task]
+
+
+def test_a_planned_pairing_that_was_not_started_is_queued(project: Project) -> None:
+    project.plan("supervised__alpha__s0")
+    row = entry(project, "supervised", "alpha")
+    assert (row.state, row.reason) == ("queued", "planned, not started")
+
+
+def test_a_failed_pairing_shows_its_reason(project: Project) -> None:
+    project.plan("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0")
+    row = entry(project, "supervised", "alpha")
+    assert (row.state, row.reason) == ("failed", "nan: the loss is not a number")
+
+
+def test_the_latest_attempt_counts(project: Project) -> None:
+    project.plan("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0", "running", started=datetime(2026, 4, 1, tzinfo=UTC))
+    assert entry(project, "supervised", "alpha").state == "running"
+
+
+def test_a_silent_attempt_was_killed(project: Project) -> None:
+    project.plan("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0", "running", updated=datetime.now(UTC) - timedelta(hours=2))
+    row = entry(project, "supervised", "alpha")
+    assert row.state == "interrupted"
+    assert row.reason.startswith("no sign of life since")
+
+
+def test_a_seed_that_failed_is_named_beside_those_that_did_not(project: Project) -> None:
+    project.plan("direct-transfer__alpha-to-beta__s0", "direct-transfer__alpha-to-beta__s1")
+    project.attempt("direct-transfer__alpha-to-beta__s1")
+    row = entry(project, "direct-transfer", "alpha-to-beta")
+    assert row.state == "reproduced"
+    assert row.reason == "seed 1 failed: nan: the loss is not a number"
+
+
+def test_mean_and_spread_are_those_of_the_runs(store: Store) -> None:
+    maps = [run.map for run in queries.runs(store, "beta", "supervised")]
+    score = cells(store)["supervised", "beta"].scores["map"]
+    mean = sum(maps) / 3
+    assert score.mean == pytest.approx(mean)
+    assert score.std == pytest.approx((sum((x - mean) ** 2 for x in maps) / 2) ** 0.5)
+    assert cells(store)["direct-transfer", "alpha-to-beta"].scores["map"].std is None
+
+
+def test_a_source_task_shows_methods_without_source_for_context(store: Store) -> None:
+    rows = queries.leaderboard(store, "alpha-to-beta")
+    assert [row.method for row in rows] == [
+        "supervised", "cluster-contrast", "cc-twin", "direct-transfer", "uda-baseline",
+    ]  # fmt: skip
+    assert [row.method for row in queries.leaderboard(store, "alpha-to-beta", "uda")] == ["uda-baseline"]
+
+
+def test_rows_within_noise_are_tied_and_others_are_not(store: Store) -> None:
+    letters = {row.method: row.letters for row in queries.leaderboard(store, "beta")}
+    assert letters == {"supervised": "", "cluster-contrast": "a", "cc-twin": "a"}
+    inside = {row.method: row for row in queries.leaderboard(store, "beta", "usl")}
+    assert inside["cluster-contrast"].p_top is None
+    assert (inside["cc-twin"].p_top or 0) > 0.05
+
+
+def test_runs_on_other_data_are_not_paired(project: Project) -> None:
+    project.hashes["beta"] = "another"
+    for seed in range(3):
+        project.run(f"cc-twin__beta__s{seed}", 0.601, noise=10 + seed)
+    ingest(project.root)
+    rows = queries.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
+    assert {row.method: row.letters for row in rows}["cc-twin"] == ""
+
+
+@pytest.mark.parametrize(
+    ("ours", "reported", "expected"),
+    [
+        ([82.0, 83.0, 82.4], 82.6, "within the spread"),
+        ([82.0, 82.1, 82.05], 82.6, "close"),
+        ([70.0, 70.1, 70.05], 82.6, "off"),
+        ([82.0], 82.6, "close"),
+        ([60.0], 82.6, "off"),
+    ],
+)
+def test_verdicts(ours: list[float], reported: float, expected: str) -> None:
+    judged = verdict(ours, [reported])
+    assert judged.verdict == expected
+    assert judged.difference == pytest.approx(sum(ours) / len(ours) - reported)
+
+
+def test_a_reported_figure_of_the_same_regime_gets_a_verdict(project: Project) -> None:
+    quoted = {"target": "beta", "regime": "drawn", "map": 57.9, "quoted_from": "an earlier report", "verified": True}
+    project.method("cluster-contrast", reported=[quoted])
+    row = entry(project, "cluster-contrast", "beta")
+    assert row.verdict == "within the spread"
+    assert "one-sample t-test over 3 seeds" in row.verdict_note
+    assert row.difference == pytest.approx((row.score("map") or 0) - 57.9)
+
+
+def test_a_figure_of_another_regime_is_not_compared(project: Project) -> None:
+    quoted = {"target": "beta", "regime": "paper", "map": 57.9, "quoted_from": "a paper", "verified": True}
+    project.method("cluster-contrast", reported=[quoted])
+    row = entry(project, "cluster-contrast", "beta")
+    assert (row.verdict, row.reported) == ("", {})

@@ -1,0 +1,86 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UserError
+from harness.store import ingest, open_store, publish, queries
+from harness.store.comparing import compare, contestant
+from harness.store.database import database_url
+from harness.store.published import STEPS, published_path, quantised
+from tests.store.factory import Project
+
+PLAN = [f"{method}__beta__s{seed}" for method in ("cluster-contrast", "supervised") for seed in (0, 1, 2)]
+
+
+def test_a_fresh_clone_shows_what_was_published(project: Project) -> None:
+    project.plan(*PLAN)
+    ingest(project.root)
+    here = open_store(database_url(project.root), read_only=True)
+    before = {row.method: row for row in queries.leaderboard(here, "beta")}
+    comparison = compare(contestant(here, "beta", "supervised"), [contestant(here, "beta", "cluster-contrast")])
+    assert publish(project.root) == 6
+    shutil.rmtree(project.root / "results" / "runs")
+    report = ingest(project.root)
+    assert sorted(report.updated) == sorted(PLAN)
+    store = open_store(database_url(project.root), read_only=True)
+    snapshot = queries.snapshot(store)
+    assert snapshot.published_runs == snapshot.runs == 6
+    for row in queries.leaderboard(store, "beta"):
+        assert row.published
+        assert row.scores == before[row.method].scores
+    again = compare(contestant(store, "beta", "supervised"), [contestant(store, "beta", "cluster-contrast")])
+    assert again[0].difference == pytest.approx(comparison[0].difference, abs=0.001)
+
+
+def test_a_local_run_takes_the_place_of_the_published_one(project: Project) -> None:
+    project.plan(*PLAN)
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs")
+    project.run(PLAN[0], 0.7)
+    ingest(project.root)
+    store = open_store(database_url(project.root), read_only=True)
+    assert {run.key for run in queries.runs(store) if not run.published} == {PLAN[0]}
+
+
+def test_half_a_plan_is_not_published(project: Project) -> None:
+    project.plan(*PLAN)
+    shutil.rmtree(project.root / "results" / "runs" / PLAN[1])
+    with pytest.raises(UserError, match=f"1 planned runs are missing:\n  {PLAN[1]}: not finished"):
+        publish(project.root)
+    assert not published_path(project.root).exists()
+
+
+def test_a_broken_snapshot_is_named_and_the_rest_goes_on(project: Project) -> None:
+    published_path(project.root).write_text('{"version": "1"}')
+    report = ingest(project.root)
+    assert "written: Field required" in report.rejected["results/published.json"]
+    assert len(report.added) == 10
+
+
+def test_a_tampered_run_is_rejected(project: Project) -> None:
+    project.plan(*PLAN)
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs")
+    document = json.loads(published_path(project.root).read_text())
+    document["runs"][PLAN[0]]["record"]["seed"] = 7
+    published_path(project.root).write_text(json.dumps(document))
+    report = ingest(project.root)
+    assert list(report.rejected) == [f"results/published.json#{PLAN[0]}"]
+    assert len(report.added) == 5
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=30))
+def test_published_ap_is_within_half_a_step(values: list[float | None]) -> None:
+    import base64
+
+    ap = np.array([np.nan if value is None else value for value in values], dtype=np.float32)
+    steps = np.frombuffer(base64.b64decode(quantised(ap)), dtype="<u2")
+    for value, step in zip(values, steps.tolist(), strict=True):
+        if value is None:
+            assert step == 65535
+        else:
+            assert abs(step / STEPS - value) <= 0.5 / STEPS + 1e-7
