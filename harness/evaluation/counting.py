@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Values of a row compared at a time: they stay in the first-level cache while all right answers pass over them.
 BLOCK = 4096
+# Values looked at together before any of them is looked at alone, when the first of a ranking are sought.
+GROUP = 64
 # With more right answers than this a binary search per gallery item is cheaper than a comparison per right answer.
 MANY = 96
 # Pieces of a strip per thread, so that a thread which another process holds up delays little.
@@ -71,7 +73,8 @@ def _count_ranks(similarity, scale, junk, right, right_start, removed, removed_s
             found.sort()
             if not finite:
                 found[:] = 0
-            _first(row, top[query])
+            if top.shape[1] > 0:
+                _first(row, top[query])
 
 
 @njit(cache=True, fastmath={"reassoc"})
@@ -85,34 +88,50 @@ def _scaled(values, scale, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _compare(row, items, ranks):  # type: ignore[no-untyped-def]
-    ranks[:] = 1
+    """Compare every block with all right answers, four at a time: a value loaded once serves four comparisons."""
+    infinity = row.dtype.type(np.inf)
+    limits = np.full((items.shape[0] + 3) // 4 * 4, infinity, row.dtype)
+    counts = np.zeros(limits.shape[0], np.int64)
     for start in range(0, row.shape[0], BLOCK):
         block = row[start : start + BLOCK]
         for k in range(items.shape[0]):
-            item = items[k] - start
-            value = row[items[k]]
-            if item >= block.shape[0]:
-                ranks[k] += _at_least(block, value)
-            elif item < 0:
-                ranks[k] += _above(block, value)
+            place, value = items[k] - start, row[items[k]]
+            below = np.nextafter(value, -infinity)  # above this is the same as at least the value
+            if place >= block.shape[0]:
+                limits[k] = below
+            elif place < 0:
+                limits[k] = value
             else:
-                ranks[k] += _at_least(block[:item], value) + _above(block[item + 1 :], value)
+                limits[k] = infinity
+                counts[k] += _above(block[:place], below) + _above(block[place + 1 :], value)
+        for k in range(0, limits.shape[0], 4):
+            _add_above(block, limits[k : k + 4], counts[k : k + 4])
+    for k in range(items.shape[0]):
+        ranks[k] = counts[k] + 1
 
 
 @njit(cache=True)
-def _above(values, threshold):  # type: ignore[no-untyped-def]
+def _above(values, limit):  # type: ignore[no-untyped-def]
     count = 0
     for j in range(values.shape[0]):
-        count += values[j] > threshold
+        count += values[j] > limit
     return count
 
 
 @njit(cache=True)
-def _at_least(values, threshold):  # type: ignore[no-untyped-def]
-    count = 0
+def _add_above(values, limits, counts):  # type: ignore[no-untyped-def]
+    a, b, c, d = limits[0], limits[1], limits[2], limits[3]
+    above_a = above_b = above_c = above_d = np.int32(0)  # 32 bits: as many to a vector as there are values
     for j in range(values.shape[0]):
-        count += values[j] >= threshold
-    return count
+        value = values[j]
+        above_a = np.int32(above_a + np.int32(value > a))
+        above_b = np.int32(above_b + np.int32(value > b))
+        above_c = np.int32(above_c + np.int32(value > c))
+        above_d = np.int32(above_d + np.int32(value > d))
+    counts[0] += above_a
+    counts[1] += above_b
+    counts[2] += above_c
+    counts[3] += above_d
 
 
 @njit(cache=True)
@@ -143,22 +162,20 @@ def _search(row, items, ranks):  # type: ignore[no-untyped-def]
 def _first(row, top):  # type: ignore[no-untyped-def]
     """Fill `top` with the indices of the largest values, descending, ties by index, by insertion."""
     filled = 0
-    for j in range(row.shape[0]):
-        value = row[j]
-        if filled < top.shape[0]:
-            place = filled
-            if value == value:  # not NaN
-                filled += 1
-            else:
-                continue
-        elif filled > 0 and value > row[top[filled - 1]]:
-            place = filled - 1
-        else:
+    for start in range(0, row.shape[0], GROUP):
+        group = row[start : start + GROUP]
+        if filled == top.shape[0] and _above(group, row[top[-1]]) == 0:
             continue
-        while place > 0 and row[top[place - 1]] < value:
-            top[place] = top[place - 1]
-            place -= 1
-        top[place] = j
+        for j in range(start, start + group.shape[0]):
+            value = row[j]
+            place = min(filled, top.shape[0] - 1)
+            if np.isnan(value) or (filled == top.shape[0] and value <= row[top[-1]]):
+                continue
+            filled = min(filled + 1, top.shape[0])
+            while place > 0 and row[top[place - 1]] < value:
+                top[place] = top[place - 1]
+                place -= 1
+            top[place] = j
 
 
 def count_ranks_on_device(similarity: "Tensor", scale: "Tensor", junk: Index, matches: Matches, top_k: int) -> Ranks:

@@ -106,44 +106,40 @@ def _reciprocal(ranked, k):  # type: ignore[no-untyped-def]
 def _weigh(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
     """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
     members = np.empty(reciprocal.shape[1] * (core.shape[1] + 1), np.int32)
-    seen = np.full(features.shape[0], -1, np.int32)
+    # Marked with i: what row i is known to hold. A look-up without a branch, where merging sorted lists has many.
+    owned, seen, near = np.full((3, features.shape[0]), -1, np.int32)
+    rank = np.empty(features.shape[0], np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(64 * (last - first), np.int32), np.empty(64 * (last - first), np.float32)
     end = 0
     for i in range(first, last):
+        for k in range(ranked.shape[1]):
+            near[ranked[i, k]] = i
+            rank[ranked[i, k]] = k
         own = reciprocal[i, : reciprocal_size[i]]
         size = _add_unseen(own, i, seen, members, 0)
         for candidate in own:
+            owned[candidate] = i
+        for candidate in own:
             other = core[candidate, : core_size[candidate]]
-            if 3 * _common(other, own) > 2 * other.shape[0]:
+            common = 0
+            for image in other:
+                common += owned[image] == i
+            if 3 * common > 2 * other.shape[0]:
                 size = _add_unseen(other, i, seen, members, size)
         members[:size].sort()
         if end + size > indices.shape[0]:
             indices, values = _grown(indices, end + size), _grown(values, end + size)
         weights = values[end : end + size]
         for m in range(size):
-            weights[m] = np.float32(2) * _similarity(i, members[m], features, ranked, similarities) - np.float32(2)
+            j = members[m]
+            similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
+            weights[m] = np.float32(2) * similarity - np.float32(2)
         _softmax(weights)
         indices[end : end + size] = members[:size]
         sizes[i - first] = size
         end += size
     return sizes, indices[:end].copy(), values[:end].copy()
-
-
-@njit(cache=True, nogil=True)
-def _common(a, b):  # type: ignore[no-untyped-def]
-    """The number of elements that two ascending lists share."""
-    i, j, count = 0, 0, 0
-    while i < a.shape[0] and j < b.shape[0]:
-        if a[i] == b[j]:
-            count += 1
-            i += 1
-            j += 1
-        elif a[i] < b[j]:
-            i += 1
-        else:
-            j += 1
-    return count
 
 
 @njit(cache=True, nogil=True)
@@ -165,12 +161,10 @@ def _grown(array, least):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _similarity(i, j, features, ranked, similarities):  # type: ignore[no-untyped-def]
-    """The inner product of rows i and j, looked up among the neighbours if it is there."""
+    """The inner product of rows i and j, looked up if j is a neighbour of i."""
     for k in range(ranked.shape[1]):
         if ranked[i, k] == j:
             return similarities[i, k]
-        if ranked[j, k] == i:
-            return similarities[j, k]
     return _dot(features[i], features[j])
 
 
