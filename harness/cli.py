@@ -61,7 +61,8 @@ def check() -> None:
     problems = check_project(registry)
     if problems:
         raise UserError("\n".join([*problems, f"{len(problems)} problems"]))
-    _say(f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings: all fine")
+    counts = f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings"
+    _say(f"{counts}: all fine")
 
 
 @app.command()
@@ -180,7 +181,9 @@ def data_draw(name: str) -> None:
     if dataset.drawn is None:
         raise UserError(f"{name} is a real dataset; import it with: harness data add {name} PATH")
     with console_progress() as show:
-        draw_dataset(dataset.drawn, raw_folder(registry.root, name), lambda done, total: show(f"draw {name}", done, total))
+        draw_dataset(
+            dataset.drawn, raw_folder(registry.root, name), lambda done, total: show(f"draw {name}", done, total)
+        )
 
 
 @data_app.command("prepare")

@@ -1,7 +1,7 @@
 """AdaBN: the source model with BatchNorm statistics re-estimated on the target; no weight is trained.
 
-Li et al., "Revisiting batch normalization for practical domain adaptation" (ICLR workshops 2017). A method that only moves
-BatchNorm statistics would look like adaptation; this row shows how much of a gain that alone explains.
+Li et al., "Revisiting batch normalization for practical domain adaptation" (ICLR workshops 2017). A method that only
+moves BatchNorm statistics would look like adaptation; this row shows how much of a gain that alone explains.
 """
 
 from __future__ import annotations

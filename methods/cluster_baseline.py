@@ -1,8 +1,8 @@
 """The UDA baseline: cluster, take the clusters for identities, train as if supervised; repeat.
 
-Song et al., "Unsupervised domain adaptive re-identification: theory and practice" (UDAP, Pattern Recognition 2020), in the
-form MMT and SSKD compare themselves with: classifier rows start at the cluster centroids, label-smoothed cross-entropy and
-batch-hard triplet, a fresh Adam every epoch.
+Song et al., "Unsupervised domain adaptive re-identification: theory and practice" (UDAP, Pattern Recognition 2020), in
+the form MMT and SSKD compare themselves with: classifier rows start at the cluster centroids, label-smoothed
+cross-entropy and batch-hard triplet, a fresh Adam every epoch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class ClusterBaseline(Algorithm):
             embedding = self.network(batch.views[0])
         logits = learning.losses.class_logits(embedding.neck, self.classifier.weight, params.cosine_scale)
         identity = learning.losses.smoothed_cross_entropy(logits, labels, params.label_smoothing)
-        triplet = learning.losses.batch_hard_triplet(getattr(embedding, params.triplet_on), labels, params.triplet_margin)
+        triplet = learning.losses.batch_hard_triplet(
+            getattr(embedding, params.triplet_on), labels, params.triplet_margin
+        )
         total = identity + triplet
         learning.optim.minimise(total, self.optimiser)
         return {"total": total, "identity": identity, "triplet": triplet}

@@ -1,8 +1,8 @@
 """Cluster Contrast: clusters are the classes, a momentum memory of their centroids is the classifier.
 
-Dai et al., "Cluster contrast for unsupervised person re-identification" (ACCV 2022). Each epoch: features of all images,
-Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalised cluster means; then InfoNCE of each image
-against the memory, which follows the images of the batch one by one.
+Dai et al., "Cluster contrast for unsupervised person re-identification" (ACCV 2022). Each epoch: features of all
+images, Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalised cluster means; then InfoNCE of
+each image against the memory, which follows the images of the batch one by one.
 """
 
 from __future__ import annotations

@@ -58,5 +58,5 @@ def stripe_histograms(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         bins = (image // (256 // LEVELS)).astype(np.int64) @ np.array([LEVELS**2, LEVELS, 1])
         stripes = np.array_split(bins, STRIPES)
         features[row] = np.concatenate([np.bincount(s.ravel(), minlength=LEVELS**3) for s in stripes])
-    features = np.sqrt(features)
-    return features / np.linalg.norm(features, axis=1, keepdims=True)
+    roots = np.sqrt(features)
+    return np.asarray(roots / np.linalg.norm(roots, axis=1, keepdims=True), np.float32)

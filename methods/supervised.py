@@ -47,7 +47,11 @@ class Supervised(Algorithm):
         learning.optim.begin_epoch(self.optimiser, compute, epoch)
         self.network.train()
         indices = learning.sampler.pk_batches(
-            self.data.ids, self.data.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
+            self.data.ids,
+            self.data.cameras,
+            compute.batch.identities,
+            compute.batch.instances,
+            run.rng("sample", epoch),
         )
         return self.data.labelled_batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
 

@@ -1,7 +1,8 @@
 """BatchNorm as several GPUs compute it, on one device; and BatchNorm with one set of statistics per domain.
 
 The published figures were made with DataParallel on four GPUs: BatchNorm saw contiguous quarters of the batch, and the
-running statistics that were kept are those of the first. `groups` reproduces that ("ghost" BatchNorm, Hoffer et al. 2017).
+running statistics that were kept are those of the first. `groups` reproduces that ("ghost" BatchNorm, Hoffer et al.,
+NeurIPS 2017).
 """
 
 from __future__ import annotations

@@ -70,9 +70,10 @@ def multi_similarity(
 ) -> Tensor:
     """Multi-similarity loss on cosine similarities (Wang et al., CVPR 2019, Eq. 10-12).
 
-    Mining: a negative counts if it is closer than the farthest positive minus `margin`; a positive if it is farther than
-    the nearest negative plus `margin`. Pairs with a similarity of 1 - 1e-5 or more are an image with itself and ignored.
-    Averaged over the batch; an anchor that mining leaves without positives or without negatives adds nothing.
+    Mining: a negative counts if it is closer than the farthest positive minus `margin`; a positive if it is farther
+    than the nearest negative plus `margin`. Positive pairs with a similarity of 1 - 1e-5 or more are an image with
+    itself and ignored. Averaged over the batch; an anchor that mining leaves without positives or without negatives
+    adds nothing.
     """
     unit = normalize(features, dim=1)
     similarity = unit @ unit.T
@@ -96,7 +97,8 @@ def multi_similarity(
 
 def nuclear_norm(logits: Tensor) -> Tensor:
     """‖softmax(logits)‖_* / B: large for predictions that are confident and diverse (Cui et al., CVPR 2020, BNM)."""
-    return torch.linalg.matrix_norm(logits.softmax(1), ord="nuc") / len(logits)
+    norm: Tensor = torch.linalg.matrix_norm(logits.softmax(1), ord="nuc")
+    return norm / len(logits)
 
 
 def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -59,7 +59,9 @@ class GeMPool(nn.Module):
         self.p = nn.Parameter(torch.full((1,), 3.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(min=1e-6).pow(self.p).mean(dim=(2, 3)).pow(1 / self.p)
+        pooled: Tensor = x.clamp(min=1e-6).pow(self.p).mean(dim=(2, 3))
+        mean: Tensor = pooled.pow(1 / self.p)
+        return mean
 
 
 class _NarrowBlock(nn.Module):
@@ -94,12 +96,18 @@ class _InstanceBatchNorm(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = GroupedBatchNorm2d(channels - self.half, groups)
+        self.instance_channels = channels // 2
+        self.IN = nn.InstanceNorm2d(self.instance_channels, affine=True)
+        self.BN = GroupedBatchNorm2d(channels - self.instance_channels, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.IN(x[:, : self.half].contiguous()), self.BN(x[:, self.half :].contiguous())], dim=1)
+        return torch.cat(
+            [
+                self.IN(x[:, : self.instance_channels].contiguous()),
+                self.BN(x[:, self.instance_channels :].contiguous()),
+            ],
+            dim=1,
+        )
 
 
 def _resnet(spec: Network) -> tuple[nn.Module, int]:

@@ -52,7 +52,7 @@ def begin_epoch(optimiser: torch.optim.Optimizer, compute: Compute, epoch: int) 
 def minimise(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """One gradient step."""
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
 
 

@@ -19,7 +19,7 @@ BY_HAND = Path("data/weights")
 def imagenet_tensors(spec: Network, root: Path) -> dict[str, Tensor]:
     """Return a full state for `spec` whose backbone holds torchvision's ImageNet weights (IMAGENET1K_V1).
 
-    The file is looked for in torchvision's cache and in `<root>/data/weights/`. Raises UserError saying where to put it.
+    The file is looked for in torchvision's cache and in `<root>/data/weights/`; UserError says where to put it.
     """
     if spec.backbone == "narrow" or spec.backbone.endswith("-ibn-a"):
         raise UserError(f"init: imagenet: torchvision has no ImageNet weights for backbone {spec.backbone!r}")

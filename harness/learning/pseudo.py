@@ -1,4 +1,4 @@
-"""Pseudo-labels of an unlabelled set: Jaccard distance and DBSCAN on its features, and what to do when they collapse."""
+"""Pseudo-labels of an unlabelled set: Jaccard distance, DBSCAN, and what to do when the clusters collapse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.labels import cluster, data_driven_eps, jaccard_distance
+from harness.labels import cluster, jaccard_distance
+from harness.labels.eps import data_driven_eps
 from harness.learning.algorithm import RunContext
 from harness.specs.labelling import Clustering, DataDrivenClustering
 

@@ -25,5 +25,5 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float, step: int) -
     step: iterations done before this one, counted over the whole run from 0.
     """
     alpha = min(1 - 1 / (step + 1), momentum)
-    ours, theirs = list(teacher.parameters()), [p.detach() for p in student.parameters()]
+    ours, theirs = [p.data for p in teacher.parameters()], [p.data for p in student.parameters()]
     torch._foreach_lerp_(ours, theirs, 1 - alpha)

@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -65,10 +65,8 @@ def attempt(
         raise
     except BaseException as error:
         tail = "\n".join(traceback.format_exc().splitlines()[-TAIL_LINES:])
-        try:
+        with suppress(UserError):  # a full or read-only disk: the error itself is what the user must see
             log.close("failed", exit_class(error), str(error), "" if isinstance(error, UserError) else tail)
-        except UserError:
-            pass  # the disk is full or read-only: the error itself is what the user must see
         raise
     log.close("finished", "", "", "")
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from harness.data.prepared import Prepared
 from harness.evaluation import RankingResult, evaluate_ranking
-from harness.labels import label_quality
+from harness.labels.quality import label_quality
 from harness.learning.features import Embedder
 
 
@@ -23,7 +23,7 @@ class Examiner:
         quality = label_quality(labels, self._train_ids)
         return {
             "clusters": quality.clusters,
-            "outliers": quality.outliers,
+            "outliers": quality.outlier_share,
             "ari": quality.ari,
             "nmi": quality.nmi,
             "purity": quality.purity,

@@ -30,9 +30,9 @@ HISTORY_COLUMNS = (
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
 QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
-"""`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder, identity,
-camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the top-k valid gallery
-items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
+"""`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
+identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
+top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
 
 
 class Hardware(Frozen):

@@ -31,7 +31,7 @@ TOP_K = 20
 
 
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
-    """Score the run's last epoch and write `metrics.json` and `queries.parquet`. Raises UserError without a checkpoint."""
+    """Score the run's last epoch; write `metrics.json` and `queries.parquet`. Raises UserError without a checkpoint."""
     folder = run_folder(registry.root, pairing.key)
     tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
     method = ResolvedMethod.model_validate_json(metadata["method"])

@@ -129,7 +129,9 @@ def _method_entry(registry: Registry, name: str, pairings: list[Pairing]) -> dic
     """What the `spec` stage of a method needs: its YAML files, its own code, and the tasks to resolve it for."""
     code = [path.as_posix() for path in algorithm_files(registry.methods[name].algorithm, registry.root)]
     if len(code) > CODE_SLOTS:
-        raise UserError(f"methods/{name}.yaml: the algorithm's code is {len(code)} files; the pipeline has room for two")
+        raise UserError(
+            f"methods/{name}.yaml: the algorithm's code is {len(code)} files; the pipeline has room for two"
+        )
     tasks = sorted({pairing.task for pairing in pairings if pairing.method == name})
     unused = ["harness/specs/base.py", "harness/specs/compute.py"]  # the stage depends on their folder anyway
     return _files(registry, "methods", name) | {"tasks": " ".join(tasks), "code": [*code, *unused][:CODE_SLOTS]}

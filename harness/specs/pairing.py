@@ -35,6 +35,7 @@ def parse_key(key: str) -> Pairing:
     match = KEY.match(key)
     if match is None:
         raise UserError(
-            f"{key!r} is not a run's key: expected <method>__<target>__s<seed> or <method>__<source>-to-<target>__s<seed>"
+            f"{key!r} is not a run's key: expected <method>__<target>__s<seed> "
+            "or <method>__<source>-to-<target>__s<seed>"
         )
     return Pairing(match["method"], match["source"], match["target"], int(match["seed"]))

@@ -97,14 +97,11 @@ class Registry:
         merged = resolve(flatten(method.name, self.raw_methods), target.regime, target.name)
         model = import_algorithm(method.algorithm, files[0])
         params = validate(model, merged["params"], files, prefix=("params",))
-        document = validate(ResolvedMethod, merged | {"params": params.model_dump(mode="json")}, files)
-        return document
+        return validate(ResolvedMethod, merged | {"params": params.model_dump(mode="json")}, files)
 
     def incompatible(self, method: str, source: str | None, target: str) -> str | None:
         """Return why `method` cannot run on (`source` →) `target`, or None if it can."""
         spec, dataset = self.method(method), self.dataset(target)
-        if target not in self.datasets:
-            return f"dataset {target!r} is unknown"
         if dataset.role == "init" and spec.role != "init":
             return f"{target} only serves to pre-train a start; it is not a task"
         if dataset.regime not in spec.regimes:
