@@ -70,9 +70,9 @@ def _count_ranks(similarity, scale, junk, right, right_start, removed, removed_s
                 _search(row, items, found)
             else:
                 _compare(row, items, found)
-            found.sort()
             if not finite:
-                found[:] = 0
+                for k in range(found.shape[0]):
+                    found[k] = 0
             if top.shape[1] > 0:
                 _first(row, top[query])
 
@@ -106,8 +106,12 @@ def _compare(row, items, ranks):  # type: ignore[no-untyped-def]
                 counts[k] += _above(block[:place], below) + _above(block[place + 1 :], value)
         for k in range(0, limits.shape[0], 4):
             _add_above(block, limits[k : k + 4], counts[k : k + 4])
-    for k in range(items.shape[0]):
-        ranks[k] = counts[k] + 1
+    for k in range(items.shape[0]):  # sorted by insertion
+        place = k
+        while place > 0 and ranks[place - 1] > counts[k] + 1:
+            ranks[place] = ranks[place - 1]
+            place -= 1
+        ranks[place] = counts[k] + 1
 
 
 @njit(cache=True)
@@ -137,25 +141,35 @@ def _add_above(values, limits, counts):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _search(row, items, ranks):  # type: ignore[no-untyped-def]
     """Find for each gallery item, by bisection, the first right answer that it comes before; sum up afterwards."""
-    order = np.argsort(-row[items], kind="mergesort")  # stable: ties stay in gallery order
-    items = items[order]
-    values = row[items]
+    items = items.copy()
+    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):  # Shell sort with Ciura's gaps: quick to compile
+        for k in range(gap, items.shape[0]):
+            item, place = items[k], k
+            while place >= gap and _comes_first(row, item, items[place - gap]):
+                items[place] = items[place - gap]
+                place -= gap
+            items[place] = item
+    last = row[items[-1]]
     before = np.zeros(items.shape[0] + 1, np.int64)
     for j in range(row.shape[0]):
-        value = row[j]
-        if value >= values[-1]:  # false for NaN
+        if row[j] >= last:  # false for NaN
             low, high = 0, items.shape[0]
             while low < high:
                 middle = (low + high) // 2
-                if values[middle] > value or (values[middle] == value and items[middle] <= j):
-                    low = middle + 1
-                else:
+                if _comes_first(row, j, items[middle]):
                     high = middle
+                else:
+                    low = middle + 1
             before[low] += 1
     total = 0
     for k in range(items.shape[0]):
         total += before[k]
         ranks[k] = total + 1
+
+
+@njit(cache=True)
+def _comes_first(row, a, b):  # type: ignore[no-untyped-def]
+    return row[a] > row[b] or (row[a] == row[b] and a < b)
 
 
 @njit(cache=True)
