@@ -44,7 +44,7 @@ def page() -> None:
     with top[0]:
         task = url.select("Task", tasks, "task", show=task_title)
     with top[1]:
-        setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=_setting_name)
+        setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     with top[2]:
         metric = url.select("Sort by", list(METRICS), "metric", "map", show=METRICS.__getitem__)
     rows = read(queries.leaderboard, task, setting, metric)
@@ -62,7 +62,7 @@ def page() -> None:
     _reading()
 
 
-def _setting_name(setting: str) -> str:
+def setting_name(setting: str) -> str:
     return {"all": "all", "usl": "USL", "uda": "UDA"}.get(setting, setting)
 
 

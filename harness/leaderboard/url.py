@@ -50,11 +50,9 @@ def several(
     if wanted and wanted != last:
         values = [value for value in wanted if value]
         _warn(label, [value for value in values if value not in options])
-        st.session_state[param] = [value for value in values if value in options]
-    elif param not in st.session_state:
-        st.session_state[param] = [value for value in (default if last is None else last) if value in options]
     else:
-        st.session_state[param] = [value for value in st.session_state[param] if value in options]
+        values = st.session_state.get(param) if param in st.session_state else default if last is None else last
+    _set(param, [value for value in values or () if value in options])
     values = st.multiselect(label, options, key=param, format_func=show, **kwargs)
     st.query_params[param] = values or [""]
     st.session_state[f"last:{param}"] = values or [""]
@@ -65,9 +63,9 @@ def search(label: str, param: str, **kwargs: Any) -> str:
     """A line of text, returned in lower case without outer spaces."""
     wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
     if wanted is not None and wanted != last:
-        st.session_state[param] = wanted
-    elif param not in st.session_state:
-        st.session_state[param] = last or ""
+        _set(param, wanted)
+    else:
+        _set(param, st.session_state.get(param) if param in st.session_state else last or "")
     value = st.text_input(label, key=param, **kwargs) or ""
     _written(param, value)
     return value.strip().lower()
@@ -77,11 +75,15 @@ def _prepare(param: str, options: Sequence[str], default: str, label: str) -> No
     wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
     if wanted is not None and wanted != last:  # opened by a link
         _warn(label, [] if wanted in options else [wanted])
-        st.session_state[param] = wanted if wanted in options else default
-    elif st.session_state.get(param, last) not in options:
-        st.session_state[param] = default
-    elif param not in st.session_state:  # back from another page
-        st.session_state[param] = last
+        _set(param, wanted if wanted in options else default)
+    else:
+        known = (value for value in (st.session_state.get(param), last, default) if value in options)
+        _set(param, next(known))
+
+
+def _set(param: str, value: Any) -> None:
+    """Give the widget its value, even where it has it: another page's widget of this name would keep its own."""
+    st.session_state[param] = value
 
 
 def _warn(label: str, unknown: Sequence[str]) -> None:

@@ -1,0 +1,238 @@
+"""The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from harness.leaderboard.frame import PAGES
+from harness.store import ingest, publish
+from harness.store.database import database_url
+from tests.store.factory import Project
+
+APP = Path(__file__).parents[2] / "app.py"
+
+
+def opened(
+    root: Path, monkeypatch: pytest.MonkeyPatch, page: str = "leaderboard", **params: str | list[str]
+) -> AppTest:
+    monkeypatch.chdir(root)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in params.items():
+        app.query_params[name] = value
+    if page == "leaderboard":
+        return app.run()
+    app.run()
+    app.query_params.clear()
+    for name, value in params.items():
+        app.query_params[name] = value
+    return app.switch_page(f"harness/leaderboard/{page}.py").run()
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.subheader, *app.code]
+    return "\n".join(str(part.value) for part in parts)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_stands_in_an_empty_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    for folder in ("datasets", "methods", "results"):
+        (tmp_path / folder).mkdir()
+    app = opened(tmp_path, monkeypatch, page)
+    assert not app.exception
+    assert len(app.info) == 1  # says what to do
+    assert "`" in app.info[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_shows_a_filled_project(pictured: Project, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    app = opened(pictured.root, monkeypatch, page)
+    assert not app.exception
+    assert not app.error
+    assert app.title[0].value == PAGES[page][0]
+
+
+def test_a_fresh_clone_shows_reported_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(tmp_path)
+    project.dataset("market", regime="paper")
+    quoted = {"target": "market", "map": 82.6, "quoted_from": "Table 3", "verified": True}
+    project.method("cluster-contrast", reported=[quoted])
+    app = opened(tmp_path, monkeypatch)
+    grid = app.dataframe[0].value
+    assert grid["reported"].tolist() == [82.6]
+    assert grid["status"].tolist() == ["reported: quoted from Table 3; not run here"]
+
+
+def test_the_leaderboard_restores_a_permalink(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="beta", setting="usl", metric="rank1", q="twin")
+    assert app.dataframe[0].value["method"].tolist() == ["Cc Twin"]
+    assert app.selectbox(key="metric").value == "rank1"
+    assert app.query_params["setting"] == "usl"
+
+
+def test_the_address_always_states_the_view(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch)
+    assert app.query_params["task"] == "alpha-to-beta"
+    assert app.query_params["setting"] == "all"
+    app.selectbox(key="task").select("beta").run()
+    assert app.query_params["task"] == "beta"
+    assert app.dataframe[0].value["method"].tolist() == ["Supervised", "Cluster Contrast", "Cc Twin"]
+
+
+def test_unknown_names_in_an_address_are_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="*mars*", setting="nobody", rows=["method", "women"])
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == [
+        "The address asks for “\\*mars\\*”, which is not known here (task).",
+        "The address asks for “nobody”, which is not known here (setting).",
+        "The address asks for “women”, which is not known here (rows).",
+    ]
+    assert app.selectbox(key="task").value == "alpha-to-beta"
+
+
+def test_ablations_can_be_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="beta", rows=["method"])
+    assert app.dataframe[0].value["method"].tolist() == ["Supervised", "Cluster Contrast"]
+
+
+def test_a_search_without_result_says_what_to_do(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, q="zebra")
+    assert "Clear the search" in app.info[0].value
+
+
+def test_rejected_results_are_listed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.root / "results" / "runs" / "supervised__beta__s0" / "record.json").write_text("{}")
+    app = opened(project.root, monkeypatch)
+    assert app.dataframe[1].value["path"].tolist() == ["results/runs/supervised__beta__s0"]
+
+
+def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "matrix", setting="usl", tasks=["beta", "alpha-to-beta", "market"])
+    reasons = app.dataframe[0].value
+    assert "cc-twin is a 'usl' method: it takes no source" in reasons["reason"].tolist()
+    assert set(reasons["state"]) == {"incompatible", "not planned", "reported"}
+
+
+def test_compare_tests_the_difference(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["supervised", "cluster-contrast", "cc-twin__beta__s1"]
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=names)
+    assert not app.exception
+    metrics = [metric.value for metric in app.metric]
+    assert len(metrics) == 8
+    assert metrics[0].startswith("−19.")
+    assert metrics[2] == "< 0.001"
+    differing = app.dataframe[-1].value
+    assert differing["parameter"].tolist() == ["name", "setting"]
+
+
+def test_compare_needs_two(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised"])
+    assert app.info[0].value.startswith("Choose at least two")
+
+
+def test_compare_refuses_other_query_sets(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):
+        project.run(f"supervised__beta__s{seed}", 0.8, queries=100)
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cluster-contrast"])
+    assert "different query sets" in app.error[0].value
+
+
+def test_queries_come_worst_first_and_the_address_restores_one(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "supervised__beta__s0"
+    app = opened(pictured.root, monkeypatch, "queries", task="beta", run=key, beside="cc-twin__beta__s0", query="7")
+    assert not app.exception
+    listed = app.dataframe[0].value
+    assert listed["AP"].is_monotonic_increasing
+    assert "query 7 · AP" in texts(app)
+    assert len(app.get("image")) >= 22
+
+
+def test_images_of_other_data_are_not_shown(pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    project.run("supervised__beta__s0", 0.8)  # records the hash "dddd…"
+    ingest(project.root)
+    app = opened(project.root, monkeypatch, "queries", task="beta", run="supervised__beta__s0")
+    assert "another version of the dataset" in app.warning[0].value
+
+
+def test_absent_images_say_how_to_get_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "queries", task="beta")
+    assert "`dvc repro prepare@beta`" in app.info[0].value
+
+
+def test_published_runs_have_no_ranked_lists(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.plan("supervised__beta__s0")
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs")
+    app = opened(project.root, monkeypatch, "queries", task="beta")
+    assert "`dvc repro evaluate@supervised__beta__s0`" in app.info[0].value
+    app = opened(project.root, monkeypatch, "run", run="supervised__beta__s0")
+    assert app.info[0].value.startswith("Published on 20")
+
+
+def test_a_run_shows_its_record_and_its_command(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "run", run="supervised__beta__s2")
+    record = dict(app.dataframe[0].value.to_numpy().tolist())
+    assert record["seed"] == "2"
+    assert record["version torch"] == "2.15.0"
+    assert "dvc repro evaluate@supervised__beta__s2" in texts(app)
+    assert "algorithm: methods.some:Some" in texts(app)
+
+
+def test_a_failed_run_shows_its_reason_and_log(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "run", run="uda-baseline__alpha-to-beta__s0")
+    assert app.error[0].value == "Train failed: nan\\: the loss is not a number"
+    assert "epoch 3 loss nan" in texts(app)
+
+
+def test_a_running_run_shows_its_progress(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "run", run="uda-baseline__alpha-to-beta__s1")
+    (bar,) = app.get("progress")
+    assert bar.proto.value == 50
+
+
+def test_a_method_shows_paper_bibtex_and_parameters(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    paper = {"title": "On Clusters", "authors": ["Ann Lee", "Bo Li"], "year": 2022, "venue": "ACCV",
+             "fidelity": "reconstructed", "notes": "Batch size was guessed.",
+             "choices": [{"what": "batch", "chosen": "64", "reason": "usual"}]}  # fmt: skip
+    project.method("cluster-contrast", paper=paper)
+    app = opened(project.root, monkeypatch, "methods", method="cluster-contrast")
+    assert "@inproceedings{lee2022,\n  title = {{On Clusters}}" in texts(app)
+    assert "**Reconstructed.** Batch size was guessed." in texts(app)
+    parameters = app.dataframe[-1].value
+    assert "compute.network.bn_groups" in parameters["parameter"].tolist()
+    assert "params.temperature" in parameters["parameter"].tolist()
+
+
+def test_a_withdrawn_dataset_says_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = {"homepage": "javascript:alert(1)", "licence": "none", "withdrawn": "Taken down in 2019."}
+    project.dataset("duke", access=access)
+    app = opened(project.root, monkeypatch, "datasets", dataset="duke")
+    assert app.warning[0].value == "**Withdrawn.** Taken down in 2019."
+    assert not app.get("link_button")
+
+
+def test_a_dataset_is_held_against_its_expected_counts(pictured: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(pictured.root, monkeypatch, "datasets", dataset="beta")
+    counts = app.dataframe[0].value.set_index("split")
+    assert counts["agrees"].tolist() == ["✓ yes", "✗ no", "✗ no"]
+    assert counts.loc["query", "images, here"] == 200
+
+
+def test_a_corrupt_database_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(database_url(project.root)).write_bytes(b"nothing of the kind" * 500)
+    app = opened(project.root, monkeypatch)
+    assert "nothing is lost" in app.error[0].value
+    assert not app.exception
+
+
+def test_a_rebuilt_database_is_seen_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="beta")
+    Path(database_url(project.root)).unlink()
+    project.method("newcomer")
+    project.run("newcomer__beta__s0", 0.9)
+    ingest(project.root)
+    assert "Newcomer" in app.run().dataframe[0].value["method"].tolist()
