@@ -186,7 +186,7 @@ def _version(root: Path, folder: Path) -> bool:
     """Let DVC track `folder`, if `root` is a DVC repository. Raises UserError with what DVC said."""
     if not (root / ".dvc").is_dir():
         return False
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", "--no-relink", str(folder.relative_to(root))]
+    command = [sys.executable, "-m", "dvc", "add", "--no-relink", str(folder.relative_to(root))]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-500:]
