@@ -37,7 +37,7 @@ def pareto_points(rows: Sequence[LeaderRow], metric: str, cost: str) -> pd.DataF
 def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart:
     """Score against cost, the front of what is worth its cost drawn through."""
     settings = list(SETTINGS)
-    x = alt.X("cost:Q", title=cost_title, scale=alt.Scale(zero=False, nice=True))
+    x = alt.X("cost:Q", title=cost_title, scale=alt.Scale(zero=False, padding=60), axis=alt.Axis(tickCount=8))
     y = alt.Y("score:Q", title=f"{METRICS[metric]} (%)", scale=alt.Scale(zero=False, padding=18))
     base = alt.Chart(points)
     front = (

@@ -17,6 +17,11 @@ SETTINGS = {
 }
 
 
+def setting_name(setting: str) -> str:
+    """Return a setting's short name as people write it."""
+    return {"usl": "USL", "uda": "UDA"}.get(setting, setting)
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: `value` for sorting and machines; `digits` for numbers, None for text; `score`: more is better."""
@@ -68,7 +73,7 @@ def _status(row: LeaderRow) -> str:
 HOURS = "wall time on a GPU per run, mean over seeds"
 COLUMNS: tuple[Column, ...] = (
     Column("method", "method", "the method's title", lambda row: row.title),
-    Column("setting", "setting", "usl, uda, direct or supervised", lambda row: row.setting),
+    Column("setting", "setting", "what labels it may see", lambda row: setting_name(row.setting)),
     Column(
         "map", "mAP", "mean average precision in percent, last epoch, mean over seeds", _mean("map"), 1, score=True
     ),

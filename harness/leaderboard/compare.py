@@ -115,6 +115,9 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str) 
             st.markdown(f"**{escape_markdown(title)}**")
             top = data.sort_values("difference", ascending=ascending).head(20)
             top = top[top["difference"] < 0] if ascending else top[top["difference"] > 0]
+            if top.empty:
+                st.caption("on no query")
+                continue
             st.dataframe(
                 top[["query", "path", "a", "b", "difference"]],
                 hide_index=True,

@@ -22,11 +22,11 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def frame(histories: Mapping[str, History], columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return columns of several histories in long form: run, curve, epoch, value; empty values left out."""
+    """Return columns in long form: run, curve, epoch, value; of several histories only the group's first column."""
     parts = []
     for name, history in histories.items():
         wanted = [column for column in history if column in columns or (columns == ("loss",) and "loss_" in column)]
-        for column in wanted:
+        for column in wanted[:1] if len(histories) > 1 else wanted:
             part = pd.DataFrame({"epoch": history["epoch"], "value": history[column]}).dropna()
             parts.append(part.assign(run=name, curve=column))
     return pd.concat(parts) if parts else pd.DataFrame(columns=["epoch", "value", "run", "curve"])
@@ -35,6 +35,8 @@ def frame(histories: Mapping[str, History], columns: tuple[str, ...]) -> pd.Data
 def show(histories: Mapping[str, History], prefix: str) -> None:
     """Draw every group of curves that has values, two beside each other."""
     several = len(histories) > 1
+    if several:
+        st.caption("The first seed of each; of losses the total, of label quality the adjusted Rand index.")
     drawn = [(title, note, data) for title, note, columns in GROUPS if len(data := frame(histories, columns))]
     if not drawn:
         st.info("This method has no training curve: it computes its result in one step.")
@@ -48,7 +50,7 @@ def show(histories: Mapping[str, History], prefix: str) -> None:
 
 def _lines(data: pd.DataFrame, several: bool) -> alt.Chart:
     names, curves = list(data["run"].unique()), list(data["curve"].unique())
-    legend = alt.Legend(orient="bottom", columns=2, labelLimit=260)
+    legend = alt.Legend(orient="top", labelLimit=260, symbolType="stroke", offset=2)
     encoding = {
         "x": alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
         "y": alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
@@ -56,8 +58,6 @@ def _lines(data: pd.DataFrame, several: bool) -> alt.Chart:
                            legend=legend if several or len(curves) > 1 else None),
         "tooltip": ["run", "curve", "epoch", alt.Tooltip("value:Q", format=".4~g")],
     }  # fmt: skip
-    if several and len(curves) > 1:
-        encoding["strokeDash"] = alt.StrokeDash("curve:N", title=None, sort=curves, legend=legend)
     point = alt.OverlayMarkDef(size=25) if data["epoch"].nunique() <= 20 else False
     chart: alt.Chart = alt.Chart(data).mark_line(strokeWidth=2, point=point).encode(**encoding)
-    return chart.properties(height=230)
+    return chart.properties(height=250)

@@ -112,7 +112,7 @@ def _histograms(split: Split) -> None:
     with left:
         data = pd.DataFrame({"images": per_identity})
         chart = alt.Chart(data).mark_bar().encode(
-            x=alt.X("images:Q", bin=alt.Bin(maxbins=25), title="images per identity"),
+            x=alt.X("images:Q", bin=alt.Bin(maxbins=25, minstep=1), title="images per identity"),
             y=alt.Y("count()", title="identities"),
         )  # fmt: skip
         charts.show(chart.properties(height=220), "per-identity", "Images per identity")

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from harness.leaderboard import charts, url
-from harness.leaderboard.columns import BY_KEY, COLUMNS, METRICS, SETTINGS, Column, useful
+from harness.leaderboard.columns import BY_KEY, COLUMNS, METRICS, SETTINGS, Column, setting_name, useful
 from harness.leaderboard.formats import escape_markdown, to_csv, to_html, to_latex, to_markdown
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import read
@@ -62,10 +62,6 @@ def page() -> None:
     _reading()
 
 
-def setting_name(setting: str) -> str:
-    return {"all": "all", "usl": "USL", "uda": "UDA"}.get(setting, setting)
-
-
 def _kind(row: LeaderRow) -> str:
     if row.scores:
         return row.role if row.role in KINDS else "method"
@@ -77,11 +73,11 @@ def _filters(rows: Sequence[LeaderRow]) -> tuple[list[LeaderRow], list[Column]]:
     with left:
         text = url.search("Search methods", "q", placeholder="name or title", icon=":material/search:")
     with middle:
-        kinds = url.several("Rows", list(KINDS), "rows", list(KINDS), show=KINDS.__getitem__)
+        kinds = url.several("Rows", list(KINDS), "rows", list(KINDS), show=KINDS.__getitem__, pills=True, quiet=True)
     with right, st.popover("Columns", icon=":material/view_column:", width="stretch"):
         names = url.several(
             "Columns", [column.key for column in COLUMNS], "columns",
-            [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header,
+            [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
         )  # fmt: skip
     shown = [row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower())]
     wanted = [column for column in COLUMNS if column.key in names or column.key == "method"]

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from harness.leaderboard import charts, url
-from harness.leaderboard.columns import METRICS, SETTINGS
+from harness.leaderboard.columns import METRICS, SETTINGS, setting_name
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import read
 from harness.leaderboard.terminal import task_title
@@ -37,7 +37,7 @@ def page() -> None:
         return
     left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
     with left:
-        setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all")
+        setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     with middle:
         active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
         names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
@@ -49,7 +49,9 @@ def page() -> None:
         return
     cells = _cells(shown, metric)
     charts.show(_heat_map(cells, metric), "matrix", f"{METRICS[metric]} of every method on every task")
-    st.caption("– incompatible · not planned; the reasons are in the list below and under the pointer.")
+    st.caption(
+        "Percent; \\* reported, not run here; – incompatible; **·** not planned. The reasons are in the list below."
+    )
     _reasons(cells)
     with st.container(horizontal=True):
         for name in names[:4]:
@@ -93,9 +95,7 @@ def _heat_map(cells: pd.DataFrame, metric: str) -> alt.LayerChart:
     filled = (
         base.transform_filter("isValid(datum.value)")
         .mark_rect()
-        .encode(
-            color=alt.Color("value:Q", title=f"{METRICS[metric]} (%)", scale=alt.Scale(scheme="blues", domain=[0, 100]))
-        )
+        .encode(color=alt.Color("value:Q", legend=None, scale=alt.Scale(scheme="blues", domain=[0, 100])))
     )
     inside = base.transform_filter("isValid(datum.value)").mark_text(fontSize=13).encode(
         text="text:N", color=alt.condition("datum.value > 55", alt.value("white"), alt.value("#12283c"))

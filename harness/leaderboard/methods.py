@@ -73,7 +73,8 @@ def _results(method: Method) -> None:
             }
             for row in rows
         ]
-    ).dropna(axis="columns", how="all")
+    ).replace("", None)
+    frame = frame.dropna(axis="columns", how="all")
     number, signed = st.column_config.NumberColumn(format="%.1f"), st.column_config.NumberColumn(format="%+.1f")
     config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
     st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
@@ -149,7 +150,7 @@ def fields(model: type[BaseModel], path: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         key = f"{path}.{name}" if path else name
-        found[key] = field.description or ""
+        found[key] = (field.description or "").replace("`", "")
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found |= fields(inner, key)

@@ -43,18 +43,30 @@ def several(
     param: str,
     default: Sequence[str] = (),
     show: Callable[[str], str] = str,
+    pills: bool = False,
+    quiet: bool = False,
     **kwargs: Any,
 ) -> list[str]:
-    """A multiple choice; the URL repeats the parameter, and holds it empty for none."""
+    """A multiple choice, as buttons (`pills`) or a box; the URL repeats the parameter, and holds it empty for none.
+
+    `quiet` leaves the default out of the URL: for how a table is shown, not for what it is about.
+    """
     wanted, last = st.query_params.get_all(param), st.session_state.get(f"last:{param}")
     if wanted and wanted != last:
-        values = [value for value in wanted if value]
-        _warn(label, [value for value in values if value not in options])
+        current: Sequence[str] | None = [value for value in wanted if value]
+        _warn(label, [value for value in current or () if value not in options])
     else:
-        values = st.session_state.get(param) if param in st.session_state else default if last is None else last
-    _set(param, [value for value in values or () if value in options])
-    values = st.multiselect(label, options, key=param, format_func=show, **kwargs)
-    st.query_params[param] = values or [""]
+        current = st.session_state.get(param) if param in st.session_state else default if last is None else last
+    _set(param, [value for value in current or () if value in options])
+    if pills:
+        values = list(st.pills(label, options, selection_mode="multi", key=param, format_func=show, **kwargs))
+    else:
+        values = st.multiselect(label, options, key=param, format_func=show, **kwargs)
+    if quiet and values == list(default):
+        if param in st.query_params:
+            del st.query_params[param]
+    else:
+        st.query_params[param] = values or [""]
     st.session_state[f"last:{param}"] = values or [""]
     return values
 
