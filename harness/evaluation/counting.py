@@ -22,7 +22,7 @@ BLOCK = 4096
 # Values looked at together before any of them is looked at alone, when the first of a ranking are sought.
 GROUP = 64
 # With more right answers than this a binary search per gallery item is cheaper than a comparison per right answer.
-MANY = 96
+MANY = 800
 # Pieces of a strip per thread, so that a thread which another process holds up delays little.
 PIECES = 8
 

@@ -1,0 +1,238 @@
+"""The compiled steps of the Jaccard distance: each makes some rows of a sparse matrix and lets other threads run."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def reciprocal_sets(ranked, k):  # type: ignore[no-untyped-def]
+    """Step 1: the first k neighbours that also have the image among their first k, ascending, padded; their number."""
+    n = ranked.shape[0]
+    k = min(k, ranked.shape[1])
+    sets, sizes = np.empty((n, k), np.int32), np.zeros(n, np.int32)
+    for i in range(n):
+        for a in range(k):
+            j = ranked[i, a]
+            for b in range(k):
+                if ranked[j, b] == i:
+                    sets[i, sizes[i]] = j
+                    sizes[i] += 1
+                    break
+        _sort(sets[i, : sizes[i]])
+    return sets, sizes
+
+
+@njit(cache=True, nogil=True)
+def weigh_rows(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
+    """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
+    members = np.empty(reciprocal.shape[1] * (core.shape[1] + 1), np.int32)
+    # Marked with i: what row i is known to hold. A look-up without a branch, where merging sorted lists has many.
+    owned, seen = np.full(features.shape[0], -1, np.int32), np.full(features.shape[0], -1, np.int32)
+    near, rank = np.full(features.shape[0], -1, np.int32), np.empty(features.shape[0], np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(64 * (last - first), np.int32), np.empty(64 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        for k in range(ranked.shape[1]):
+            near[ranked[i, k]] = i
+            rank[ranked[i, k]] = k
+        own = reciprocal[i, : reciprocal_size[i]]
+        size = _add_unseen(own, i, seen, members, 0)
+        for candidate in own:
+            owned[candidate] = i
+        for candidate in own:
+            other = core[candidate, : core_size[candidate]]
+            common = 0
+            for image in other:
+                common += owned[image] == i
+            if 3 * common > 2 * other.shape[0]:
+                size = _add_unseen(other, i, seen, members, size)
+        _sort(members[:size])
+        if end + size > indices.shape[0]:
+            indices, values = _grown(indices, end + size), _grown(values, end + size)
+        weights = values[end : end + size]
+        for m in range(size):
+            j = members[m]
+            similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
+            weights[m] = np.float32(2) * similarity - np.float32(2)
+        _softmax(weights)
+        for m in range(size):
+            indices[end + m] = members[m]
+        sizes[i - first] = size
+        end += size
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _add_unseen(images, stamp, seen, members, size):  # type: ignore[no-untyped-def]
+    for image in images:
+        if seen[image] != stamp:
+            seen[image] = stamp
+            members[size] = image
+            size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def _grown(array, least):  # type: ignore[no-untyped-def]
+    larger = np.empty(max(2 * array.shape[0], least), array.dtype)
+    for k in range(array.shape[0]):  # an assignment of slices takes a second longer to compile
+        larger[k] = array[k]
+    return larger
+
+
+@njit(cache=True, nogil=True)
+def _sort(values):  # type: ignore[no-untyped-def]
+    """Shell sort with Ciura's gaps: as fast as NumPy's on some hundred integers, and quick to compile."""
+    for gap in (301, 132, 57, 23, 10, 4, 1):
+        for k in range(gap, values.shape[0]):
+            value, place = values[k], k
+            while place >= gap and values[place - gap] > value:
+                values[place] = values[place - gap]
+                place -= gap
+            values[place] = value
+
+
+@njit(cache=True, nogil=True)
+def _similarity(i, j, features, ranked, similarities):  # type: ignore[no-untyped-def]
+    """The inner product of rows i and j, looked up if j is a neighbour of i."""
+    for k in range(ranked.shape[1]):
+        if ranked[i, k] == j:
+            return similarities[i, k]
+    return _dot(features[i], features[j])
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for k in range(a.shape[0]):
+        total += a[k] * b[k]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _softmax(values):  # type: ignore[no-untyped-def]
+    largest, total = np.float32(-np.inf), np.float32(0)
+    for k in range(values.shape[0]):
+        largest = max(largest, values[k])
+    for k in range(values.shape[0]):
+        values[k] = np.exp(values[k] - largest)
+        total += values[k]
+    for k in range(values.shape[0]):
+        values[k] /= total
+
+
+@njit(cache=True, nogil=True)
+def expand_rows(first, last, start, columns, weights, ranked):  # type: ignore[no-untyped-def]
+    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order."""
+    total = np.zeros(start.shape[0] - 1, np.float32)
+    touched = np.empty(start.shape[0] - 1, np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(256 * (last - first), np.int32), np.empty(256 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        size = 0
+        for p in ranked[i]:
+            for e in range(start[p], start[p + 1]):
+                column = columns[e]
+                if total[column] == 0:
+                    touched[size] = column
+                    size += 1
+                total[column] += weights[e]
+        _sort(touched[:size])
+        if end + size > indices.shape[0]:
+            indices, values = _grown(indices, end + size), _grown(values, end + size)
+        for t in range(size):
+            indices[end + t] = touched[t]
+            values[end + t] = total[touched[t]] / np.float32(ranked.shape[1])
+            total[touched[t]] = 0
+        sizes[i - first] = size
+        end += size
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True)
+def invert(start, columns, weights):  # type: ignore[no-untyped-def]
+    """For each column the rows that hold it, ascending, with their weights; and where each entry went."""
+    column_end = np.zeros(start.shape[0] - 1, np.int64)
+    for column in columns:
+        column_end[column] += 1
+    total = 0
+    for column in range(column_end.shape[0]):
+        total += column_end[column]
+        column_end[column] = total - column_end[column]
+    members, shares = np.empty(total, np.int32), np.empty(total, np.float32)
+    places = np.empty(total, np.int64)
+    for i in range(start.shape[0] - 1):
+        for e in range(start[i], start[i + 1]):
+            place = column_end[columns[e]]
+            members[place], shares[place], places[e] = i, weights[e], place
+            column_end[columns[e]] += 1
+    return column_end, members, shares, places
+
+
+@njit(cache=True, nogil=True)
+def overlap_rows(first, last, start, columns, weights, column_end, members, shares, places, max_distance):  # type: ignore[no-untyped-def]
+    """Step 5 for columns >= row: the overlaps, summed in ascending order of what is shared, pruned at once."""
+    overlap = np.zeros(start.shape[0] - 1, np.float32)
+    touched = np.empty(start.shape[0], np.int32)
+    sizes = np.empty(last - first, np.int64)
+    indices, values = np.empty(32 * (last - first), np.int32), np.empty(32 * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        size = 0
+        for e in range(start[i], start[i + 1]):
+            weight = weights[e]
+            for m in range(places[e], column_end[columns[e]]):
+                j, share = members[m], shares[m]
+                before = overlap[j]
+                touched[size] = j
+                size += before == 0  # without a branch, which would be mispredicted
+                overlap[j] = before + (weight if weight < share else share)
+        near = 0
+        for t in range(size):
+            j = touched[t]
+            if _distance(overlap[j]) <= max_distance:
+                touched[near] = j
+                near += 1
+            else:
+                overlap[j] = 0
+        _sort(touched[:near])
+        if end + near > indices.shape[0]:
+            indices, values = _grown(indices, end + near), _grown(values, end + near)
+        for t in range(near):
+            indices[end + t] = touched[t]
+            values[end + t] = _distance(overlap[touched[t]])
+            overlap[touched[t]] = 0
+        sizes[i - first] = near
+        end += near
+    return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _distance(overlap):  # type: ignore[no-untyped-def]
+    return max(np.float32(1) - overlap / (np.float32(2) - overlap), np.float32(0))
+
+
+@njit(cache=True)
+def both_halves(start, columns, distances):  # type: ignore[no-untyped-def]
+    """Mirror the entries above the diagonal; columns stay ascending."""
+    n = start.shape[0] - 1
+    below = np.zeros(n, np.int64)
+    for i in range(n):
+        for e in range(start[i], start[i + 1]):
+            below[columns[e]] += columns[e] != i
+    whole = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        whole[i + 1] = whole[i] + below[i] + start[i + 1] - start[i]
+    indices, values = np.empty(whole[n], np.int32), np.empty(whole[n], np.float32)
+    end = whole[:-1].copy()
+    for i in range(n):  # rows before i have filled what stands below the diagonal of row i
+        for e in range(start[i], start[i + 1]):
+            indices[end[i]], values[end[i]] = columns[e], distances[e]
+            end[i] += 1
+            j = columns[e]
+            if j != i:
+                indices[end[j]], values[end[j]] = i, distances[e]
+                end[j] += 1
+    return whole, indices, values
