@@ -36,7 +36,7 @@ class AdaBN(Algorithm):
         self.network.train()
         target = run.unlabelled
         indices = learning.sampler.shuffled_batches(len(target), compute.batch.size, run.rng("sample", epoch))
-        return target.batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+        return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
     def step(self, batch: UnlabelledBatch) -> Losses:
         with learning.optim.precision(self.run), learning.optim.no_grad():

@@ -8,7 +8,7 @@ cross-entropy and batch-hard triplet, a fresh Adam every epoch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class ClusterBaseline(Algorithm):
     class Params(Frozen):
         label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all clusters")
         triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
-        triplet_on: str = Field(pattern="^(pooled|normalised)$", description="feature that the triplet loss sees")
+        triplet_on: Literal["pooled", "normalised"] = Field(description="feature that the triplet loss sees")
         cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
         labels: DataDrivenClustering
 
@@ -50,7 +50,7 @@ class ClusterBaseline(Algorithm):
         indices = learning.sampler.pk_batches(
             labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
         )
-        return target.batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+        return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
     def step(self, batch: UnlabelledBatch) -> Losses:
         params, labels = self.params, self.labels[batch.index]

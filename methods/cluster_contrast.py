@@ -52,22 +52,34 @@ class ClusterContrast(Algorithm):
         labels = learning.pseudo.assign(features, self.params.labels, run)
         self.labels = learning.memory.as_labels(labels, run.device)
         self.memory = learning.memory.centroids(features, self.labels)
+        self.features = features
         self.network.train()
         indices = learning.sampler.pk_batches(
             labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
         )
-        return target.batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+        return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch, self.views()))
+
+    def views(self) -> int:
+        """How many augmentations of each image a batch holds."""
+        return 1
 
     def step(self, batch: UnlabelledBatch) -> Losses:
         with learning.optim.precision(self.run):
-            features = self.network(batch.views[0]).normalised
+            features = [self.network(view).normalised for view in batch.views]
         labels = self.labels[batch.index]
-        logits = learning.memory.similarity_logits(features, self.memory, self.params.temperature)
-        contrast = learning.losses.smoothed_cross_entropy(logits, labels, 0)
-        learning.optim.minimise(contrast, self.optimiser)
+        losses = self.loss(batch, features, labels)
+        learning.optim.minimise(losses["total"], self.optimiser)
         update = learning.memory.update_hard if self.params.memory.hard else learning.memory.update
-        update(self.memory, features.detach(), labels, self.params.memory.momentum)
-        return {"total": contrast}
+        update(self.memory, features[0].detach(), labels, self.params.memory.momentum)
+        return losses
+
+    def loss(self, batch: UnlabelledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+        """InfoNCE of the first view's features [B, d] against the memory as it is before this batch updates it."""
+        return {"total": learning.losses.smoothed_cross_entropy(self.logits(features[0]), labels, 0)}
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Similarity of features [B, d] to every cluster over τ: [B, C]."""
+        return learning.memory.similarity_logits(features, self.memory, self.params.temperature)
 
     def export(self) -> dict[str, Tensor]:
         return self.network.state_dict()

@@ -6,8 +6,9 @@ Serves as the upper bound on a dataset, as the source model of `uda` methods, an
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -18,19 +19,11 @@ from harness.specs.base import Frozen
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import LabelledBatch
+    from harness.learning.networks import Embedding
 
 
-class Supervised(Algorithm):
-    """One network, one classifier, true identities."""
-
-    class Params(Frozen):
-        label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all classes")
-        triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
-        triplet_on: str = Field(pattern="^(pooled|normalised)$", description="feature that the triplet loss sees")
-        cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
-
-    params: Params
+class SourceTraining(Algorithm):
+    """One network, one classifier, true identities; `loss` is what a method adds."""
 
     def build(self) -> None:
         run = self.run
@@ -42,30 +35,44 @@ class Supervised(Algorithm):
         self.optimiser = learning.optim.adam([self.network, self.classifier], run.compute.optimiser)
         run.state.optimisers["adam"] = self.optimiser
 
-    def begin_epoch(self, epoch: int) -> Iterator[LabelledBatch]:
-        run, compute = self.run, self.run.compute
+    def begin_epoch(self, epoch: int) -> Iterator[Any]:
+        run, compute, batch = self.run, self.run.compute, self.run.compute.batch
         learning.optim.begin_epoch(self.optimiser, compute, epoch)
         self.network.train()
         indices = learning.sampler.pk_batches(
-            self.data.ids,
-            self.data.cameras,
-            compute.batch.identities,
-            compute.batch.instances,
-            run.rng("sample", epoch),
+            self.data.ids, self.data.cameras, batch.identities, batch.instances, run.rng("sample", epoch)
         )
-        return self.data.labelled_batches(indices, compute.iterations, compute.augment, run.rng("augment", epoch))
+        return self.data.labelled_batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
-    def step(self, batch: LabelledBatch) -> Losses:
-        params = self.params
+    def step(self, batch: Any) -> Losses:
         with learning.optim.precision(self.run):
             embedding = self.network(batch.views[0])
-        logits = learning.losses.class_logits(embedding.neck, self.classifier.weight, params.cosine_scale)
-        identity = learning.losses.smoothed_cross_entropy(logits, batch.ids, params.label_smoothing)
-        features = getattr(embedding, params.triplet_on)
-        triplet = learning.losses.batch_hard_triplet(features, batch.ids, params.triplet_margin)
-        total = identity + triplet
-        learning.optim.minimise(total, self.optimiser)
-        return {"total": total, "identity": identity, "triplet": triplet}
+        losses = self.loss(embedding, batch.ids)
+        learning.optim.minimise(losses["total"], self.optimiser)
+        return losses
+
+    @abstractmethod
+    def loss(self, embedding: Embedding, ids: Tensor) -> Losses:
+        """Return the parts of the loss and their `total` for one batch."""
 
     def export(self) -> dict[str, Tensor]:
         return self.network.state_dict()
+
+
+class Supervised(SourceTraining):
+    """The strong baseline's two losses."""
+
+    class Params(Frozen):
+        label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all classes")
+        triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
+        triplet_on: Literal["pooled", "normalised"] = Field(description="feature that the triplet loss sees")
+        cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
+
+    params: Params
+
+    def loss(self, embedding: Embedding, ids: Tensor) -> Losses:
+        params = self.params
+        logits = learning.losses.class_logits(embedding.neck, self.classifier.weight, params.cosine_scale)
+        identity = learning.losses.smoothed_cross_entropy(logits, ids, params.label_smoothing)
+        triplet = learning.losses.batch_hard_triplet(getattr(embedding, params.triplet_on), ids, params.triplet_margin)
+        return {"total": identity + triplet, "identity": identity, "triplet": triplet}

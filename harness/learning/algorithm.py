@@ -65,6 +65,10 @@ class RunContext:
         """
         return np.random.default_rng([self.seed, crc32(purpose.encode()), epoch])
 
+    def view_rngs(self, epoch: int, views: int = 1) -> list[np.random.Generator]:
+        """Return one random stream per augmented view: the first view is the same however many there are."""
+        return [self.rng(f"augment view {view}", epoch) for view in range(1, views + 1)]
+
 
 class Algorithm(ABC):
     """One method. Everything that must survive an interruption is registered in `self.run.state`."""

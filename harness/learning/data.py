@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -34,6 +34,11 @@ class LabelledBatch:
     ids: Tensor
 
 
+def joined_views(batches: Sequence[UnlabelledBatch | LabelledBatch]) -> Tensor:
+    """Return the first views of several batches as one: float32 [sum of B, 3, H, W] in channels-last memory."""
+    return torch.cat([batch.views[0] for batch in batches])
+
+
 class UnlabelledSet:
     """Images and cameras of a training split; whoever holds one cannot see an identity.
 
@@ -51,10 +56,10 @@ class UnlabelledSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def views(self, index: Index, augment: Augment, count: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-        """Return `count` independently augmented views of images[index], float32 [B, 3, H, W] on the device."""
+    def views(self, index: Index, augment: Augment, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, ...]:
+        """Return one augmented view of images[index] per random stream, float32 [B, 3, H, W] on the device."""
         _, height, width, _ = self.images.shape
-        draws = [draw(augment, len(index), height, width, rng) for _ in range(count)]
+        draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
         if self._resident is not None:
             return tuple(augmented_on_device(self._resident, index, drawn) for drawn in draws)
         return tuple(augmented(self.images, index, drawn).to(self.device) for drawn in draws)
@@ -66,11 +71,11 @@ class UnlabelledSet:
         return augmented(self.images, index, unchanged(len(index))).to(self.device)
 
     def batches(
-        self, indices: Iterator[Index], iterations: int, augment: Augment, rng: np.random.Generator, views: int = 1
+        self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
     ) -> Iterator[UnlabelledBatch]:
-        """Yield `iterations` batches for the index batches of a sampler."""
+        """Yield `iterations` batches for the index batches of a sampler, with one view per random stream."""
         for index in islice(indices, iterations):
-            yield UnlabelledBatch(self.views(index, augment, views, rng), index)
+            yield UnlabelledBatch(self.views(index, augment, rngs), index)
 
 
 class LabelledSet(UnlabelledSet):
@@ -83,9 +88,9 @@ class LabelledSet(UnlabelledSet):
         self._ids_on_device = torch.from_numpy(self.ids).to(device)
 
     def labelled_batches(
-        self, indices: Iterator[Index], iterations: int, augment: Augment, rng: np.random.Generator, views: int = 1
+        self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
     ) -> Iterator[LabelledBatch]:
         """Yield `iterations` batches with their identities for the index batches of a sampler."""
-        for batch in self.batches(indices, iterations, augment, rng, views):
+        for batch in self.batches(indices, iterations, augment, rngs):
             where = torch.from_numpy(batch.index).to(self.device)
             yield LabelledBatch(batch.views, batch.index, self._ids_on_device[where])

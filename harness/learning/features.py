@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from harness.learning.data import UnlabelledSet
 from harness.learning.networks import ReidNetwork, build
@@ -40,3 +41,8 @@ def network_embedder(compute: Compute, tensors: Mapping[str, Tensor], device: to
         return extract(network, unlabelled, compute.precision).cpu().numpy()
 
     return embed
+
+
+def mean(parts: Sequence[Tensor]) -> Tensor:
+    """Return the L2-normalised mean of several networks' features, each [N, d] (SSKD, MMT with DBSCAN)."""
+    return normalize(torch.stack(list(parts)).mean(0), dim=1)

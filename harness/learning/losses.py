@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, normalize, relu
@@ -116,3 +118,14 @@ def class_logits(features: Tensor, weights: Tensor, cosine_scale: float) -> Tens
     if cosine_scale == 0:
         return features @ weights.T
     return cosine_scale * normalize(features, dim=1) @ normalize(weights, dim=1).T
+
+
+def one_hot_logits(labels: Tensor, classes: int) -> Tensor:
+    """Logits [B, C] whose softmax is one-hot: 0 for the label, -1e4 elsewhere (finite, so that KL stays finite)."""
+    logits = torch.full((len(labels), classes), -1e4, device=labels.device)
+    return logits.scatter_(1, labels[:, None], 0.0)
+
+
+def added(losses: Iterable[Tensor]) -> Tensor:
+    """The sum of at least one loss."""
+    return torch.stack(list(losses)).sum()

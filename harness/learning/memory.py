@@ -22,6 +22,19 @@ def similarity_logits(features: Tensor, memory: Tensor, temperature: float) -> T
     return features @ memory.detach().T / temperature
 
 
+def mean_similarity_logits(features: Tensor, memory: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Return the mean of f·Mᵀ / τ over the rows of each label, [B, C] (SpCL, Eq. 2; labels int64 [rows], 0 … C - 1)."""
+    similarity = similarity_logits(features, memory, temperature)
+    counts = torch.bincount(labels)
+    sums = torch.zeros(len(features), len(counts), device=features.device).index_add_(1, labels, similarity)
+    return sums / counts
+
+
+def stacked(*parts: Tensor) -> Tensor:
+    """Return memories one above the other."""
+    return torch.cat(parts)
+
+
 @torch.no_grad()
 def update(memory: Tensor, features: Tensor, labels: Tensor, momentum: float) -> None:
     """M[y] ← normalise(m·M[y] + (1-m)·f), image by image in batch order, in place (Cluster Contrast, Eq. 3).

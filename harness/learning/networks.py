@@ -60,8 +60,7 @@ class GeMPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pooled: Tensor = x.clamp(min=1e-6).pow(self.p).mean(dim=(2, 3))
-        mean: Tensor = pooled.pow(1 / self.p)
-        return mean
+        return pooled.pow(1 / self.p)
 
 
 class _NarrowBlock(nn.Module):
@@ -79,7 +78,8 @@ class _NarrowBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn1(self.conv1(x)).relu_()
-        return (self.bn2(self.conv2(y)) + self.shortcut(x)).relu_()
+        total: Tensor = self.bn2(self.conv2(y)) + self.shortcut(x)
+        return total.relu_()
 
 
 def _narrow(groups: int) -> nn.Module:

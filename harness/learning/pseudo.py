@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from harness.errors import UserError
 from harness.labels import cluster, jaccard_distance
 from harness.labels.eps import data_driven_eps
+from harness.labels.reliability import self_paced_reliability
 from harness.learning.algorithm import RunContext
 from harness.specs.labelling import Clustering, DataDrivenClustering
 
@@ -45,7 +48,7 @@ def settle(
             )
         run.notes.append(f"epoch {epoch}: clustering found {found}; the labels of the epoch before were kept")
         return previous.cpu().numpy()
-    run.state.tensors[LABELS] = torch.from_numpy(labels.astype(np.int64))
+    remember(labels, run)
     return labels
 
 
@@ -58,3 +61,58 @@ def _fixed_eps(features: npt.NDArray[np.float32], params: DataDrivenClustering, 
     if "eps" not in run.state.values:
         run.state.values["eps"] = data_driven_eps(features, params.k1, params.k2, params.rho)
     return float(run.state.values["eps"])
+
+
+def nested(features: Tensor, params: Clustering, offsets: Sequence[float]) -> list[npt.NDArray[np.int64]]:
+    """Cluster the same features at `params.eps` + each offset, from one distance matrix: labels [N] per offset."""
+    distance = jaccard_distance(features.cpu().numpy(), params.k1, params.k2, params.eps + max(offsets))
+    return [cluster(distance, params.eps + offset, params.min_samples) for offset in offsets]
+
+
+def self_paced(
+    normal: npt.NDArray[np.int64],
+    tight: npt.NDArray[np.int64],
+    loose: npt.NDArray[np.int64],
+    share: float,
+    bound: float | None,
+) -> tuple[npt.NDArray[np.int64], float]:
+    """Return `normal` with unreliable images taken out (-1), and the bound on the independence score (SpCL, Sec. 3.3).
+
+    A cluster's score is the smallest of its images'. The bound is fixed in the first epoch (`bound` None): the value at
+    sorted position round(share · n) among the clusters of more than one image. An image stays if its cluster's
+    independence score is within the bound and its own compactness score is its cluster's smallest.
+    """
+    compactness, independence = self_paced_reliability(normal, tight, loose)
+    clusters = int(normal.max()) + 1
+    kept = normal >= 0
+    lowest_compactness, lowest_independence = np.full(clusters, np.inf), np.full(clusters, np.inf)
+    np.minimum.at(lowest_compactness, normal[kept], compactness[kept])
+    np.minimum.at(lowest_independence, normal[kept], independence[kept])
+    if bound is None:
+        several = np.sort(lowest_independence[np.bincount(normal[kept], minlength=clusters) > 1])
+        bound = float(several[min(len(several) - 1, int(np.round(share * len(several))))])
+    reliable = np.zeros(len(normal), bool)
+    mine = normal[kept]
+    reliable[kept] = (lowest_independence[mine] <= bound) & (compactness[kept] <= lowest_compactness[mine])
+    return relabelled(np.where(reliable, normal, -1)), bound
+
+
+def relabelled(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return labels renumbered to 0 … clusters - 1 without gaps; -1 stays."""
+    result = np.full(len(labels), -1, np.int64)
+    kept = labels >= 0
+    result[kept] = np.unique(labels[kept], return_inverse=True)[1]
+    return result
+
+
+def singletons(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return labels in which every outlier has a label of its own, after those of the clusters."""
+    outliers = labels < 0
+    result = labels.copy()
+    result[outliers] = labels.max(initial=-1) + 1 + np.arange(np.count_nonzero(outliers))
+    return result
+
+
+def remember(labels: npt.NDArray[np.int64], run: RunContext) -> None:
+    """Make `labels` the run's last pseudo-labels: what diagnostics judge and what a collapse falls back to."""
+    run.state.tensors[LABELS] = torch.from_numpy(labels.astype(np.int64))

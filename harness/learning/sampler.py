@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from harness.errors import UserError
 
@@ -68,3 +69,26 @@ def shuffled_batches(count: int, size: int, rng: np.random.Generator) -> Iterato
         order = rng.permutation(count)
         for start in range(0, count - size + 1, size):
             yield order[start : start + size]
+
+
+def random_positives(labels: Index, rng: np.random.Generator) -> Index:
+    """Return for each image of a batch another image with the same label, at random: positions [B].
+
+    An image alone with its label gets itself.
+    """
+    order = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+    step = 1 + np.floor(rng.random(len(labels)) * np.maximum(size - 1, 1)).astype(np.int64)
+    positives = np.empty_like(order)
+    positives[order] = order[start + (np.arange(len(labels)) - start + step) % size]
+    return positives
+
+
+def hardest_positives(features: Tensor, labels: Tensor) -> Tensor:
+    """Return for each image of a batch the least similar image with the same label (itself, if alone): positions [B].
+
+    features: L2-normalised [B, d].
+    """
+    same = labels[:, None] == labels[None]
+    return (features @ features.T).masked_fill(~same, float("inf")).argmin(1)

@@ -54,7 +54,8 @@ class Registry:
                 reported = validate(_ReportedFile, read_yaml(path), [path]).methods
             except UserError as error:
                 problems.append(str(error))
-        return cls(root, datasets, methods, reported, tuple(problems), raw_methods)
+        lines = [line.replace(f"{root}/", "") for problem in problems for line in problem.split("\n")]
+        return cls(root, datasets, methods, reported, tuple(dict.fromkeys(lines)), raw_methods)
 
     def checked(self) -> Registry:
         """Return self if every spec is valid. Raises UserError with all problems."""
@@ -130,7 +131,9 @@ class Registry:
         dataset = init.dataset or pairing.source
         if dataset is None:
             raise UserError(f"{pairing.key}: init starts from {init.method!r} on the source, but there is no source")
-        self.method(init.method), self.dataset(dataset)
+        self.dataset(dataset)
+        if self.method(init.method).setting == "uda":  # a start of its own for each source → target pair
+            return [Pairing(init.method, dataset, pairing.target, seed) for seed in init.seeds_for(pairing.seed)]
         return [Pairing(init.method, None, dataset, seed) for seed in init.seeds_for(pairing.seed)]
 
     @cached_property

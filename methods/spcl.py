@@ -1,0 +1,122 @@
+"""SpCL: self-paced contrastive learning with a memory of every instance.
+
+Ge, Zhu, Chen, Zhao, Li, "Self-paced contrastive learning with hybrid memory for domain adaptive object re-ID" (NeurIPS
+2020). The memory holds one row per target image (and, for uda, one per source class in front). Each epoch the memory is
+clustered at three radii; only clusters that survive a tighter and a looser radius are kept, every other image is a
+class of its own. Loss: softmax over all classes of the mean similarity to their rows. For uda, source and target
+batches go through the network together, with BatchNorm statistics of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import Field
+
+from harness import learning
+from harness.learning.algorithm import Algorithm, Losses
+from harness.specs.base import Frozen
+from harness.specs.labelling import Clustering
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from harness.learning.data import LabelledBatch, UnlabelledBatch
+
+    Batch = tuple[LabelledBatch, UnlabelledBatch] | tuple[UnlabelledBatch]
+
+MEMORY = "memory"
+
+
+class SpCL(Algorithm):
+    """`usl` without a source, `uda` with one; the memory lives in the run's state, since it carries over epochs."""
+
+    class Params(Frozen):
+        temperature: float = Field(gt=0, description="τ of the similarity logits")
+        memory_momentum: float = Field(ge=0, le=1, description="weight of the old row at each update")
+        eps_gap: float = Field(gt=0, description="how much tighter and looser the two other radii are")
+        independence_share: float = Field(gt=0, le=1, description="share of clusters that pass, which fixes the bound")
+        labels: Clustering
+
+    params: Params
+
+    def build(self) -> None:
+        run = self.run
+        self.network = learning.initialise.network(run, "network")
+        self.classes = run.source.classes if run.source else 0
+        if run.source:
+            learning.batchnorm.split_domains(self.network)
+        self.optimiser = learning.optim.adam([self.network], run.compute.optimiser)
+        run.state.optimisers["adam"] = self.optimiser
+
+    def begin_epoch(self, epoch: int) -> Iterator[Batch]:
+        run, compute, batch, target = self.run, self.run.compute, self.run.compute.batch, self.run.unlabelled
+        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        if MEMORY not in run.state.tensors:
+            run.state.tensors[MEMORY] = self._first_memory()
+        self.memory = run.state.tensors[MEMORY] = run.state.tensors[MEMORY].to(run.device)
+        labels = self._reliable_labels(self.memory[self.classes :])
+        self.labels = learning.memory.as_labels(np.r_[np.arange(self.classes), self.classes + labels], run.device)
+        self.network.train()
+        indices = learning.sampler.pk_batches(
+            labels, target.cameras, batch.identities, batch.instances, run.rng("sample", epoch)
+        )
+        targets = target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
+        if run.source is None:
+            return ((batch,) for batch in targets)
+        source_indices = learning.sampler.pk_batches(
+            run.source.ids, run.source.cameras, batch.identities, batch.instances, run.rng("sample source", epoch)
+        )
+        source_rngs = [run.rng("augment source", epoch)]
+        return zip(
+            run.source.labelled_batches(source_indices, compute.iterations, compute.augment, source_rngs),
+            targets,
+            strict=True,
+        )
+
+    def step(self, batch: Batch) -> Losses:
+        with learning.optim.precision(self.run):
+            features = self.network(learning.data.joined_views(batch)).normalised
+        rows = [learning.memory.as_labels(batch[-1].index + self.classes, self.run.device)]
+        if len(batch) == 2:
+            rows.insert(0, batch[0].ids)
+        losses = {}
+        for name, row, part in zip(
+            ("target", "source"), reversed(rows), reversed(features.chunk(len(rows))), strict=False
+        ):
+            logits = learning.memory.mean_similarity_logits(part, self.memory, self.labels, self.params.temperature)
+            losses[name] = learning.losses.smoothed_cross_entropy(logits, self.labels[row], 0)
+        losses["total"] = learning.losses.added(losses.values())
+        learning.optim.minimise(losses["total"], self.optimiser)
+        for row, part in zip(rows, features.detach().chunk(len(rows)), strict=True):
+            learning.memory.update(self.memory, part, row, self.params.memory_momentum)
+        return losses
+
+    def _first_memory(self) -> Tensor:
+        """Source class centroids, then the features of the target images."""
+        run = self.run
+        target = learning.features.extract(self.network, run.unlabelled, run.compute.precision)
+        if run.source is None:
+            return target
+        source = learning.features.extract(self.network, run.source, run.compute.precision)
+        return learning.memory.stacked(
+            learning.memory.centroids(source, learning.memory.as_labels(run.source.ids, run.device)), target
+        )
+
+    def _reliable_labels(self, features: Tensor) -> npt.NDArray[np.int64]:
+        """Cluster at three radii and keep what is independent and compact (Sec. 3.3); others become singletons."""
+        params, values = self.params, self.run.state.values
+        gap = params.eps_gap
+        normal, tight, loose = learning.pseudo.nested(features, params.labels, (0, -gap, gap))
+        normal = learning.pseudo.settle(normal, params.labels, self.run)
+        kept, values["independence_bound"] = learning.pseudo.self_paced(
+            normal, tight, loose, params.independence_share, values.get("independence_bound")
+        )
+        learning.pseudo.remember(kept, self.run)
+        return learning.pseudo.singletons(kept)
+
+    def export(self) -> dict[str, Tensor]:
+        return learning.batchnorm.target_tensors(self.network.state_dict())
