@@ -54,12 +54,11 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None =
     """
     if k < 1:
         raise UserError(f"k must be at least 1, not {k}")
-    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
-        check_normalised(as_matrix(features[:1], "features"))
-        return search_on_device(features.detach().float(), min(k, len(features)))
     matrix = as_matrix(features, "features")
     check_normalised(matrix)
     k = min(k, len(matrix))
+    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
+        return search_on_device(features.detach().float(), k)
     if approximate_above is not None and len(matrix) > approximate_above:
         return _approximate(matrix, k)
     return _exact(matrix, k)
