@@ -1,6 +1,6 @@
 """Takes the README's screenshots of the leaderboard from the current results.
 
-    python scripts/screenshots.py [--root .] [--out docs/screenshots] [--dark] [page[?query] ...]
+    python scripts/screenshots.py [--root .] [--out docs/screenshots] [--dark] [page?query ...]
 
 Needs the `dev` extra and Chromium: apt-get install -y --no-install-recommends chromium
 """
@@ -16,15 +16,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent.parent
 PAGES = ("", "matrix", "compare", "queries", "run", "methods", "datasets")
 CHROMIUM = "/usr/bin/chromium"
+WIDTH, HEIGHT = 1366, 768
 
 
 @contextmanager
@@ -58,19 +59,22 @@ def serving(root: Path, log: Path | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def browser_page(dark: bool = False, width: int = 1366, height: int = 768) -> Iterator[Page]:
-    """A page of headless Chromium. Raises RuntimeError if Chromium is absent."""
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium. Raises RuntimeError if it is absent."""
     if not Path(CHROMIUM).exists():
-        raise RuntimeError("Chromium is absent: apt-get install -y --no-install-recommends chromium")
+        raise RuntimeError("Chromium is absent: apt-get update && apt-get install -y --no-install-recommends chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-        )
         try:
-            yield context.new_page()
+            yield browser
         finally:
             browser.close()
+
+
+def new_page(browser: Browser, dark: bool = False) -> Page:
+    """A page without a past, as large as a laptop's window, on a light or dark system."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="dark" if dark else "light")
+    return context.new_page()
 
 
 def settle(page: Page) -> None:
@@ -84,29 +88,35 @@ def settle(page: Page) -> None:
 def grow(page: Page) -> None:
     """Make the window as high as the page's content, so that a screenshot shows all of it."""
     height = page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
-    page.set_viewport_size({"width": page.viewport_size["width"] if page.viewport_size else 1366, "height": height})
+    page.set_viewport_size({"width": page.viewport_size["width"] if page.viewport_size else WIDTH, "height": height})
     page.wait_for_timeout(500)
+
+
+def shoot(page: Page, address: str, views: Mapping[str, Path], full: bool = False) -> None:
+    """Take a screenshot of each view (page and query) into its file, as large as a laptop's window or `full`."""
+    for view, path in views.items():
+        page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+        page.goto(f"{address}/{view}")
+        settle(page)
+        if full:
+            grow(page)
+        page.screenshot(path=path)
 
 
 def main() -> None:
     """Take them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path())
     parser.add_argument("--out", type=Path, default=HERE / "docs" / "screenshots")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--full", action="store_true", help="the whole page instead of what a laptop shows")
-    parser.add_argument("pages", nargs="*", default=list(PAGES))
+    parser.add_argument("views", nargs="*", default=list(PAGES))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with serving(options.root.resolve()) as address, browser_page(options.dark) as page:
-        for name in options.pages:
-            page.set_viewport_size({"width": 1366, "height": 768})
-            page.goto(f"{address}/{name}")
-            settle(page)
-            if options.full:
-                grow(page)
-            stem = name.split("?")[0] or "leaderboard"
-            page.screenshot(path=options.out / f"{stem}{'-dark' if options.dark else ''}.png")
+    suffix = "-dark" if options.dark else ""
+    views = {view: options.out / f"{view.split('?')[0] or 'leaderboard'}{suffix}.png" for view in options.views}
+    with serving(options.root.resolve()) as address, chromium() as browser:
+        shoot(new_page(browser, options.dark), address, views, options.full)
 
 
 if __name__ == "__main__":

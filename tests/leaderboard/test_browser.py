@@ -1,0 +1,198 @@
+"""The leaderboard in headless Chromium: `apt-get install -y --no-install-recommends chromium`."""
+
+import csv
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from harness.leaderboard.frame import PAGES
+from scripts.screenshots import chromium, grow, new_page, serving, settle, shoot
+from tests.store.factory import Project
+
+pytestmark = pytest.mark.browser
+EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'> **bold** $x$"
+
+
+@pytest.fixture(scope="module")
+def address(pictured: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("served") / "project"
+    project = Project(shutil.copytree(pictured.root, root, ignore=shutil.ignore_patterns("leaderboard.db*")))
+    paper = {"title": EVIL, "authors": ["Eve <b>Evil</b>"], "year": 2022, "venue": "ACCV", "fidelity": "reconstructed",
+             "notes": EVIL, "url": "javascript:window.pwned=1"}  # fmt: skip
+    project.method("cc-twin", title=EVIL, description=EVIL, paper=paper, role="ablation")
+    with serving(root) as served:
+        yield served
+
+
+class Watched:
+    """A browser page with what went wrong in it."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.problems: list[str] = []
+        page.on("console", self._message)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("request", lambda request: self._request(request.url))
+
+    def _message(self, message: ConsoleMessage) -> None:
+        # Opened below a page's path, Streamlit's client first looks for its server there and logs the 404 itself.
+        searching = re.search(r"/\w+/_stcore/", message.location["url"])
+        if message.type in ("error", "warning") and not searching:
+            self.problems.append(f"{message.text} {message.location['url']}")
+
+    def _request(self, url: str) -> None:
+        if not url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
+            self.problems.append(f"a request to another host: {url}")
+
+    def open(self, view: str) -> None:
+        self.page.goto(f"{self.address}/{view}")
+        settle(self.page)
+
+    def check(self) -> None:
+        assert self.problems == []
+        assert self.page.get_by_test_id("stException").count() == 0
+        assert self.page.get_by_test_id("stAlertContentError").count() == 0
+        assert self.page.evaluate("window.pwned") is None
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(program: Browser, address: str) -> Iterator[Watched]:
+    page = new_page(program)
+    yield Watched(page, address)
+    page.context.close()
+
+
+VIEWS = {
+    "leaderboard": "?task=beta",
+    "matrix": "matrix",
+    "compare": "compare?task=beta&of=cluster-contrast&of=cc-twin",
+    "queries": "queries?task=beta&run=supervised__beta__s0&beside=cc-twin__beta__s0",
+    "run": "run?run=cc-twin__beta__s0",
+    "methods": "methods?method=cc-twin",
+    "datasets": "datasets?dataset=beta",
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_drawn_without_an_error(browser: Watched, artefacts: Path, page: str) -> None:
+    browser.open(VIEWS[page])
+    grow(browser.page)
+    browser.page.screenshot(path=artefacts / f"{page}.png")
+    browser.check()
+
+
+def test_every_page_is_drawn_in_the_dark(program: Browser, address: str, artefacts: Path) -> None:
+    shots = {VIEWS[page]: artefacts / f"{page}-dark.png" for page in PAGES}
+    shoot(new_page(program, dark=True), address, shots)
+    for path in shots.values():
+        assert np.asarray(Image.open(path).convert("L")).mean() < 90
+
+
+def test_text_of_specs_is_shown_as_text(browser: Watched) -> None:
+    browser.open("methods?method=cc-twin")
+    assert browser.page.get_by_text(EVIL).count() >= 3
+    assert browser.page.locator("a[href^=javascript]").count() == 0
+    browser.open("compare?task=beta&of=cluster-contrast&of=cc-twin")
+    assert browser.page.get_by_text(re.compile(re.escape("<script>"))).count() >= 1
+    browser.check()
+
+
+def test_a_view_is_restored_from_its_address_alone(browser: Watched, program: Browser) -> None:
+    browser.open("?task=beta&setting=all")
+    browser.page.get_by_role("radio", name="USL", exact=True).click()
+    browser.page.get_by_placeholder("name or title").fill("cluster")
+    browser.page.keyboard.press("Enter")
+    browser.page.wait_for_url(re.compile("q=cluster"))
+    settle(browser.page)
+    copied = browser.page.url
+    other = new_page(program)
+    other.goto(copied)
+    settle(other)
+    assert other.get_by_placeholder("name or title").input_value() == "cluster"
+    assert other.url == copied
+    assert "setting=usl" in copied
+    browser.check()
+
+
+def test_choices_go_along_to_the_next_page(browser: Watched) -> None:
+    browser.open("?task=beta")
+    browser.page.get_by_role("link", name="Compare").click()
+    browser.page.wait_for_url(re.compile("/compare.*task=beta"))
+    settle(browser.page)
+    browser.check()
+
+
+def test_ticked_rows_lead_to_their_comparison(browser: Watched) -> None:
+    browser.open("?task=beta")
+    grid = browser.page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert grid
+    for row in range(2):
+        browser.page.mouse.click(grid["x"] + 17, grid["y"] + 33 * (row + 1) + 17)
+        browser.page.wait_for_timeout(400)
+    settle(browser.page)
+    browser.page.get_by_role("link", name="Compare the ticked rows").click()
+    browser.page.wait_for_url(re.compile("of=supervised&of=cluster-contrast"))
+    settle(browser.page)
+    assert browser.page.get_by_text("Cluster Contrast (3 seeds) against Supervised (3 seeds)").count() == 1
+    browser.check()
+
+
+def test_exports_are_saved_and_parse(browser: Watched, tmp_path: Path) -> None:
+    browser.open("?task=beta")
+    saved = {}
+    for name in ("CSV", "LaTeX", "Markdown", "HTML"):
+        with browser.page.expect_download() as download:
+            browser.page.get_by_role("button", name=name, exact=True).click()
+        saved[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[name])
+    rows = list(csv.DictReader(saved["CSV"].open(encoding="utf-8")))
+    assert [row["method"] for row in rows] == ["Supervised", "Cluster Contrast", EVIL]
+    assert saved["LaTeX"].read_text(encoding="utf-8").count(r"\toprule") == 1
+    assert saved["Markdown"].read_text(encoding="utf-8").startswith("### beta")
+    browser.page.goto(saved["HTML"].as_uri())
+    assert browser.page.locator("tbody tr").count() == 3
+    assert browser.page.get_by_text(EVIL).count() == 1
+    assert browser.page.evaluate("window.pwned") is None
+
+
+def test_charts_can_be_saved(browser: Watched) -> None:
+    browser.open("?task=beta")
+    chart = browser.page.get_by_test_id("stVegaLiteChart").first
+    chart.scroll_into_view_if_needed()
+    chart.hover()
+    with browser.page.expect_download() as download:
+        browser.page.get_by_role("button", name=re.compile("Download as PNG")).click()
+    assert download.value.suggested_filename.endswith(".png")
+    assert browser.page.get_by_role("button", name=re.compile("Copy Vega-Lite spec")).count() >= 1
+
+
+def test_the_app_listens_on_the_loopback_with_its_protections_on(address: str) -> None:
+    from tests.leaderboard.test_pages import APP
+
+    config = (APP.parent / ".streamlit" / "config.toml").read_text()
+    for line in (
+        'address = "127.0.0.1"',
+        "enableCORS = true",
+        "enableXsrfProtection = true",
+        "gatherUsageStats = false",
+    ):
+        assert line in config
+    assert address.startswith("http://127.0.0.1:")
+
+
+def test_an_address_of_an_unknown_page_or_name_is_no_crash(browser: Watched) -> None:
+    browser.open("run?run=%3Cscript%3Ealert(1)%3C%2Fscript%3E")
+    assert browser.page.get_by_text("which is not known here (run)").count() == 1
+    browser.check()
