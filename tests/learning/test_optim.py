@@ -1,0 +1,106 @@
+"""The learning rates of the published schedules, and what Adam is given."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from harness.learning import optim
+from harness.learning.networks import build
+from harness.specs.compute import Optimiser, Schedule
+from tests.learning.parts import CPU, compute, context, network
+
+STRONG_BASELINE = Schedule(kind="step", warmup_epochs=10, warmup_factor=0.01, milestones=(40, 70), decay=0.1)
+CLUSTER_CONTRAST = Schedule(kind="step", warmup_epochs=0, warmup_factor=1, milestones=(21, 41), decay=0.1)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "factor"),
+    [(1, 0.109), (5, 0.505), (9, 0.901), (10, 1), (11, 1), (39, 1), (40, 0.1), (69, 0.1), (70, 0.01), (120, 0.01)],
+)
+def test_strong_baseline(epoch: int, factor: float) -> None:
+    assert optim.rate_factor(STRONG_BASELINE, epoch, 120) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(("epoch", "factor"), [(1, 1), (20, 1), (21, 0.1), (40, 0.1), (41, 0.01), (50, 0.01)])
+def test_cluster_contrast(epoch: int, factor: float) -> None:
+    assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(factor)
+
+
+def test_cluster_contrast_is_torchs_step_schedule() -> None:
+    """The release steps StepLR(20, 0.1) after every epoch."""
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, 20, 0.1)
+    for epoch in range(1, 51):
+        assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+
+
+def test_cosine_is_torchs() -> None:
+    schedule = Schedule(kind="cosine", warmup_epochs=0, warmup_factor=1, milestones=(), decay=0.1)
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 16, eta_min=0.1)
+    for epoch in range(1, 17):
+        assert optim.rate_factor(schedule, epoch, 16) == pytest.approx(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        theirs.step()
+
+
+@given(st.integers(1, 40), st.integers(0, 10), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_factors_stay_between_zero_and_one(epoch: int, warmup: int, factor: float, decay: float) -> None:
+    for kind, milestones in (("constant", ()), ("cosine", ()), ("step", (10, 20))):
+        schedule = Schedule.model_validate(
+            {
+                "kind": kind,
+                "warmup_epochs": warmup,
+                "warmup_factor": factor,
+                "milestones": milestones,
+                "decay": decay,
+            }
+        )
+        assert 0 < optim.rate_factor(schedule, epoch, 40) <= 1
+
+
+def test_begin_epoch_counts_from_zero() -> None:
+    spec = compute(schedule=STRONG_BASELINE, epochs=120, optimiser=Optimiser(learning_rate=3.5e-4, weight_decay=0))
+    optimiser = optim.adam([nn.Linear(2, 2)], spec.optimiser)
+    for epoch, rate in ((0, 3.5e-4 * 0.109), (38, 3.5e-4), (39, 3.5e-5), (69, 3.5e-6)):
+        optim.begin_epoch(optimiser, spec, epoch)
+        assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([rate])
+
+
+def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
+    net = build(network(pooling="gem"), 0, CPU)
+    optimiser = optim.adam([net], Optimiser(learning_rate=1e-3, weight_decay=5e-4))
+    (group,) = optimiser.param_groups
+    assert group["weight_decay"] == 5e-4
+    given_to_it = {id(p) for p in group["params"]}
+    assert given_to_it == {id(p) for name, p in net.named_parameters() if name != "neck.bias"}
+
+
+def test_minimise_is_one_step_on_this_loss_alone() -> None:
+    """The first Adam step moves each weight by the learning rate against its gradient's sign, whatever came before."""
+    layer = nn.Linear(3, 1, bias=False)
+    optimiser = optim.adam([layer], Optimiser(learning_rate=0.1, weight_decay=0))
+    layer.weight.grad = torch.full_like(layer.weight, 1e6)  # an old gradient must not count
+    before, x = layer.weight.detach().clone(), torch.tensor([[1.0, -2.0, 3.0]])
+    optim.minimise(layer(x).sum(), optimiser)
+    torch.testing.assert_close(layer.weight.detach(), before - 0.1 * x.sign())
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_of_the_backbone_but_features_in_float32(precision: str, dtype: torch.dtype) -> None:
+    run = context(compute=compute(precision=precision))
+    net = build(network(pooling="gem"), 0, CPU)
+    with optim.precision(run):
+        images = torch.randn(4, 3, 16, 8)
+        assert net.backbone(images).dtype == dtype
+        embedding = net(images)
+    assert embedding.pooled.dtype == embedding.neck.dtype == embedding.normalised.dtype == torch.float32
+
+
+def test_no_grad_records_nothing() -> None:
+    with optim.no_grad():
+        assert not nn.Linear(2, 2)(torch.ones(1, 2)).requires_grad
