@@ -22,6 +22,8 @@ def main() -> None:
     options = parser.parse_args()
 
     if options.name == "growth":
+        if options.size not in growth.STEPS:
+            sys.exit(f"growth has no size {options.size!r}; it has {', '.join(growth.STEPS)}")
         growth.write(options.size, options.repeats)
         return
     chosen = BENCHMARKS if options.name == "all" else {options.name: BENCHMARKS[options.name]}

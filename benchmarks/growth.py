@@ -42,7 +42,7 @@ def write(size: str, repeats: int) -> None:
             print(outcome, flush=True)
             found.setdefault(outcome.benchmark, []).append(outcome)
     curves = [Curve(name, outcomes) for name, outcomes in found.items()]
-    PAGE.write_text(page(curves, sizes, peak), encoding="utf-8")
+    PAGE.write_text(page(curves, size, peak), encoding="utf-8")
     PLOT.write_text(
         log_log_svg(
             [(curve.name, sizes, [outcome.ours_s for outcome in curve.outcomes]) for curve in curves],
@@ -60,12 +60,13 @@ def gemm_peak() -> float:
     return 2 * PEAK_SIDE**3 / timing.seconds / 1e9
 
 
-def page(curves: list[Curve], sizes: list[int], peak: float) -> str:
+def page(curves: list[Curve], size: str, peak: float) -> str:
     """Return the Markdown page."""
+    sizes = list(STEPS[size])
     lines = [
         "# How time and memory grow",
         "",
-        "Written by `python -m benchmarks growth --size full`; not edited by hand.",
+        f"Written by `python -m benchmarks growth --size {size}`; not edited by hand.",
         "",
         f"Features are float32 with {DIMENSIONS:,} dimensions, random but clustered. {QUERIES:,} queries are ranked",
         f"against N gallery images, and N images are given pseudo-labels (k1 {jaccard.K1}, k2 {jaccard.K2},",

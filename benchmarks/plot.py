@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, floor, log10
+from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 70, 230, 20, 50
 # Okabe and Ito's colours: distinct for colour-blind readers.
@@ -45,5 +46,5 @@ def log_log_svg(lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], x
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
         y = TOP + 14 + 20 * number
         parts.append(f'<rect x="{WIDTH - RIGHT + 20}" y="{y - 9}" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 38}" y="{y + 1}">{name}</text>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 38}" y="{y + 1}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>", ""])
