@@ -14,7 +14,7 @@ from harness.errors import UserError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
-results_app = typer.Typer(no_args_is_help=True, help="Published results.")
+results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
 app.add_typer(results_app, name="results")
@@ -262,6 +262,18 @@ def results_publish() -> None:
     from harness.store.published import publish
 
     _say(f"published {publish(project_root())} runs")
+
+
+@results_app.command("report")
+def results_report() -> None:
+    """Write docs/results.md: leaderboards and comparisons of the drawn tasks."""
+    from harness.leaderboard.report import write_report
+    from harness.pipeline.paths import project_root
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    _say(f"wrote {write_report(root).relative_to(root)}")
 
 
 def _registry() -> Any:

@@ -40,6 +40,11 @@ def _check_method(registry: Registry, name: str) -> list[str]:
                 line = line_of(path, ["regimes", regime, "targets", target]) or 1
                 hint = nearest(target, registry.datasets)
                 problems.append(f"{path}:{line}: targets: no dataset is called {target!r}{hint}")
+    for other in spec.judged_against:
+        if other not in registry.methods:
+            line = line_of(path, ["judged_against"]) or 1
+            hint = nearest(other, registry.methods)
+            problems.append(f"{path}:{line}: judged_against: no method is called {other!r}{hint}")
     for reported in spec.reported:
         if reported.target not in registry.datasets:  # a source may be a dataset that only others use
             hint = nearest(reported.target, registry.datasets)

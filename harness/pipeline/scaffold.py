@@ -17,6 +17,7 @@ description: >-
 extends: {origin}
 role: method
 starter: false
+judged_against: [{origin}]
 {algorithm}# State only what differs from {origin}, for example:
 # params: {{…}}
 # regimes: {{drawn: {{compute: {{epochs: 20}}}}}}

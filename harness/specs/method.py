@@ -74,6 +74,7 @@ class MethodSpec(Frozen):
         description="`init`: only trained as a start for others; `canary`: a floor that no method may fall to"
     )
     starter: bool = Field(description="whether `make` runs it")
+    judged_against: tuple[Slug, ...] = Field(description="the methods that it has to beat; the report compares them")
     setting: Setting
     algorithm: Annotated[str, AfterValidator(_check_import_path)]
     params: dict[str, Any]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-OWN_KEYS = frozenset({"name", "title", "description", "role", "starter", "reported"})
+OWN_KEYS = frozenset({"name", "title", "description", "role", "starter", "judged_against", "reported"})
 """Keys that say who a spec is; a spec never inherits them."""
 
 ATOMIC_KEYS = frozenset({"init"})
