@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.leaderboard.terminal import render_leaderboard
+from harness.leaderboard.formats import escape_markdown
+from harness.leaderboard.terminal import render_leaderboard, signed, task_title
 from harness.pipeline.paths import write_text
 from harness.specs.registry import Registry
 from harness.store import Store, open_store, queries
-from harness.store.comparing import Comparison, Contestant, contestant
+from harness.store.comparing import ALPHA, Comparison, compare, contestant
 from harness.store.database import database_url
 
 HEADER = """\
