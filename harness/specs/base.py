@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-SLUG = re.compile(r"^[a-z0-9]+(?:[.-][a-z0-9]+)*$")
+SLUG = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 
 
 class Frozen(BaseModel):
@@ -18,10 +18,10 @@ class Frozen(BaseModel):
 
 def check_slug(name: str) -> str:
     """Return `name` if it can stand in a run's key, in a path and in a shell command; raise ValueError if not."""
-    if not SLUG.match(name):
+    if not SLUG.fullmatch(name):
         raise ValueError(f"{name!r} is not a valid name: use lower-case letters, digits, '-' and '.' (like 'dkd-mpl')")
-    if "-to-" in name:
-        raise ValueError(f"{name!r} must not contain '-to-': it separates source and target in a run's key")
+    if "-to-" in f"{name}-":
+        raise ValueError(f"{name!r} must not contain '-to-' or end in '-to': it parts source and target in a run's key")
     return name
 
 

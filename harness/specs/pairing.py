@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from harness.errors import UserError
 
-KEY = re.compile(r"^(?P<method>[a-z0-9.-]+)__(?:(?P<source>[a-z0-9.-]+?)-to-)?(?P<target>[a-z0-9.-]+)__s(?P<seed>\d+)$")
+KEY = re.compile(
+    r"(?P<method>[a-z0-9.-]+)__(?:(?P<source>[a-z0-9.-]+?)-to-)?(?P<target>[a-z0-9.-]+)__s(?P<seed>0|[1-9][0-9]*)"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +34,7 @@ class Pairing:
 
 def parse_key(key: str) -> Pairing:
     """Return the pairing that `key` names. Raises UserError if it is not a key."""
-    match = KEY.match(key)
+    match = KEY.fullmatch(key)
     if match is None:
         raise UserError(
             f"{key!r} is not a run's key: expected <method>__<target>__s<seed> "

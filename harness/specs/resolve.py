@@ -53,8 +53,9 @@ def flatten(name: str, raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return spec `name` with everything it inherits through `extends` (errors as in `extends_chain`)."""
     merged: dict[str, Any] = {}
     for ancestor in reversed(extends_chain(name, raw)):
-        inherited = {key: value for key, value in merged.items() if key not in OWN_KEYS}
-        merged = merge(inherited, raw[ancestor])
+        stated = raw[ancestor]
+        dropped = OWN_KEYS | ({"paper"} & stated.keys())  # a method comes from one publication, not from two merged
+        merged = merge({key: value for key, value in merged.items() if key not in dropped}, stated)
     return merged
 
 

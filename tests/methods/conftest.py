@@ -1,0 +1,3 @@
+from tests.pipeline.conftest import tiny
+
+__all__ = ["tiny"]
