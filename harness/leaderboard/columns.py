@@ -61,6 +61,8 @@ def _spread(metric: str) -> Callable[[LeaderRow], Value]:
 
 
 def _status(row: LeaderRow) -> str:
+    if row.state == "reported":
+        return "reported, not run here"
     parts = [] if row.state == "reproduced" else [row.state]
     if row.published:
         parts.append("published")
@@ -91,6 +93,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("minp", "mINP", "mean inverse negative penalty: how early the last match is", _mean("minp"), 1, score=True),
     Column("seeds", "seeds", "how many seeds were run", lambda row: len(row.seeds) or None, 0),
     Column("reported", "reported", "mAP that the publication states", lambda row: row.reported.get("map"), 1),
+    Column("reported_rank1", "reported R-1", "Rank-1 that the publication states",
+           lambda row: row.reported.get("rank1"), 1),
     Column("difference", "Δ", "our mAP minus the reported one, points", lambda row: row.difference, 1, signed=True),
     Column(
         "verdict",
@@ -111,10 +115,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("cpu_hours", "CPU h", "processor time per run, mean over seeds", lambda row: row.cpu_hours or None, 2),
     Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
     Column("status", "status", "why there is no result, and what to know about the one there is", _status),
+    Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from),
     Column("rank1_std", "± R-1", "standard deviation of Rank-1 over seeds", _spread("rank1"), 1, shown=False),
-    Column("reported_rank1", "reported R-1", "Rank-1 that the publication states",
-           lambda row: row.reported.get("rank1"), 1, shown=False),
-    Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from, shown=False),
     Column("note", "note", "what to know about the reported figure", lambda row: row.reported_note, shown=False),
     Column(
         "verified", "verified", "whether the reported figure was seen in that place",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import altair as alt
@@ -28,6 +29,9 @@ SIGNS = {
 }
 
 
+KINDS = {"method": "methods", "ablation": "ablations", "canary": "floors", "quoted": "quoted only"}
+
+
 def page() -> None:
     """Draw the page."""
     st.title("Matrix")
@@ -43,7 +47,8 @@ def page() -> None:
         names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
     with right:
         metric = url.select("Metric", list(METRICS), "metric", "map", show=METRICS.__getitem__)
-    shown = [row for row in rows if row.task in names and setting in ("all", row.setting)]
+    kinds = url.several("Rows", list(KINDS), "kinds", ["method"], show=KINDS.__getitem__, pills=True, quiet=True)
+    shown = [row for row in rows if row.task in names and setting in ("all", row.setting) and _kind(row) in kinds]
     if not shown:
         st.info("Nothing is chosen: add a task above, or another setting.")
         return
@@ -58,14 +63,19 @@ def page() -> None:
             link("leaderboard", f"Leaderboard of {task_title(name)}", task=name)
 
 
+def _kind(row: LeaderRow) -> str:
+    return row.role if row.role in (*KINDS, "init") else "method"
+
+
 def _cells(rows: Sequence[LeaderRow], metric: str) -> pd.DataFrame:
+    titles = Counter(title for title, _ in {(row.title, row.method) for row in rows})
     cells = []
     for row in rows:
         ours, quoted = row.score(metric), row.reported.get(metric)
         figure = ours if ours is not None else quoted
         cells.append(
             {
-                "method": row.title,
+                "method": row.title if titles[row.title] == 1 else f"{row.title} ({setting_name(row.setting)})",
                 "setting": row.setting,
                 "task": task_title(row.task),
                 "state": row.state,

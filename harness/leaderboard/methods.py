@@ -21,7 +21,13 @@ from harness.specs.registry import import_algorithm
 from harness.store import queries
 from harness.store.tables import Method
 
-ROLES = {"method": "", "ablation": "ablation", "canary": "floor: no method may fall to it", "init": "start for others"}
+ROLES = {
+    "method": "",
+    "ablation": "ablation",
+    "canary": "floor: no method may fall to it",
+    "init": "start for others",
+    "quoted": "",
+}
 
 
 def page() -> None:

@@ -42,7 +42,9 @@ def render_leaderboard(
         raise UserError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
     store = open_store(database_url(root), read_only=True)
     try:
-        names = [task] if task else _worth_showing(queries.tasks(store))
+        known = queries.tasks(store)
+        everything = format in ("csv", "json")
+        names = [task] if task else [found.name for found in known] if everything else _worth_showing(known)
         tables = [_table(store, name, setting, metric, format) for name in names]
         tables = [table for table in tables if table.rows]
         footer = _footer(queries.snapshot(store))
@@ -64,8 +66,8 @@ def render_leaderboard(
 
 
 def _worth_showing(tasks: list[Task]) -> list[str]:
-    """Tasks with figures; a target alone only where no source → target task shows its rows as context."""
-    filled = [task for task in tasks if task.reproduced or task.reported]
+    """Tasks with results, or if none has any with reported figures; no target alone that a source task shows too."""
+    filled = [task for task in tasks if task.reproduced] or [task for task in tasks if task.reported]
     covered = {task.target for task in filled if task.source is not None}
     return [task.name for task in filled if task.source is not None or task.target not in covered]
 

@@ -17,12 +17,16 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Contestant:
-    """A method (its seeds averaged) or a single run on a task. `ap`: float32 per query, NaN without a match."""
+    """A method (its seeds averaged) or a single run on a task. `ap`: float32 per query, NaN without a match.
+
+    `data` holds the hashes of the dataset's versions that its runs were evaluated on.
+    """
 
     name: str
     title: str
     keys: tuple[str, ...]
     ap: NDArray[np.float32]
+    data: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,16 @@ def contestant(store: Store, task_name: str, name: str) -> Contestant:
         found = queries.run(store, name)
         if found is None:
             raise UserError(f"there is no finished run {name!r}; `harness list runs` shows those there are")
-        return Contestant(name, f"{found.method}, seed {found.seed}", (name,), queries.ap(store, name))
+        return Contestant(
+            name, f"{found.method}, seed {found.seed}", (name,), queries.ap(store, name), frozenset({found.target_hash})
+        )
     target = queries.task(store, task_name).target
     for place in dict.fromkeys((task_name, target)):
         runs = queries.runs(store, place, name)
         if runs:
             keys = tuple(run.key for run in runs)
-            return Contestant(name, name, keys, queries.mean_ap(store, name, place))
+            data = frozenset(run.target_hash for run in runs)
+            return Contestant(name, name, keys, queries.mean_ap(store, name, place), data)
     raise UserError(f"{name!r} has no finished run on {task_name}; run `dvc repro`, or `harness train` and evaluate")
 
 
@@ -91,7 +98,7 @@ def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Compari
 
 def paired(a: Contestant, b: Contestant) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return both AP vectors on the queries that have a match. Raises UserError for different query sets."""
-    if a.ap.size != b.ap.size or not np.array_equal(np.isnan(a.ap), np.isnan(b.ap)):
+    if a.data != b.data or a.ap.size != b.ap.size or not np.array_equal(np.isnan(a.ap), np.isnan(b.ap)):
         raise UserError(f"{a.title} and {b.title} were evaluated on different query sets; evaluate them again")
     kept = ~np.isnan(a.ap)
     return a.ap[kept].astype(np.float64), b.ap[kept].astype(np.float64)

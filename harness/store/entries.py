@@ -37,10 +37,14 @@ def refresh_entries(session: Session, registry: Registry, attempts: list[Attempt
     settings = {method.name: method.setting for method in methods}
     settings |= {run.method: run.setting for group in runs.values() for run in group if run.method not in names}
     latest = _latest(attempts)
+    planned: dict[tuple[str, str], list[Pairing]] = defaultdict(list)
+    for pairing in registry.planned.values():
+        planned[pairing.method, pairing.task].append(pairing)
     entries = [
-        _entry(registry, method, setting, key, runs, figures, latest)
+        _entry(registry, method, setting, key, runs, figures, planned, latest)
         for method, setting in sorted(settings.items())
-        for key in tasks.values()
+        for name, key in tasks.items()
+        if method in registry.methods or runs[method, name] or figures[method, name]  # else only quoted elsewhere
     ]
     session.exec(delete(tables.Entry))
     session.exec(delete(tables.Task))
@@ -94,14 +98,14 @@ def _entry(
     key: TaskKey,
     runs: dict[tuple[str, str], list[tables.Run]],
     figures: dict[tuple[str, str], list[tables.Figure]],
+    planned: dict[tuple[str, str], list[Pairing]],
     latest: dict[str, Attempt],
 ) -> tables.Entry:
     source, target = key
     task = f"{source}-to-{target}" if source else target
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
     quoted = _quoted(figures.get((method, task), []), _regime(registry, target))
-    planned = [pairing for pairing in registry.planned.values() if (pairing.method, pairing.task) == (method, task)]
-    state, reason = _state(registry, method, key, mine, quoted, planned, latest)
+    state, reason = _state(registry, method, key, mine, quoted, planned[method, task], latest)
     values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
     values |= _summary(mine)
     if quoted is not None:
@@ -168,7 +172,7 @@ def _state(
         return "reported", f"quoted from {quoted.quoted_from}; not run here"
     spec = registry.methods.get(method)
     if spec is None:
-        return "not planned", "only quoted from the literature: no spec is registered under this name"
+        return "not planned", "no spec is registered under this name"
     reason = _incompatible(registry, spec, key)
     return (
         ("incompatible", reason) if reason else ("not planned", f"pairings.yaml does not plan it: {_how(method, key)}")

@@ -48,7 +48,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     then nothing has changed.
     """
     registry = Registry.load(root)
-    report = IngestReport()
+    report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
     store = open_store(database_url(root))
     try:
         with store.writing() as session:
@@ -225,7 +225,7 @@ def _replace_registry(session: Session, registry: Registry) -> None:
     for quoted in registry.reported:
         if quoted.name not in registry.methods:
             methods.append(
-                {"name": quoted.name, "title": quoted.title, "setting": quoted.setting, "role": "method",
+                {"name": quoted.name, "title": quoted.title, "setting": quoted.setting, "role": "quoted",
                  "quoted": True, "document": {"description": quoted.note}}
             )  # fmt: skip
         figures += [(quoted.name, figure) for figure in quoted.reported]

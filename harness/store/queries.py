@@ -14,6 +14,7 @@ from harness.store.database import Store
 
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
 ALL = "all"
+QUOTED = "only quoted from the literature, which reports nothing here"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,16 @@ def tasks(store: Store) -> list[tables.Task]:
     """Return every task that has something to show, those with results first."""
     with store.reading() as session:
         rows = session.exec(select(tables.Task)).all()
-    return sorted(rows, key=lambda task: (task.reproduced == 0, task.reported == 0, task.source is None, task.name))
+    return sorted(
+        rows,
+        key=lambda task: (
+            task.reproduced == 0,
+            task.reproduced > 0 and task.source is None,  # shown as context of source → target
+            -task.reproduced,
+            -task.reported,
+            task.name,
+        ),
+    )
 
 
 def task(store: Store, name: str) -> tables.Task:
@@ -141,14 +151,23 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
 
 
 def matrix(store: Store) -> list[LeaderRow]:
-    """Return every method on every task, in the tasks' and methods' order."""
+    """Return every method on every task; where a quoted method has no figure, a row that says so."""
     with store.reading() as session:
         found = session.exec(
             select(tables.Entry, tables.Method).join(
                 tables.Method, col(tables.Method.name) == tables.Entry.method, isouter=True
             )
         ).all()
-    return [_leader_row(entry, method, None) for entry, method in found]
+        quoted = session.exec(select(tables.Method).where(tables.Method.quoted)).all()
+        names = session.exec(select(tables.Task.name)).all()
+    rows = [_leader_row(entry, method, None) for entry, method in found]
+    known = {(row.method, row.task) for row in rows}
+    return rows + [
+        LeaderRow(m.name, m.title, m.setting, m.role, name, "not planned", QUOTED, (), {})
+        for m in quoted
+        for name in names
+        if (m.name, name) not in known
+    ]
 
 
 def _order(row: LeaderRow, metric: str) -> tuple[int, float, str]:

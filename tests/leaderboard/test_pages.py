@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from harness.leaderboard.frame import PAGES
-from harness.store import ingest, publish
+from harness.store import ingest, publish, queries
 from harness.store.database import database_url
 from tests.store.factory import Project
 
@@ -61,7 +61,7 @@ def test_a_fresh_clone_shows_reported_figures(tmp_path: Path, monkeypatch: pytes
     app = opened(tmp_path, monkeypatch)
     grid = app.dataframe[0].value
     assert grid["reported"].tolist() == [82.6]
-    assert grid["status"].tolist() == ["reported: quoted from Table 3; not run here"]
+    assert grid["status"].tolist() == ["reported, not run here"]
 
 
 def test_the_leaderboard_restores_a_permalink(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,9 +108,17 @@ def test_rejected_results_are_listed(project: Project, monkeypatch: pytest.Monke
 
 
 def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(project.root, monkeypatch, "matrix", setting="usl", tasks=["beta", "alpha-to-beta", "market"])
+    app = opened(
+        project.root,
+        monkeypatch,
+        "matrix",
+        setting="usl",
+        tasks=["beta", "alpha-to-beta", "market"],
+        kinds=["method", "ablation", "quoted"],
+    )
     reasons = app.dataframe[0].value
     assert "cc-twin is a 'usl' method: it takes no source" in reasons["reason"].tolist()
+    assert queries.QUOTED in reasons["reason"].tolist()
     assert set(reasons["state"]) == {"incompatible", "not planned", "reported"}
 
 

@@ -79,6 +79,7 @@ class Project:
             "description": f"What {name} does.",
             "role": "method",
             "starter": True,
+            "judged_against": [],
             "setting": setting,
             "algorithm": "methods.some:Some",
             "params": {"temperature": 0.05},

@@ -164,3 +164,12 @@ def test_unknown_names_are_user_errors(store: Store) -> None:
         queries.leaderboard(store, "nowhere")
     with pytest.raises(UserError, match="there is no finished run 'x__y__s0'"):
         queries.ap(store, "x__y__s0")
+
+
+def test_a_wrong_spec_is_named_and_the_rest_goes_on(project: Project) -> None:
+    project.method("newcomer", colour="red")
+    report = ingest(project.root)
+    (problem,) = report.problems
+    assert "newcomer.yaml" in problem
+    assert "colour" in problem
+    assert len(report.added) == 10
