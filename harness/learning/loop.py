@@ -67,9 +67,11 @@ def _means(names: list[str], rows: list[Tensor], epoch: int) -> dict[str, float]
     broken = (~table.isfinite()).any(1).nonzero()
     if len(broken):
         iteration = int(broken[0, 0])
-        name = next(n for n, value in zip(names, table[iteration], strict=True) if not value.isfinite())
+        bad = [name for name, value in zip(names, table[iteration], strict=True) if not value.isfinite()]
+        name = min(bad, key=lambda name: name == "total")  # the part that broke says more than their sum
+        last_good = f"; the last good checkpoint is epoch {epoch - 1}'s" if epoch > 1 else ""
         raise NotFiniteError(
-            f"epoch {epoch}, iteration {iteration + 1}: loss {name!r} is {table[iteration][names.index(name)]:g}; "
-            f"the last good checkpoint is epoch {epoch - 1}'s: lower the learning rate and run again"
+            f"epoch {epoch}, iteration {iteration + 1}: loss {name!r} is {table[iteration][names.index(name)]:g}"
+            f"{last_good}: lower the learning rate and run again"
         )
     return dict(zip(names, table.mean(0).tolist(), strict=True))

@@ -146,8 +146,8 @@ def build(spec: Network, seed: int, device: torch.device, tensors: Mapping[str, 
 
 def classifier(classes: int, features: int, seed: int, device: torch.device) -> nn.Linear:
     """Return a bias-free linear classifier, weights N(0, 0.001²) as in the strong baseline."""
-    layer = nn.Linear(features, classes, bias=False)
     with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(features, classes, bias=False)
         torch.manual_seed(seed)
         nn.init.normal_(layer.weight, std=0.001)
     return layer.to(device)
@@ -155,6 +155,6 @@ def classifier(classes: int, features: int, seed: int, device: torch.device) -> 
 
 def centroid_classifier(centroids: Tensor) -> nn.Linear:
     """Return a bias-free linear classifier whose rows are the cluster centroids [C, d] (MMT, SSKD)."""
-    layer = nn.Linear(centroids.shape[1], len(centroids), bias=False, device=centroids.device)
-    layer.weight.data.copy_(centroids)
+    layer = nn.Linear(centroids.shape[1], len(centroids), bias=False, device="meta")
+    layer.weight = nn.Parameter(centroids.detach().clone())
     return layer

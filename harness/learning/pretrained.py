@@ -32,7 +32,10 @@ def imagenet_tensors(spec: Network, root: Path) -> dict[str, Tensor]:
             f"init: imagenet: {file_name} is neither in torchvision's cache nor in {BY_HAND}/; "
             f"download {weights.url} and put it there"
         )
-    published = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
+        raise UserError(f"{path}: not a readable weight file; download {weights.url} again") from error
     network = build(spec, 0, torch.device("cpu"))
     state = network.state_dict()
     stem = ["conv1", "bn1", *(["relu"] if spec.stem_relu else []), "maxpool"]

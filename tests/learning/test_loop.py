@@ -1,0 +1,116 @@
+"""The epoch loop on an algorithm whose losses are written down beforehand."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from harness.learning.algorithm import Algorithm, Losses, RunContext
+from harness.learning.data import UnlabelledBatch
+from harness.learning.loop import EpochDone, NotFiniteError, run_epochs
+from harness.specs.base import Frozen
+from tests.learning.parts import compute, context
+
+
+def batch(size: int = 4) -> UnlabelledBatch:
+    return UnlabelledBatch((torch.zeros(size, 3, 2, 2),), np.arange(size))
+
+
+class Scripted(Algorithm):
+    """Epoch e, iteration i returns the e-th script's i-th losses; both are remembered."""
+
+    class Params(Frozen):
+        script: Any  # [epoch][iteration] -> losses by name, NaN allowed
+        pairs: bool = False
+
+    params: Params
+
+    def build(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def begin_epoch(self, epoch: int) -> Iterator[object]:
+        self.epoch, self.iteration = epoch, 0
+        for _ in self.params.script[epoch]:
+            yield (batch(4), batch(2)) if self.params.pairs else batch(4)
+
+    def step(self, batch: object) -> Losses:
+        self.seen.append((self.epoch, self.iteration))
+        losses = self.params.script[self.epoch][self.iteration]
+        self.iteration += 1
+        return {name: torch.tensor(float(value), requires_grad=True) for name, value in losses.items()}
+
+    def export(self) -> dict[str, Tensor]:
+        return {}
+
+
+def run(
+    script: list[list[Mapping[str, float]]], pairs: bool = False, done: int = 0
+) -> tuple[Scripted, list[EpochDone]]:
+    run: RunContext = context(compute=compute(epochs=len(script)))
+    run.state.epoch = done
+    algorithm = Scripted(run, Scripted.Params.model_validate({"script": script, "pairs": pairs}))
+    reports: list[EpochDone] = []
+
+    def observe(report: EpochDone) -> None:
+        assert algorithm.run.state.epoch == report.epoch  # the state is complete when it is observed
+        reports.append(report)
+
+    run_epochs(algorithm, observe)
+    return algorithm, reports
+
+
+def test_epochs_and_iterations_in_order_with_mean_losses() -> None:
+    algorithm, reports = run([[{"total": 3, "a": 1}, {"total": 5, "a": 3}], [{"total": 1, "a": 0}]])
+    assert algorithm.seen == [(0, 0), (0, 1), (1, 0)]
+    assert [report.epoch for report in reports] == [1, 2]
+    assert [report.losses for report in reports] == [{"total": 4, "a": 2}, {"total": 1, "a": 0}]
+    assert [report.images for report in reports] == [8, 4]
+    assert all(report.seconds >= 0 for report in reports)
+
+
+def test_it_continues_where_the_state_stands() -> None:
+    algorithm, reports = run([[{"total": 1}], [{"total": 2}], [{"total": 3}]], done=2)
+    assert algorithm.seen == [(2, 0)]
+    assert [(report.epoch, report.losses) for report in reports] == [(3, {"total": 3})]
+
+
+def test_a_finished_run_does_nothing() -> None:
+    assert run([[{"total": 1}]], done=1)[1] == []
+
+
+def test_images_of_paired_batches_are_added() -> None:
+    assert run([[{"total": 1}]] * 2, pairs=True)[1][0].images == 6
+
+
+def test_steps_without_losses() -> None:
+    assert run([[{}, {}]])[1][0].losses == {}
+
+
+@pytest.mark.parametrize(("value", "word"), [(float("nan"), "nan"), (float("inf"), "inf"), (float("-inf"), "-inf")])
+def test_a_broken_loss_names_epoch_iteration_and_the_part_that_broke(value: float, word: str) -> None:
+    good = {"total": 1.0, "identity": 1.0, "triplet": 0.0}
+    bad = {"total": value, "identity": 1.0, "triplet": value}
+    reports: list[EpochDone] = []
+    algorithm = Scripted(
+        context(compute=compute(epochs=3)),
+        Scripted.Params.model_validate({"script": [[good], [good, good, bad, bad], [good]]}),
+    )
+    message = rf"epoch 2, iteration 3: loss 'triplet' is {word}; .*epoch 1"
+    with pytest.raises(NotFiniteError, match=message):
+        run_epochs(algorithm, reports.append)
+    assert algorithm.run.state.epoch == 1
+    assert [report.epoch for report in reports] == [1]  # the broken epoch was not observed, so not saved
+
+
+def test_a_broken_total_alone_is_named() -> None:
+    with pytest.raises(NotFiniteError, match="iteration 1: loss 'total' is nan"):
+        run([[{"total": float("nan"), "identity": 1.0}]])
+
+
+def test_breaking_in_the_first_epoch_does_not_promise_a_checkpoint() -> None:
+    with pytest.raises(NotFiniteError) as error:
+        run([[{"total": float("nan")}]])
+    assert "epoch 0" not in str(error.value)

@@ -1,0 +1,159 @@
+"""A run's state comes back bit for bit; what cannot be read or written is a clear error and leaves nothing behind."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.errors import UserError
+from harness.learning import optim
+from harness.learning.networks import build
+from harness.learning.state import RunState, read_tensors, write_tensors
+from harness.specs.compute import Optimiser
+from tests.learning.parts import CPU, network
+
+
+def state_of_a_run(seed: int) -> tuple[RunState, nn.Module, torch.optim.Adam]:
+    net = build(network(pooling="gem"), seed, CPU)
+    optimiser = optim.adam([net], Optimiser(learning_rate=0.01, weight_decay=5e-4))
+    state = RunState()
+    state.modules["net"] = net
+    state.optimisers["adam"] = optimiser
+    return state, net, optimiser
+
+
+def train(net: nn.Module, optimiser: torch.optim.Adam, steps: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        loss = net(torch.randn(6, 3, 32, 16, generator=generator)).neck.tanh().pow(2).mean()
+        optim.minimise(loss, optimiser)
+
+
+def assert_equal(first: object, second: object) -> None:
+    if isinstance(first, Tensor):
+        assert isinstance(second, Tensor)
+        assert first.dtype == second.dtype
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert isinstance(second, dict)
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_equal(first[key], second[key])
+    elif isinstance(first, list | tuple):
+        assert list(first) == list(second)  # type: ignore[call-overload]  # JSON makes lists of tuples
+    else:
+        assert first == second
+
+
+def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    state, net, optimiser = state_of_a_run(0)
+    train(net, optimiser, 3, seed=1)
+    state.tensors |= {"memory": torch.randn(4, 3), "a/b": torch.tensor([1, -1]), "empty": torch.zeros(0, 5)}
+    state.tensors["turned"] = torch.randn(4, 3).T  # not contiguous
+    state.values |= {"eps": 0.1 + 0.2, "bound": None, "names": ["a"]}
+    state.epoch = 7
+    state.save(tmp_path / "state.safetensors", {"identity": "abc"})
+    other, other_net, other_optimiser = state_of_a_run(1)
+    other.load(tmp_path / "state.safetensors")
+    assert_equal(net.state_dict(), other_net.state_dict())
+    assert_equal(optimiser.state_dict()["state"], other_optimiser.state_dict()["state"])
+    for ours, theirs in zip(optimiser.param_groups, other_optimiser.param_groups, strict=True):
+        assert_equal({k: v for k, v in ours.items() if k != "params"}, {k: theirs[k] for k in ours if k != "params"})
+    assert_equal(state.tensors, other.tensors)
+    assert (other.epoch, other.values) == (7, state.values)
+    assert read_tensors(tmp_path / "state.safetensors")[1]["identity"] == "abc"
+
+
+def test_training_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:
+    state, net, optimiser = state_of_a_run(0)
+    train(net, optimiser, 3, seed=1)
+    state.save(tmp_path / "state.safetensors", {})
+    other, other_net, other_optimiser = state_of_a_run(5)
+    other.load(tmp_path / "state.safetensors")
+    train(net, optimiser, 5, seed=2)
+    train(other_net, other_optimiser, 5, seed=2)
+    assert_equal(net.state_dict(), other_net.state_dict())
+
+
+def test_a_state_before_the_first_step_comes_back(tmp_path: Path) -> None:
+    state, *_ = state_of_a_run(0)
+    state.save(tmp_path / "state.safetensors", {})
+    other, other_net, other_optimiser = state_of_a_run(1)
+    other.load(tmp_path / "state.safetensors")
+    assert_equal(state.modules["net"].state_dict(), other_net.state_dict())
+    train(other_net, other_optimiser, 1, seed=0)
+
+
+def test_tensors_that_share_memory_can_be_saved(tmp_path: Path) -> None:
+    base = torch.arange(6.0).view(2, 3)
+    write_tensors({"a": base, "b": base, "row": base[1]}, tmp_path / "t.safetensors", {})
+    tensors, metadata = read_tensors(tmp_path / "t.safetensors")
+    assert_equal(tensors, {"a": base, "b": base, "row": base[1]})
+    assert metadata == {}
+
+
+def test_saving_again_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "t.safetensors"
+    for value in (1.0, 2.0):
+        write_tensors({"a": torch.tensor([value])}, path, {})
+    assert read_tensors(path)[0]["a"].item() == 2
+    assert [p.name for p in path.parent.iterdir()] == ["t.safetensors"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "folder"])
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "state.safetensors"
+    state_of_a_run(0)[0].save(path, {})
+    whole = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello " * 50}[damage])
+    with pytest.raises(UserError, match=r"state\.safetensors: not a readable checkpoint"):
+        state_of_a_run(0)[0].load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.safetensors: no such checkpoint"):
+        read_tensors(tmp_path / "gone.safetensors")
+
+
+def test_another_architectures_state_is_an_error(tmp_path: Path) -> None:
+    state_of_a_run(0)[0].save(tmp_path / "state.safetensors", {})
+    other = RunState()
+    other.modules["net"] = build(network(pooling="average"), 0, CPU)
+    with pytest.raises(UserError, match=r"state\.safetensors: belongs to another architecture.*'pool\.p'"):
+        other.load(tmp_path / "state.safetensors")
+
+
+def test_where_nothing_can_be_written_the_error_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    with pytest.raises(UserError, match=r"t\.safetensors: cannot be written.*permissions"):
+        write_tensors({"a": torch.zeros(1)}, tmp_path / "file" / "t.safetensors", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_target_that_cannot_be_replaced_leaves_no_partial_file(tmp_path: Path) -> None:
+    (tmp_path / "t.safetensors" / "inside").mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot be written"):
+        write_tensors({"a": torch.zeros(1)}, tmp_path / "t.safetensors", {})
+    assert [p.name for p in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+def test_a_read_only_folder_keeps_its_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer is refused as on a read-only disk (permissions do not stop a superuser)."""
+    path = tmp_path / "t.safetensors"
+    write_tensors({"a": torch.ones(1)}, path, {})
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as read_only:
+        read_only.setattr("harness.learning.state.save_file", refused)
+        read_only.setattr(Path, "unlink", refused)
+        with pytest.raises(UserError, match=r"cannot be written: .*Read-only file system"):
+            write_tensors({"a": torch.zeros(1)}, path, {})
+    assert read_tensors(path)[0]["a"].item() == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["t.safetensors"]
