@@ -6,9 +6,9 @@ import argparse
 import json
 import sys
 
-from benchmarks import evaluate, growth, jaccard
+from benchmarks import batches, evaluate, growth, jaccard, training
 
-BENCHMARKS = {"evaluate": evaluate, "jaccard": jaccard}
+BENCHMARKS = {"evaluate": evaluate, "jaccard": jaccard, "batches": batches, "training": training}
 
 
 def main() -> None:
