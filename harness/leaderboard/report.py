@@ -49,13 +49,15 @@ def _comparisons(store: Store, registry: Registry, task: str) -> list[tuple[Comp
     """Compare every method with runs on exactly this task with those it is judged against; p-values after Holm."""
     from harness.evaluation.statistics import holm  # numba: slow to import
 
-    results = []
+    results: list[Comparison] = []
     for name in sorted({pairing.method for pairing in registry.planned.values() if pairing.task == task}):
         if queries.runs(store, task, name):
             for other in registry.methods[name].judged_against:
                 with suppress(UserError):  # the other one has no run here: the leaderboard above says why
                     results += compare(contestant(store, task, other), [contestant(store, task, name)])
-    corrected = holm([result.p_value for result in results]) if results else []
+    if not results:
+        return []
+    corrected = holm([result.p_value for result in results])
     return [(result, float(p)) for result, p in zip(results, corrected, strict=True)]
 
 

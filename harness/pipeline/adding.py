@@ -20,8 +20,6 @@ def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bo
         raise UserError(f"{name} is drawn, not imported; run: dvc repro prepare@{name}")
     if link not in get_args(Link):
         raise UserError(f"--link {link}: must be one of {', '.join(get_args(Link))}")
-    if spec.access.withdrawn:
-        yield f"note: {spec.title} was withdrawn: {spec.access.withdrawn}"
     with console_progress() as show:
         added = add_dataset(spec, path, registry.root, link, allow_mismatch, show)  # type: ignore[arg-type]
     for finding in added.verification.findings if added.verification else ():
