@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
+from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, Tag, model_validator
 
 from harness.specs.base import Frozen, Slug
 from harness.specs.compute import Compute
@@ -44,7 +44,14 @@ class InitRun(Frozen):
         return self.seeds or tuple(seed + offset for offset in self.seed_offsets)
 
 
-Init = Literal["imagenet", "random"] | InitRun
+def _init_tag(value: object) -> str:
+    """Which of the two forms `value` has, so that a mistake in one is not also called a mistake in the other."""
+    return "Run" if isinstance(value, dict | InitRun) else "Weights"
+
+
+Init = Annotated[
+    Annotated[Literal["imagenet", "random"], Tag("Weights")] | Annotated[InitRun, Tag("Run")], Discriminator(_init_tag)
+]
 
 
 class Adjustment(Frozen):
@@ -74,7 +81,9 @@ class MethodSpec(Frozen):
         description="`init`: only trained as a start for others; `canary`: a floor that no method may fall to"
     )
     starter: bool = Field(description="whether `make` runs it")
-    judged_against: tuple[Slug, ...] = Field(description="the methods that it has to beat; the report compares them")
+    judged_against: tuple[Slug, ...] = Field(
+        default=(), description="the methods that it has to beat; the report compares them"
+    )
     setting: Setting
     algorithm: Annotated[str, AfterValidator(_check_import_path)]
     params: dict[str, Any]
