@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from harness.leaderboard import charts, url
+from harness.leaderboard import url
 from harness.leaderboard.columns import BY_KEY, COLUMNS, METRICS, SETTINGS, Column, setting_name, useful
 from harness.leaderboard.formats import escape_markdown, to_csv, to_html, to_latex, to_markdown
 from harness.leaderboard.frame import link
@@ -180,6 +180,8 @@ def _exports(task: str, rows: Sequence[LeaderRow], columns: Sequence[Column]) ->
 
 
 def _pareto(rows: Sequence[LeaderRow], metric: str) -> None:
+    from harness.leaderboard import charts  # Altair: imported when the table already stands
+
     available = [cost for cost in COSTS if any(getattr(row, cost) for row in rows)]
     if not available:
         return

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, delete, select
 
+from harness.specs.resolve import fingerprint
 from harness.store import tables
 
 RESAMPLES = 2000
@@ -23,26 +24,35 @@ ALL = "all"
 
 
 def refresh_ties(session: Session, entries: list[tables.Entry], tasks: dict[str, tuple[str | None, str]]) -> None:
-    """Recompute `Tie` for every task and setting from the runs of the reproduced `entries`."""
-    session.exec(delete(tables.Tie))
-    vectors = _vectors(session, entries)
+    """Recompute `Tie` from the runs of the reproduced `entries`, for every task whose runs have changed."""
+    digests: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for method, task, digest in session.exec(
+        select(tables.Run.method, tables.Run.task, tables.Run.digest).order_by(col(tables.Run.key))
+    ):
+        digests[method, task].append(digest)
+    session.exec(delete(tables.Tie).where(col(tables.Tie.task).not_in(list(tasks))))
     for task, (_, target) in tasks.items():
-        view = [entry for entry in entries if entry.task in (task, target) and (entry.method, entry.task) in vectors]
-        session.add_all(_ties(task, view, vectors))
+        view = [entry for entry in entries if entry.task in (task, target)]
+        mark = fingerprint([[e.method, e.setting, *digests[e.method, e.task]] for e in view])
+        known = session.get(tables.Meta, f"ties of {task}")
+        if known is not None and known.value == mark:
+            continue
+        session.exec(delete(tables.Tie).where(col(tables.Tie.task) == task))
+        session.add_all(_ties(task, view, _vectors(session, view)))
+        session.merge(tables.Meta.made(name=f"ties of {task}", value=mark))
 
 
-def _vectors(session: Session, entries: list[tables.Entry]) -> dict[tuple[str, str], tuple[str, NDArray[np.float64]]]:
+def _vectors(session: Session, view: list[tables.Entry]) -> dict[tuple[str, str], tuple[str, NDArray[np.float64]]]:
     """AP per query averaged over seeds, with the hash of the data it belongs to."""
-    wanted = {(entry.method, entry.task) for entry in entries}
     grouped: dict[tuple[str, str], list[tuple[str, NDArray[np.float32]]]] = defaultdict(list)
     runs = session.exec(
         select(tables.Run.method, tables.Run.task, tables.Run.target_hash, tables.RunDetail.ap)
         .join(tables.RunDetail, col(tables.RunDetail.run_key) == tables.Run.key)
+        .where(col(tables.Run.task).in_({entry.task for entry in view}))
         .order_by(col(tables.Run.key))
     )
     for method, task, data, blob in runs:
-        if (method, task) in wanted:
-            grouped[method, task].append((data, np.frombuffer(blob, dtype="<f4")))
+        grouped[method, task].append((data, np.frombuffer(blob, dtype="<f4")))
     vectors = {}
     for key, found in grouped.items():
         data, first = found[0]
@@ -55,6 +65,7 @@ def _vectors(session: Session, entries: list[tables.Entry]) -> dict[tuple[str, s
 def _ties(
     task: str, view: list[tables.Entry], vectors: dict[tuple[str, str], tuple[str, NDArray[np.float64]]]
 ) -> list[tables.Tie]:
+    view = [entry for entry in view if (entry.method, entry.task) in vectors]
     if len(view) < 2:
         return []
     view = sorted(view, key=lambda entry: -(entry.map_mean or 0))

@@ -132,3 +132,12 @@ def test_a_figure_of_another_regime_is_not_compared(project: Project) -> None:
     project.method("cluster-contrast", reported=[quoted])
     row = entry(project, "cluster-contrast", "beta")
     assert (row.verdict, row.reported) == ("", {})
+
+
+def test_ties_follow_the_runs(project: Project) -> None:
+    ingest(project.root)
+    for seed in range(3):
+        project.run(f"cc-twin__beta__s{seed}", 0.5, noise=10 + seed)
+    ingest(project.root)
+    store = open_store(database_url(project.root), read_only=True)
+    assert {row.letters for row in queries.leaderboard(store, "beta")} == {""}
