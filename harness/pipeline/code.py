@@ -13,7 +13,9 @@ SHARED = (
     "harness/learning",
     "harness/labels",
     "harness/evaluation",
+    "harness/features.py",
     "harness/data/prepared.py",
+    "harness/pipeline/diagnostics.py",
     "harness/pipeline/train.py",
 )
 """Code of every training run, besides the method's own file; the same list stands in `dvc.yaml`."""

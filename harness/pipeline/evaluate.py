@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 from harness.data.prepared import Prepared, open_prepared
 from harness.evaluation import PROTOCOL, RankingResult
 from harness.learning.algorithm import Algorithm
+from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
 from harness.pipeline.attempts import attempt
 from harness.pipeline.diagnostics import Examiner
 from harness.pipeline.documents import Best, Metrics
-from harness.pipeline.machine import choose_device, hardware
+from harness.pipeline.machine import hardware
 from harness.pipeline.paths import prepared_folder, replacing, run_folder, write_text
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import subprocess
@@ -12,37 +11,9 @@ from pathlib import Path
 import torch
 
 import harness
-from harness.errors import UserError
 from harness.pipeline.documents import Hardware
 
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gpu", "faiss-cpu", "pillow")
-
-
-def choose_device() -> torch.device:
-    """Return the GPU if there is one (HARNESS_DEVICE=cpu overrules), else the CPU.
-
-    On a CPU torch gets HARNESS_THREADS threads, by default one: small networks gain little from more, and lose much
-    when another process wants the core.
-    """
-    name = os.environ.get("HARNESS_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise UserError(f"HARNESS_DEVICE={name}: must be 'cpu' or 'cuda'")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("HARNESS_DEVICE=cuda: torch sees no GPU; run `harness doctor`")
-    if name == "cpu":
-        torch.set_num_threads(threads())
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.benchmark = True
-    return torch.device(name)
-
-
-def threads() -> int:
-    """Return the number of CPU threads a run may use."""
-    value = os.environ.get("HARNESS_THREADS", "1")
-    if not value.isdigit() or int(value) < 1:
-        raise UserError(f"HARNESS_THREADS={value}: must be a whole number from 1")
-    return int(value)
 
 
 def hardware(device: torch.device) -> Hardware:

@@ -20,6 +20,7 @@ from harness.data.prepared import Prepared, open_prepared
 from harness.evaluation import PROTOCOL
 from harness.learning.algorithm import Algorithm, RunContext
 from harness.learning.data import LabelledSet, UnlabelledSet
+from harness.learning.device import choose_device
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
 from harness.learning.pretrained import imagenet_tensors
@@ -29,7 +30,7 @@ from harness.pipeline.attempts import attempt
 from harness.pipeline.code import algorithm_hash, shared_code_hash
 from harness.pipeline.diagnostics import Examiner
 from harness.pipeline.documents import HISTORY_COLUMNS, Record
-from harness.pipeline.machine import choose_device, code_version, hardware, peak_memory_gib, versions
+from harness.pipeline.machine import code_version, hardware, peak_memory_gib, versions
 from harness.pipeline.paths import prepared_folder, run_folder, work_file, write_text
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
