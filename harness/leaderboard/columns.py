@@ -112,7 +112,7 @@ COLUMNS: tuple[Column, ...] = (
         1,
     ),
     Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
-    Column("cpu_hours", "CPU h", "processor time per run, mean over seeds", lambda row: row.cpu_hours or None, 2),
+    Column("cpu_minutes", "CPU min", "processor time per run, mean over seeds", lambda row: row.cpu_minutes or None, 1),
     Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
     Column("status", "status", "why there is no result, and what to know about the one there is", _status),
     Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from),

@@ -9,10 +9,6 @@ import json
 import re
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
 from harness.leaderboard.style import CSS
 from harness.leaderboard.table import Cell, Table
 
@@ -173,6 +169,10 @@ def _html(table: Table) -> str:
 
 def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
     """Return text for a terminal (plain characters where the output is no terminal)."""
+    from rich.console import Console  # the pages do without
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     console = Console(width=width, file=io.StringIO(), force_terminal=False) if width else Console(file=io.StringIO())
     for table in tables:
         grid = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)

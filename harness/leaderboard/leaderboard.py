@@ -28,7 +28,7 @@ KINDS = {
     "quoted": "quoted only",
     "unfinished": "unfinished",
 }
-COSTS = {"gpu_hours": "GPU hours per run", "cpu_hours": "CPU hours per run", "peak_memory_gib": "peak memory (GiB)"}
+COSTS = {"gpu_hours": "GPU hours per run", "cpu_minutes": "CPU minutes per run", "peak_memory_gib": "peak memory (GiB)"}
 
 
 def page() -> None:

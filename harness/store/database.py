@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
 from harness.errors import UserError
@@ -65,7 +65,7 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
     """
     url = str(where)
     if "://" in url:
-        store = Store(_sqlite_pragmas(create_engine(url), read_only), read_only)
+        store = Store(_sqlite_pragmas(_engine(url), read_only), read_only)
     else:
         path = Path(url).resolve()
         if read_only and not path.exists():
@@ -78,6 +78,19 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
     with _explained(store.engine):
         _check_schema(store)
     return store
+
+
+def _engine(url: str) -> Engine:
+    try:
+        return create_engine(url)
+    except ArgumentError:
+        raise UserError(
+            "HARNESS_DATABASE_URL is not a database's address: write postgresql+psycopg://user:password@host/name"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"HARNESS_DATABASE_URL needs the Python package {error.name}: pip install 'psycopg[binary]'"
+        ) from None
 
 
 def _check_schema(store: Store) -> None:
@@ -132,6 +145,8 @@ def _explained(engine: Engine) -> Iterator[None]:
         yield
     except OperationalError as error:
         reason = str(error.orig)
+        if engine.dialect.name != "sqlite":
+            raise UserError(f"the database {name} cannot be used: {reason}") from None
         if "locked" in reason:
             raise UserError(
                 f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done"

@@ -61,7 +61,9 @@ def refresh_entries(session: Session, registry: Registry, attempts: list[Attempt
         for name, (source, target) in tasks.items()
     )
     session.flush()
-    refresh_ties(session, [entry for entry in entries if entry.state == "reproduced"], tasks)
+    starts = {method.name for method in methods if method.role == "init"}
+    ranked = [entry for entry in entries if entry.state == "reproduced" and entry.method not in starts]
+    refresh_ties(session, ranked, tasks)
 
 
 def _tasks(
@@ -163,7 +165,7 @@ def _state(
     waiting = [pairing for pairing in planned if pairing.key not in done]
     states = [_attempt_state(pairing, latest.get(pairing.key)) for pairing in sorted(waiting)]
     if runs:
-        return "reproduced", "; ".join(f"seed {seed} {state}: {reason}" for seed, state, reason in states)
+        return "reproduced", _rest(states)
     for wanted in ("running", "failed", "interrupted", "queued"):
         reasons = [reason for _, state, reason in states if state == wanted]
         if reasons:
@@ -177,6 +179,14 @@ def _state(
     return (
         ("incompatible", reason) if reason else ("not planned", f"pairings.yaml does not plan it: {_how(method, key)}")
     )
+
+
+def _rest(states: list[tuple[int, str, str]]) -> str:
+    """What became of the seeds without a result."""
+    seeds: dict[str, list[str]] = defaultdict(list)
+    for seed, state, reason in states:
+        seeds[f"{state}: {reason}"].append(str(seed))
+    return "; ".join(f"seed{'s' * (len(n) > 1)} {', '.join(n)} {text}" for text, n in seeds.items())
 
 
 def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | None:

@@ -67,6 +67,11 @@ class LeaderRow:
     published: bool = False
     stale: str = ""
 
+    @property
+    def cpu_minutes(self) -> float | None:
+        """Processor time per run, in minutes."""
+        return None if self.cpu_hours is None else 60 * self.cpu_hours
+
     def score(self, metric: str) -> float | None:
         """Our mean of `metric`, or None."""
         found = self.scores.get(metric)
@@ -125,7 +130,8 @@ def task(store: Store, name: str) -> tables.Task:
 def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = "map") -> list[LeaderRow]:
     """Return a task's rows, best first: reproduced by our mean, then reported, then running, failed and queued.
 
-    A `source → target` task also shows the methods that need no source on the same target, for context.
+    A `source → target` task also shows the methods that need no source on the same target, for context; methods that
+    only serve as a start for others are left out.
     Raises UserError for an unknown task.
     """
     wanted = task(store, task_name)
@@ -146,7 +152,7 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
         if setting != ALL:
             query = query.where(tables.Entry.setting == setting)
         found = session.exec(query).all()
-    rows = [_leader_row(entry, method, tie) for entry, method, tie in found]
+    rows = [_leader_row(entry, method, tie) for entry, method, tie in found if method is None or method.role != "init"]
     return sorted(rows, key=lambda row: _order(row, metric))
 
 

@@ -127,3 +127,12 @@ def test_the_store_is_light_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_wrong_address_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_DATABASE_URL", "nowhere://at/all")
+    with pytest.raises(UserError, match="HARNESS_DATABASE_URL"):
+        ingest(project.root)
+    monkeypatch.setenv("HARNESS_DATABASE_URL", "://")
+    with pytest.raises(UserError, match="is not a database's address"):
+        ingest(project.root)

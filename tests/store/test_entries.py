@@ -141,3 +141,17 @@ def test_ties_follow_the_runs(project: Project) -> None:
     ingest(project.root)
     store = open_store(database_url(project.root), read_only=True)
     assert {row.letters for row in queries.leaderboard(store, "beta")} == {""}
+
+
+def test_seeds_without_a_result_are_listed_together(project: Project) -> None:
+    project.plan(*(f"direct-transfer__alpha-to-beta__s{seed}" for seed in range(4)))
+    project.attempt("direct-transfer__alpha-to-beta__s2")
+    row = entry(project, "direct-transfer", "alpha-to-beta")
+    assert row.reason == "seeds 1, 3 queued: planned, not started; seed 2 failed: nan: the loss is not a number"
+
+
+def test_starts_of_others_are_not_ranked(project: Project) -> None:
+    project.method("cc-twin", role="init")
+    ingest(project.root)
+    rows = queries.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
+    assert [row.method for row in rows] == ["supervised", "cluster-contrast"]
