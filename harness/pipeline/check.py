@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness.errors import UserError
 from harness.pipeline.paths import PAIRINGS, prepared_folder, raw_folder
 from harness.pipeline.plan import plan_document
 from harness.specs.method import InitRun
 from harness.specs.pairing import Pairing, parse_key
 from harness.specs.registry import Registry
-from harness.specs.yamlfile import line_of, nearest, read_yaml
+from harness.specs.yamlfile import Location, line_of, nearest, read_yaml
 
 
 def check_project(registry: Registry) -> list[str]:
@@ -25,31 +27,20 @@ def check_project(registry: Registry) -> list[str]:
 
 def _check_method(registry: Registry, name: str) -> list[str]:
     """Resolve the method on every task it fits, which validates its parameters, regimes and adjustments."""
-    spec, problems = registry.methods[name], []
-    path = registry.spec_files(name)[0]
+    spec, path = registry.methods[name], registry.spec_files(name)[0]
+    datasets, methods = _names(registry, "datasets"), _names(registry, "methods")
+    problems: list[str] = []
     for regime, section in spec.regimes.items():
         if isinstance(section.init, InitRun):
-            known = (("method", set(registry.methods)), ("dataset", set(registry.datasets)))
-            for kind, names in known:
-                value = getattr(section.init, kind)
-                if value is not None and value not in names:
-                    line = line_of(path, ["regimes", regime, "init"]) or 1
-                    problems.append(f"{path}:{line}: init: no {kind} is called {value!r}{nearest(value, names)}")
+            place = ["regimes", regime, "init"]
+            problems += _unknown(path, place, "init", "method", section.init.method, methods)
+            problems += _unknown(path, place, "init", "dataset", section.init.dataset, datasets)
         for target in section.targets:
-            if target not in registry.datasets:
-                line = line_of(path, ["regimes", regime, "targets", target]) or 1
-                hint = nearest(target, registry.datasets)
-                problems.append(f"{path}:{line}: targets: no dataset is called {target!r}{hint}")
+            problems += _unknown(path, ["regimes", regime, "targets", target], "targets", "dataset", target, datasets)
     for other in spec.judged_against:
-        if other not in registry.methods:
-            line = line_of(path, ["judged_against"]) or 1
-            hint = nearest(other, registry.methods)
-            problems.append(f"{path}:{line}: judged_against: no method is called {other!r}{hint}")
-    for reported in spec.reported:
-        if reported.target not in registry.datasets:  # a source may be a dataset that only others use
-            hint = nearest(reported.target, registry.datasets)
-            line = line_of(path, ["reported"]) or 1
-            problems.append(f"{path}:{line}: reported: no dataset is called {reported.target!r}{hint}")
+        problems += _unknown(path, ["judged_against"], "judged_against", "method", other, methods)
+    for reported in spec.reported:  # its source may be a dataset that only others use
+        problems += _unknown(path, ["reported"], "reported", "dataset", reported.target, datasets)
     if not problems:
         for target, dataset in registry.datasets.items():
             sources = dataset.sources if spec.setting in ("uda", "direct") else (None,)
@@ -59,10 +50,23 @@ def _check_method(registry: Registry, name: str) -> list[str]:
     return problems
 
 
+def _names(registry: Registry, folder: str) -> set[str]:
+    """Every name that a spec may refer to; those of broken specs too, which are complained of once, by themselves."""
+    return {path.stem for path in (registry.root / folder).glob("*.yaml")}
+
+
+def _unknown(path: Path, place: Location, key: str, kind: str, name: str | None, known: set[str]) -> list[str]:
+    """The complaint about a name, at `place` in a spec, that no spec of its kind has."""
+    if name is None or name in known:
+        return []
+    return [f"{path}:{line_of(path, place) or 1}: {key}: no {kind} is called {name!r}{nearest(name, known)}"]
+
+
 def _messages(registry: Registry, pairing: Pairing) -> list[str]:
     try:
         registry.resolved(pairing)
-        registry.init_pairings(pairing)
+        if not registry.problems:  # a start may be one of the broken specs
+            registry.init_pairings(pairing)
     except UserError as error:
         return str(error).split("\n")
     return []
@@ -72,9 +76,7 @@ def _check_dataset(registry: Registry, name: str) -> list[str]:
     spec, path = registry.datasets[name], registry.root / "datasets" / f"{name}.yaml"
     problems = []
     for source in spec.sources:
-        if source not in registry.datasets:
-            hint = nearest(source, registry.datasets)
-            problems.append(f"{path}:{line_of(path, ['sources'])}: sources: no dataset is called {source!r}{hint}")
+        problems += _unknown(path, ["sources"], "sources", "dataset", source, _names(registry, "datasets"))
     if prepared_folder(registry.root, name).exists() and raw_folder(registry.root, name).exists():
         from harness.data.prepared import open_prepared
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from harness.drawn.spec import DrawnSpec
 from harness.specs.base import Frozen, Slug
@@ -72,8 +72,9 @@ class DatasetSpec(Frozen):
     access: Access
     citation: str
 
-    @model_validator(mode="after")
-    def _consistent(self) -> DatasetSpec:
-        if self.name in self.sources:
-            raise ValueError(f"sources: {self.name!r} cannot be its own source")
-        return self
+    @field_validator("sources")
+    @classmethod
+    def _not_itself(cls, sources: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("name") in sources:
+            raise ValueError("a dataset cannot be its own source")
+        return sources

@@ -97,8 +97,12 @@ class Registry:
         files = self.spec_files(method.name)
         merged = resolve(flatten(method.name, self.raw_methods), target.regime, target.name)
         model = import_algorithm(method.algorithm, files[0])
-        params = validate(model, merged["params"], files, prefix=("params",))
-        return validate(ResolvedMethod, merged | {"params": params.model_dump(mode="json")}, files)
+        section = ("regimes", target.regime)
+        adjusted = (*section, "targets", target.name)
+        stated = [(*adjusted, "params"), (*section, "params"), ("params",)]
+        params = validate(model, merged["params"], files, stated)
+        resolved = merged | {"params": params.model_dump(mode="json")}
+        return validate(ResolvedMethod, resolved, files, [adjusted, section])
 
     def incompatible(self, method: str, source: str | None, target: str) -> str | None:
         """Return why `method` cannot run on (`source` →) `target`, or None if it can."""
@@ -177,7 +181,7 @@ def import_algorithm(path: str, stated_in: Path) -> type[BaseModel]:
     where = f"{stated_in}:{line_of(stated_in, ['algorithm']) or 1}: algorithm"
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise UserError(f"{where}: {path!r} cannot be imported: {error}") from error
     algorithm = getattr(module, class_name, None)
     if algorithm is None:

@@ -15,23 +15,37 @@ from harness.specs.registry import Registry, import_algorithm
 
 def write_schemas(registry: Registry, folder: Path) -> list[Path]:
     """Write dataset.schema.json, method.schema.json and one schema of `params` per algorithm; return the paths."""
-    models: dict[str, type[BaseModel]] = {"dataset": DatasetSpec, "method": MethodSpec}
+    schemas = {"dataset": _open_to_extends(DatasetSpec), "method": _open_to_extends(MethodSpec)}
     for name, spec in registry.checked().methods.items():
-        class_name = spec.algorithm.split(":")[1]
-        models[f"params-{class_name}"] = import_algorithm(spec.algorithm, registry.spec_files(name)[0])
+        params = import_algorithm(spec.algorithm, registry.spec_files(name)[0])
+        schemas[f"params-{spec.algorithm.split(':')[1]}"] = params.model_json_schema()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, model in models.items():
+    for name, schema in schemas.items():
         path = folder / f"{name}.schema.json"
-        path.write_text(json.dumps(_open_to_extends(name, model), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
         paths.append(path)
     return paths
 
 
-def _open_to_extends(name: str, model: type[BaseModel]) -> dict[str, Any]:
-    """A spec that extends another states only what differs, so an editor must not ask for the rest."""
-    schema = model.model_json_schema()
-    if name in ("dataset", "method"):
-        schema["if"], schema["else"] = {"required": ["extends"]}, {"required": schema.pop("required")}
-        schema["required"] = ["name"]
-    return schema
+def _open_to_extends(model: type[BaseModel]) -> dict[str, Any]:
+    """A spec that extends another states only what differs, so an editor must not ask for the rest, at any depth."""
+    whole, part = model.model_json_schema(), model.model_json_schema(ref_template="#/$defs/part-{model}")
+    definitions = whole.pop("$defs") | {f"part-{name}": _optional(value) for name, value in part.pop("$defs").items()}
+    return {
+        "$defs": definitions,
+        "if": {"required": ["extends"]},
+        "then": _optional(part) | {"required": ["name"]},
+        "else": whole,
+    }
+
+
+def _optional(schema: Any) -> Any:
+    """Return a schema that requires no key."""
+    if isinstance(schema, list):
+        return [_optional(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = schema.get("properties")  # a property may itself be called "required"
+    rest = {key: _optional(value) for key, value in schema.items() if key not in ("required", "properties")}
+    return rest | ({"properties": {key: _optional(value) for key, value in named.items()}} if named else {})

@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from harness.errors import UserError
+from harness.specs.resolve import OWN_KEYS
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[str | int]
@@ -41,40 +42,52 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def line_of(path: Path, location: Location) -> int | None:
     """Return the line of the deepest part of `location` that `path` states; None if not even its first key is there."""
+    return _find(path, location)[0]
+
+
+def _find(path: Path, location: Location) -> tuple[int | None, int]:
+    """Return the line of the deepest part of `location` that `path` states, and how many of its steps that are."""
     node: Node | None = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
     line: int | None = None
-    for step in location:
+    for depth, step in enumerate(location):
         if isinstance(node, MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == str(step)), None)
             if found is None:
-                break
+                return line, depth
             line, node = found[0].start_mark.line + 1, found[1]
         elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line + 1
         else:
-            break
-    return line
+            return line, depth
+    return line, len(location)
 
 
-def validate(model: type[Model], data: Mapping[str, Any], paths: Sequence[Path], prefix: Location = ()) -> Model:
+def validate(
+    model: type[Model], data: Mapping[str, Any], paths: Sequence[Path], places: Sequence[Location] = ((),)
+) -> Model:
     """Validate `data` as `model`. `paths` are the files it came from, the spec itself first, then what it extends.
 
-    `prefix` is where `data` stands inside those files. Raises UserError with one line per mistake.
+    `places` are the places inside those files that `data` was merged from, the one that wins first.
+    Raises UserError with one line per mistake.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise UserError("\n".join(describe(error, model, paths, prefix))) from error
+        raise UserError("\n".join(describe(error, model, paths, places))) from error
 
 
-def describe(error: ValidationError, model: type[BaseModel], paths: Sequence[Path], prefix: Location) -> list[str]:
+def describe(
+    error: ValidationError, model: type[BaseModel], paths: Sequence[Path], places: Sequence[Location]
+) -> list[str]:
     """Return one line per mistake: `file:line: key: what is wrong; did you mean …?`."""
     lines = []
     for detail in error.errors():
         location = [step for step in detail["loc"] if not _is_union_tag(step)]
-        where = _where(paths, [*prefix, *location])
-        dotted = ".".join(str(step) for step in [*prefix, *location]) or "(the whole spec)"
+        candidates = [[*place, *location] for place in places]
+        own = bool(candidates[-1]) and candidates[-1][0] in OWN_KEYS
+        path, line, chosen = _where(paths[:1] if own else paths, candidates)
+        where, dotted = f"{path}:{line}", ".".join(map(str, chosen)) or "(the whole spec)"
         if detail["type"] == "extra_forbidden":
             hint = nearest(str(location[-1]), _fields_at(model, location[:-1]))
             message = f"{where}: {dotted}: unknown key{hint}"
@@ -98,16 +111,18 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"; valid: {', '.join(names)}" if names else ""
 
 
-def _where(paths: Sequence[Path], location: Location) -> str:
-    """Return `file:line` for the file that states most of `location`: the spec itself, else what it extends."""
-    best, best_depth = f"{paths[0]}:1", 0
-    for path in paths:
-        for depth in range(len(location), best_depth, -1):
-            line = line_of(path, location[:depth])
-            if line is not None and line != line_of(path, location[: depth - 1]):
-                best, best_depth = f"{path}:{line}", depth
-                break
-    return best
+def _where(paths: Sequence[Path], candidates: Sequence[Location]) -> tuple[Path, int, Location]:
+    """Return file, line and location of a value: the first candidate that a file states as a whole.
+
+    Of a value that is stated nowhere: the file that states most of the last candidate.
+    """
+    for location in candidates:
+        found = [(_find(path, location), path) for path in paths]
+        for (line, depth), path in found:
+            if line is not None and depth == len(location):
+                return path, line, location
+    (line, _), path = max(found, key=lambda item: item[0][1])
+    return path, line or 1, candidates[-1]
 
 
 def _is_union_tag(step: str | int) -> bool:

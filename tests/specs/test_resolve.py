@@ -1,0 +1,148 @@
+"""How a spec's layers become what one run computes: `extends`, regimes, targets."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.specs.resolve import CyclicExtendsError, extends_chain, fingerprint, flatten, merge, resolve
+
+Path = tuple[str, ...]
+Raw = dict[str, dict[str, Any]]
+
+keys = st.sampled_from("abcd")
+values = st.integers(0, 9) | st.lists(st.integers(0, 9), max_size=2) | st.none()
+mappings = st.recursive(
+    st.dictionaries(keys, values, min_size=1, max_size=3),
+    lambda inner: st.dictionaries(keys, values | inner, min_size=1, max_size=3),
+    max_leaves=8,
+)
+
+
+def leaves(mapping: dict[str, Any], above: Path = ()) -> dict[Path, Any]:
+    """Every value that is no mapping, by its path."""
+    found: dict[Path, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, dict):
+            found |= leaves(value, (*above, key))
+        else:
+            found[(*above, key)] = value
+    return found
+
+
+def on_one_line(a: Path, b: Path) -> bool:
+    """Whether one path begins with the other."""
+    shorter = min(len(a), len(b))
+    return a[:shorter] == b[:shorter]
+
+
+@settings(max_examples=100, deadline=None)
+@given(mappings, mappings)
+def test_merging_keeps_what_is_on_top_and_below_it_what_is_not_covered(
+    base: dict[str, Any], over: dict[str, Any]
+) -> None:
+    top = leaves(over)
+    below = {path: value for path, value in leaves(base).items() if not any(on_one_line(path, other) for other in top)}
+    assert leaves(merge(base, over)) == top | below
+
+
+@settings(max_examples=100, deadline=None)
+@given(mappings, mappings)
+def test_merging_changes_neither_side(base: dict[str, Any], over: dict[str, Any]) -> None:
+    before = copy.deepcopy((base, over))
+    merge(base, over)
+    assert (base, over) == before
+    assert merge(base, base) == merge(base, {}) == merge({}, base) == base
+
+
+def test_a_start_is_replaced_as_a_whole() -> None:
+    base = {"drawn": {"init": {"method": "generic", "dataset": "drawn-generic", "seeds": [0]}}}
+    over = {"drawn": {"init": {"method": "source-baseline", "seed_offsets": [0]}}}
+    assert merge(base, over) == over
+
+
+def test_the_nearest_ancestor_wins() -> None:
+    raw: Raw = {
+        "root": {"name": "root", "params": {"a": 1, "b": 1, "c": 1}},
+        "middle": {"name": "middle", "extends": "root", "params": {"b": 2, "c": 2}},
+        "leaf": {"name": "leaf", "extends": "middle", "params": {"c": 3}},
+    }
+    assert extends_chain("leaf", raw) == ["leaf", "middle", "root"]
+    assert flatten("leaf", raw)["params"] == {"a": 1, "b": 2, "c": 3}
+
+
+def test_who_a_spec_is_it_does_not_inherit() -> None:
+    own = {
+        "title": "T",
+        "description": "D",
+        "role": "method",
+        "starter": True,
+        "reported": [1],
+        "judged_against": ["x"],
+    }
+    raw: Raw = {"parent": {"name": "parent", "setting": "usl", **own}, "child": {"name": "child", "extends": "parent"}}
+    assert flatten("child", raw) == {"name": "child", "extends": "parent", "setting": "usl"}
+
+
+def test_a_publication_is_inherited_whole_or_not_at_all() -> None:
+    paper = {"title": "Cluster Contrast", "arxiv": "2103.11568"}
+    raw: Raw = {
+        "parent": {"name": "parent", "paper": paper},
+        "ablation": {"name": "ablation", "extends": "parent"},
+        "successor": {"name": "successor", "extends": "parent", "paper": {"title": "DKD-MPL"}},
+    }
+    assert flatten("ablation", raw)["paper"] == paper
+    assert flatten("successor", raw)["paper"] == {"title": "DKD-MPL"}
+
+
+def test_ancestors_that_are_missing_or_go_round() -> None:
+    raw = {"a": {"extends": "b"}, "b": {"extends": "a"}, "c": {"extends": "nobody"}}
+    with pytest.raises(CyclicExtendsError) as cycle:
+        flatten("a", raw)
+    assert cycle.value.args[0] == ["a", "b", "a"]
+    with pytest.raises(KeyError, match="nobody"):
+        flatten("c", raw)
+
+
+SPEC = {
+    "name": "m", "setting": "usl", "algorithm": "methods.m:M", "params": {"a": 0, "b": 0, "c": 0},
+    "regimes": {
+        "drawn": {
+            "init": "random", "compute": {"epochs": 2, "iterations": 3}, "params": {"b": 1, "c": 1},
+            "targets": {"here": {"compute": {"epochs": 9}, "params": {"c": 2}}},
+        },
+        "paper": {"init": "imagenet", "compute": {"epochs": 50, "iterations": 200}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("regime", "target", "init", "params", "compute"),
+    [
+        ("drawn", "elsewhere", "random", {"a": 0, "b": 1, "c": 1}, {"epochs": 2, "iterations": 3}),
+        ("drawn", "here", "random", {"a": 0, "b": 1, "c": 2}, {"epochs": 9, "iterations": 3}),
+        ("paper", "here", "imagenet", {"a": 0, "b": 0, "c": 0}, {"epochs": 50, "iterations": 200}),
+    ],
+)
+def test_the_target_wins_over_the_regime_over_the_method(
+    regime: str, target: str, init: str, params: dict[str, int], compute: dict[str, int]
+) -> None:
+    resolved = resolve(SPEC, regime, target)
+    assert (resolved["init"], resolved["params"], resolved["compute"]) == (init, params, compute)
+
+
+def test_a_regime_that_is_not_there() -> None:
+    with pytest.raises(KeyError, match="lunar"):
+        resolve(SPEC, "lunar", "here")
+
+
+@settings(max_examples=100, deadline=None)
+@given(mappings)
+def test_a_fingerprint_knows_the_content_not_the_order(mapping: dict[str, Any]) -> None:
+    assert fingerprint(mapping) == fingerprint(json.loads(json.dumps(dict(reversed(mapping.items())))))
+    assert fingerprint(mapping) != fingerprint(mapping | {"e": 1})
