@@ -178,18 +178,21 @@ def import_algorithm(path: str, stated_in: Path) -> type[BaseModel]:
     Raises UserError naming the spec's line if the module or the class is missing, or is no algorithm.
     """
     module_name, class_name = path.split(":")
-    where = f"{stated_in}:{line_of(stated_in, ['algorithm']) or 1}: algorithm"
+
+    def wrong(what: str) -> UserError:
+        return UserError(f"{stated_in}:{line_of(stated_in, ['algorithm']) or 1}: algorithm: {what}")
+
     try:
         module = importlib.import_module(module_name)
     except (ImportError, SyntaxError) as error:
-        raise UserError(f"{where}: {path!r} cannot be imported: {error}") from error
+        raise wrong(f"{path!r} cannot be imported: {error}") from error
     algorithm = getattr(module, class_name, None)
     if algorithm is None:
         classes = [name for name, value in vars(module).items() if isinstance(getattr(value, "Params", None), type)]
-        raise UserError(f"{where}: module {module_name!r} has no {class_name!r}{nearest(class_name, classes)}")
+        raise wrong(f"module {module_name!r} has no {class_name!r}{nearest(class_name, classes)}")
     params = getattr(algorithm, "Params", None)
     if not (isinstance(params, type) and issubclass(params, BaseModel)):
-        raise UserError(f"{where}: {path!r} is no algorithm: it has no Pydantic model called Params")
+        raise wrong(f"{path!r} is no algorithm: it has no Pydantic model called Params")
     return params
 
 
