@@ -132,8 +132,9 @@ def _access(dataset: Dataset) -> None:
             st.markdown(escape_markdown(access["note"]))
         if access["homepage"].startswith(("https://", "http://")):
             st.link_button("Homepage", access["homepage"], icon=":material/open_in_new:", type="tertiary")
-    with right:
-        st.code(dataset.document["citation"].strip(), language=None, wrap_lines=True)
+    citation = dataset.document["citation"].strip()
+    if citation:
+        right.code(citation, language=None, wrap_lines=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
     """
     url = str(where)
     if "://" in url:
-        store = Store(_sqlite_pragmas(_engine(url), read_only), read_only)
+        engine: Engine = _engine(url).execution_options(postgresql_readonly=read_only)
+        store = Store(_sqlite_pragmas(engine, read_only), read_only)
     else:
         path = Path(url).resolve()
         if read_only and not path.exists():

@@ -181,6 +181,16 @@ def test_published_runs_have_no_ranked_lists(project: Project, monkeypatch: pyte
     assert app.info[0].value.startswith("Published on 20")
 
 
+def test_compare_says_what_is_only_published(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = ["supervised__beta__s0", "cc-twin__beta__s0"]
+    project.plan(*keys)
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs" / keys[0])
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cc-twin"])
+    assert not app.exception
+    assert app.info[0].value.startswith("1 of these runs are published figures")
+
+
 def test_a_run_shows_its_record_and_its_command(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(project.root, monkeypatch, "run", run="supervised__beta__s2")
     record = dict(app.dataframe[0].value.to_numpy().tolist())
