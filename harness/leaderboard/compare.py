@@ -57,8 +57,8 @@ def page() -> None:
     published = [key for c in chosen for key in c.keys if (run := read(queries.run, key)) is not None and run.published]
     if published:
         st.info(
-            f"{len(published)} of these runs are published figures, not computed on this machine: AP per query is rounded "
-            "to 0.001 points, and there are no ranked lists.",
+            f"{len(published)} of these runs are published figures, not computed on this machine: "
+            "AP per query is rounded to 0.001 points, and there are no ranked lists.",
             icon=":material/cloud_done:",
         )
     _per_query(chosen, titles, task)

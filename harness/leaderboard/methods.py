@@ -84,6 +84,12 @@ def _results(method: Method) -> None:
     number, signed = st.column_config.NumberColumn(format="%.1f"), st.column_config.NumberColumn(format="%+.1f")
     config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
     st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
+    quoted = [
+        figure.model_dump(exclude={"id", "method", "source", "target"}) for figure in read(queries.figures, method.name)
+    ]
+    if quoted:
+        with st.expander(f"{len(quoted)} reported figures, and where they were read", icon=":material/menu_book:"):
+            st.dataframe(pd.DataFrame(quoted), hide_index=True, placeholder="", alt="Reported figures")
     tasks = [row.task for row in rows if row.scores][:4]
     with st.container(horizontal=True):
         for task in tasks:

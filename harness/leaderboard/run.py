@@ -17,8 +17,6 @@ from harness.store import queries
 from harness.store.folders import BrokenResultError, read_attempt
 from harness.store.tables import Attempt, Run
 
-BADGES = {"failed": "red", "interrupted": "orange", "running": "blue", "finished": "green"}
-
 
 def page() -> None:
     """Draw the page."""

@@ -141,8 +141,8 @@ def _published_digest(run: PublishedRun) -> str:
 
 
 def _mark_stale(session: Session, registry: Registry, row: tables.Run, report: IngestReport) -> None:
-    detail = session.get_one(tables.RunDetail, row.key)
-    row.stale = staleness(registry, row.key, detail.record)
+    record = session.exec(select(tables.RunDetail.record).where(tables.RunDetail.run_key == row.key)).one()
+    row.stale = staleness(registry, row.key, record)
     if row.stale:
         report.stale.append(row.key)
 

@@ -294,12 +294,8 @@ def datasets(store: Store) -> list[tables.Dataset]:
         return list(session.exec(select(tables.Dataset).order_by(col(tables.Dataset.name))).all())
 
 
-def figures(store: Store, method: str | None = None, task_name: str | None = None) -> list[tables.Figure]:
-    """Return the reported figures, of one method or task if named."""
-    query = select(tables.Figure).order_by(col(tables.Figure.task), col(tables.Figure.id))
-    if method is not None:
-        query = query.where(tables.Figure.method == method)
-    if task_name is not None:
-        query = query.where(tables.Figure.task == task_name)
+def figures(store: Store, method: str) -> list[tables.Figure]:
+    """Return every reported figure of a method, by task."""
+    query = select(tables.Figure).where(tables.Figure.method == method)
     with store.reading() as session:
-        return list(session.exec(query).all())
+        return list(session.exec(query.order_by(col(tables.Figure.task), col(tables.Figure.id))).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import CyclicExtendsError, flatten, resolve
 
 
-def staleness(registry: Registry, key: str, record: dict[str, Any]) -> str:
+def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:
     """Return why the run no longer matches the registry, or '' if it does.
 
     The spec is resolved without importing its algorithm (which may import torch): parameters that the YAML leaves to
