@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -113,6 +112,8 @@ class _InstanceBatchNorm(nn.Module):
 def _resnet(spec: Network) -> tuple[nn.Module, int]:
     """A torchvision ResNet without its head, with last stride 1, and its number of features."""
     name = spec.backbone.removesuffix("-ibn-a")
+    import torchvision  # here, since importing it takes longer than loading torch, and narrow networks do without
+
     net = torchvision.models.get_model(name, norm_layer=lambda features: GroupedBatchNorm2d(features, spec.bn_groups))
     first = net.layer4[0]
     for convolution in (first.conv1, first.conv2, first.downsample[0]):

@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-import torchvision
 from torch import Tensor
 
 from harness.errors import UserError
@@ -23,6 +22,8 @@ def imagenet_tensors(spec: Network, root: Path) -> dict[str, Tensor]:
     """
     if spec.backbone == "narrow" or spec.backbone.endswith("-ibn-a"):
         raise UserError(f"init: imagenet: torchvision has no ImageNet weights for backbone {spec.backbone!r}")
+    import torchvision  # here, since importing it takes longer than loading torch
+
     weights = torchvision.models.get_model_weights(spec.backbone).IMAGENET1K_V1
     file_name = Path(urlparse(weights.url).path).name
     places = [Path(torch.hub.get_dir()) / "checkpoints" / file_name, root / BY_HAND / file_name]

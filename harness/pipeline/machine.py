@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 
 import harness
+from harness.pipeline.code import SHARED
 from harness.pipeline.documents import Hardware
 
+CODE = ("harness/specs", "harness/drawn", "harness/data", *SHARED, "harness/pipeline/evaluate.py")
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gpu", "faiss-cpu", "pillow")
 
 
@@ -50,13 +52,16 @@ def versions() -> dict[str, str]:
 
 
 def code_version(root: Path) -> str:
-    """Return the git commit of the project, with '+' if code differs from it, or the package's version."""
+    """Return the git commit of the project, or the package's version outside git.
+
+    A '+' follows if code that can change a number differs from the commit; pages, store and command line cannot.
+    """
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", "harness", "methods", "datasets"],
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", "methods", "datasets", *CODE],
             cwd=root, capture_output=True, text=True, check=True,
         ).stdout.strip()  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
