@@ -1,0 +1,101 @@
+"""DVC runs what an edit can have changed, and nothing else. Every test leaves the project reproduced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.versioned import Versioned, stages, versioned_project
+
+GENERIC, CLUSTERS = "generic__drawn-summer__s0", "cluster-contrast__drawn-summer__s0"
+COLOURS = "colour-histogram__drawn-summer__s0"
+KEYS = (GENERIC, CLUSTERS, COLOURS)
+SPEC = "methods/cluster-contrast.yaml"
+RUN_OF_CLUSTERS = ["spec@cluster-contrast", f"train@{CLUSTERS}", f"evaluate@{CLUSTERS}"]
+RUN_OF_COLOURS = ["spec@colour-histogram", f"train@{COLOURS}", f"evaluate@{COLOURS}"]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Versioned, str]:
+    """The project after its first `dvc repro`, and what that said."""
+    project = versioned_project(tmp_path_factory.mktemp("versioned") / "project")
+    output = project.run("dvc", "repro")
+    project.run("git", "add", ".")
+    project.run("git", "commit", "-q", "-m", "Its first results")
+    return project, output
+
+
+@pytest.fixture
+def project(first: tuple[Versioned, str]) -> Versioned:
+    return first[0]
+
+
+def statuses(project: Versioned) -> dict[str, tuple[str, str]]:
+    """What `harness list runs` says of every run: its status, and why."""
+    rows = json.loads(project.run("harness", "list", "runs", "--json"))
+    return {row["key"]: (row["status"], row["reason"]) for row in rows}
+
+
+def test_everything_runs_in_order(first: tuple[Versioned, str]) -> None:
+    project, output = first
+    ran = stages(output)
+    assert sorted(ran) == sorted(
+        ["draw@drawn-summer", "prepare@drawn-summer", "leaderboard"]
+        + [f"spec@{method}" for method in ("generic", "cluster-contrast", "colour-histogram")]
+        + [f"{stage}@{key}" for stage in ("train", "evaluate") for key in KEYS]
+    )
+    assert ran.index(f"train@{GENERIC}") < ran.index(f"train@{CLUSTERS}")
+    assert ran[-1] == "leaderboard"
+    assert statuses(project) == dict.fromkeys(KEYS, ("finished", ""))
+    assert (project.root / "results" / "leaderboard.csv").read_text().count("drawn-summer") >= 2
+
+
+def test_nothing_runs_twice(project: Versioned) -> None:
+    assert stages(project.run("dvc", "repro")) == []
+
+
+def test_what_changes_no_number_trains_nothing(project: Versioned) -> None:
+    project.edit(SPEC, "title: Cluster Contrast", "title: Clusters, contrasted")
+    project.edit(SPEC, "venue: ACCV", "venue: Asian Conference on Computer Vision")
+    project.append(SPEC, "reported:\n- {target: drawn-summer, map: 50, quoted_from: nowhere, verified: false}\n")
+    for file in ("app.py", "harness/cli.py", "harness/store/queries.py", "harness/leaderboard/leaderboard.py"):
+        project.append(file, "\n# Changed.\n")
+    assert stages(project.run("dvc", "repro")) == ["spec@cluster-contrast"]
+
+
+def test_an_experiment_with_one_value_runs_that_method_alone(project: Versioned) -> None:
+    output = project.run("dvc", "exp", "run", "-S", f"{SPEC}:params.temperature=0.07")
+    assert stages(output) == [*RUN_OF_CLUSTERS, "leaderboard"]
+    record = json.loads((project.root / "results" / "runs" / CLUSTERS / "record.json").read_text())
+    assert record["spec"]["params"]["temperature"] == 0.07
+
+
+def test_a_run_that_fails_keeps_no_other_from_running(project: Versioned) -> None:
+    before = statuses(project)
+    project.append("methods/colour_histogram.py", "\n# The method's own code has changed.\n")
+    rate = "learning_rate: 0.0008"
+    project.edit(SPEC, rate, "learning_rate: 1.0e+30")
+    failed = project.attempt("dvc", "repro", "--keep-going")
+    assert failed.returncode != 0
+    assert sorted(stages(failed.stdout)) == sorted([*RUN_OF_CLUSTERS[:2], *RUN_OF_COLOURS])
+    assert "Traceback" not in failed.stdout + failed.stderr
+    now = statuses(project)
+    assert now[COLOURS] == now[GENERIC] == before[GENERIC]
+    status, reason = now[CLUSTERS]
+    assert status == "failed"
+    assert reason.startswith("nan: epoch 1, iteration 2: loss 'total' is nan")
+    assert not (project.root / "results" / "runs" / CLUSTERS / "checkpoint.safetensors").exists()
+
+    project.edit(SPEC, "learning_rate: 1.0e+30", rate)
+    assert stages(project.run("dvc", "repro")) == ["leaderboard"]  # the rest comes from DVC's cache of runs
+
+
+def test_metrics_and_plots_are_shown_without_a_network(project: Versioned) -> None:
+    metrics = json.loads(project.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert {Path(file).parent.name for file in metrics} == set(KEYS)
+    assert all(0 < file["data"]["map"] <= 100 for file in metrics.values())
+    history = f"results/runs/{CLUSTERS}/history.csv"
+    (curve,) = json.loads(project.run("dvc", "plots", "show", "--json", history))["data"][history]
+    assert [int(point["epoch"]) for point in curve["content"]["data"]["values"]] == [1, 2]
