@@ -28,7 +28,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read: {error}") from error
     try:
-        data = YAML(typ="safe").load(text)
+        data = _load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = (error.problem or "not valid YAML").split("\n")[0]
@@ -38,6 +38,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"{path}:1: expected a mapping (key: value lines), found {type(data).__name__}")
     return data
+
+
+def _load(text: str) -> Any:
+    """Load YAML by the C parser; where that fails, by the slow one, whose messages say more."""
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        return YAML(typ="safe", pure=True).load(text)
 
 
 def line_of(path: Path, location: Location) -> int | None:
