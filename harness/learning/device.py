@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numba
 import torch
 
 from harness.errors import UserError
@@ -21,6 +22,7 @@ def choose_device() -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("HARNESS_DEVICE=cuda: torch sees no GPU; run `harness doctor`")
     if name == "cpu":
+        numba.get_num_threads()  # starts Numba's threads; had they started later, torch would get as many from then on
         torch.set_num_threads(threads())
     else:
         torch.backends.cuda.matmul.allow_tf32 = False
