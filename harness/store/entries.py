@@ -185,7 +185,7 @@ def _rest(states: list[tuple[int, str, str]]) -> str:
     """What became of the seeds without a result."""
     seeds: dict[str, list[str]] = defaultdict(list)
     for seed, state, reason in states:
-        seeds[f"{state}: {reason}"].append(str(seed))
+        seeds["queued" if state == "queued" else f"{state}: {reason}"].append(str(seed))
     return "; ".join(f"seed{'s' * (len(n) > 1)} {', '.join(n)} {text}" for text, n in seeds.items())
 
 

@@ -147,7 +147,7 @@ def test_seeds_without_a_result_are_listed_together(project: Project) -> None:
     project.plan(*(f"direct-transfer__alpha-to-beta__s{seed}" for seed in range(4)))
     project.attempt("direct-transfer__alpha-to-beta__s2")
     row = entry(project, "direct-transfer", "alpha-to-beta")
-    assert row.reason == "seeds 1, 3 queued: planned, not started; seed 2 failed: nan: the loss is not a number"
+    assert row.reason == "seeds 1, 3 queued; seed 2 failed: nan: the loss is not a number"
 
 
 def test_starts_of_others_are_not_ranked(project: Project) -> None:
