@@ -1,0 +1,200 @@
+"""The command line: exit codes, messages instead of tracebacks, output for scripts, valid scaffolds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+from harness.specs import Registry
+from tests.pipeline.conftest import tiny
+from tests.pipeline.tiny import Tiny, read
+from tests.specs.conftest import Specs, small, specs
+
+__all__ = ["small", "specs", "tiny"]
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run `harness` in a folder: exit code, standard output, standard error."""
+
+    def command(folder: Path, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr("sys.argv", ["harness", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return int(ended.value.code or 0), out, err
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield command
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def project(specs: Specs) -> Path:
+    """A small project, planned, in which nothing has run."""
+    (specs.root / "dvc.yaml").touch()
+    return specs.root
+
+
+MISTAKES = {
+    "nothing of that kind": (["list", "sheep"], "list one of: datasets, methods, pairings, runs"),
+    "no whole numbers": (["plan", "--seeds", "0,a"], "--seeds 0,a: expected whole numbers separated by commas"),
+    "an unknown method to plan": (["plan", "--methods", "move"], "no method is called 'move'; did you mean 'moved'?"),
+    "an unknown target to plan": (["plan", "--targets", "sprin"], "no dataset is called 'sprin'; did you mean"),
+    "no key to train": (["train", "clusters"], "'clusters' is not a run's key"),
+    "an unknown method to train": (["train", "cluster__spring__s0"], "no method is called 'cluster'; did you mean"),
+    "a usl method with a source": (["train", "clusters__autumn-to-spring__s0"], "a 'usl' method: it takes no source"),
+    "a direct method without": (["train", "moved__spring__s0"], "a 'direct' method: it needs a labelled source"),
+    "data that are not prepared": (["train", "teacher__spring__s0"], "run: dvc repro prepare@spring"),
+    "nothing to evaluate": (["evaluate", "teacher__spring__s0"], "no such checkpoint"),
+    "a spec for an unknown task": (["spec", "teacher", "sprin"], "no dataset is called 'sprin'; did you mean 'spring'"),
+    "an unknown dataset to draw": (["data", "draw", "sprin"], "no dataset is called 'sprin'; did you mean 'spring'"),
+    "a drawn dataset to add": (["data", "add", "spring", "."], "spring is drawn, not imported; run: dvc repro"),
+    "nothing to verify": (["data", "verify", "spring"], "spring"),
+    "nothing to show": (["data", "show", "spring"], "spring is not here yet; run: dvc repro prepare@spring"),
+    "nothing to prepare": (["data", "prepare", "spring"], "spring"),
+    "a name that is none": (["new", "method", "My_Method", "--from", "teacher"], "'My_Method' is not a valid name"),
+    "a name that is taken": (["new", "method", "moved", "--from", "teacher"], "exists already; choose another name"),
+    "an unknown origin": (["new", "method", "mine", "--from", "teachr"], "no method is called 'teachr'; did you mean"),
+    "unknown methods to compare": (["compare", "a", "b", "--target", "spring"], "'a'"),
+    "an unknown format": (["leaderboard", "--format", "docx"], "docx"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_a_message_and_exit_code_1(harness: Command, project: Path, mistake: str) -> None:
+    arguments, said = MISTAKES[mistake]
+    code, out, err = harness(project, *arguments)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert said in err
+
+
+@pytest.mark.parametrize("arguments", [["sheep"], ["train"], ["list", "--jso"], ["plan", "--seeds"], ["data", "sheer"]])
+def test_bad_usage_is_exit_code_2(harness: Command, project: Path, arguments: list[str]) -> None:
+    code, _, err = harness(project, *arguments)
+    assert code == 2
+    assert "Error: " in err or "error: " in err
+
+
+def test_outside_a_project(harness: Command, tmp_path: Path) -> None:
+    code, _, err = harness(tmp_path, "list")
+    assert code == 1
+    assert "not inside a project: no dvc.yaml with a methods/ folder beside it, here or above" in err
+
+
+def test_below_a_projects_root(harness: Command, project: Path) -> None:
+    code, out, _ = harness(project / "methods", "check")
+    assert (code, out) == (0, "3 methods, 2 datasets, 6 pairings: all fine\n")
+
+
+def test_help_names_every_command(harness: Command, project: Path) -> None:
+    code, out, _ = harness(project, "--help")
+    assert code == 0
+    for command in ("list", "check", "plan", "train", "evaluate", "leaderboard", "compare", "doctor", "data", "new"):
+        assert f" {command} " in out
+
+
+@pytest.mark.parametrize(("what", "rows"), [("datasets", 2), ("methods", 3), ("pairings", 6), ("runs", 6)])
+def test_lists_are_tables_or_json(harness: Command, project: Path, what: str, rows: int) -> None:
+    code, out, _ = harness(project, "list", what, "--json")
+    listed = json.loads(out)
+    assert (code, len(listed)) == (0, rows)
+    code, table, _ = harness(project, "list", what)
+    names, line, *body = table.splitlines()
+    assert (code, len(body)) == (0, rows)
+    assert names.split() == list(listed[0])
+    assert set(line) == {"-", " "}
+
+
+def test_stage_names_for_scripts(harness: Command, project: Path) -> None:
+    _, out, _ = harness(project, "list", "pairings", "--stages")
+    assert sorted(out.split()) == sorted(f"evaluate@{key}" for key in Registry.load(project).planned)
+
+
+def test_check_lists_what_is_wrong_and_counts_it(harness: Command, specs: Specs, project: Path) -> None:
+    specs.edit("methods/clusters.yaml", "epochs: 2", "epochs: two")
+    specs.edit("methods/moved.yaml", "epochs: 2", "epoch: 2")
+    code, _, err = harness(project, "check")
+    assert code == 1
+    assert "methods/clusters.yaml:19: regimes.drawn.compute.epochs" in err
+    assert "regimes.drawn.compute.epoch: unknown key; did you mean 'epochs'?" in err
+    assert err.splitlines()[-1] == "3 problems"
+
+
+def test_plan_writes_what_check_then_accepts(harness: Command, project: Path) -> None:
+    code, out, _ = harness(project, "plan", "--seeds", "0,5", "--methods", "moved", "--targets", "spring")
+    assert (code, out) == (0, "pairings.yaml: 4 pairings on 2 tasks\n")
+    assert set(Registry.load(project).planned) == {
+        f"{run}__s{seed}" for run in ("moved__autumn-to-spring", "teacher__autumn") for seed in (0, 5)
+    }
+    assert harness(project, "check")[0] == 0
+
+
+@pytest.mark.parametrize("origin", ["teacher", "clusters", "moved"])
+@pytest.mark.parametrize("code", [[], ["--code"]])
+def test_a_scaffold_passes_check_at_once(
+    harness: Command, project: Path, monkeypatch: pytest.MonkeyPatch, origin: str, code: list[str]
+) -> None:
+    name = f"my-{origin}"
+    ended, out, _ = harness(project, "new", "method", name, "--from", origin, *code)
+    assert ended == 0
+    written = [Path(line.removeprefix("wrote ")) for line in out.splitlines()]
+    assert [path.suffix for path in written] == ([".py", ".yaml"] if code else [".yaml"]) or code
+    assert all(path.is_file() for path in written)
+    if code:  # the project's own folder of methods stands for the installed one
+        import methods
+
+        monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(project / "methods")])
+    assert harness(project, "plan", "--seeds", "0")[0] == 0
+    ended, out, err = harness(project, "check")
+    assert (ended, err) == (0, "")
+    assert out.startswith("4 methods, ")
+
+
+def test_schemas_are_written_where_asked(harness: Command, project: Path, tmp_path: Path) -> None:
+    code, out, _ = harness(project, "schema", str(tmp_path / "schemas"))
+    assert code == 0
+    for line in out.splitlines():
+        assert json.loads(Path(line).read_text())
+
+
+def test_doctor_says_what_is_here_and_what_is_missing(harness: Command, project: Path) -> None:
+    code, out, _ = harness(project, "doctor")
+    assert code == 0
+    assert {line.split()[0 if line.startswith(" ") else 1] for line in out.splitlines()} >= {
+        "python",
+        "torch",
+        "disk",
+        "dataset",
+    }
+
+
+def test_a_run_from_the_command_line(harness: Command, tiny: Tiny, tmp_path: Path) -> None:
+    pairing = tiny.pairing("colour-histogram")
+    root = tiny.fresh(tmp_path / "project", pairing).root
+    shutil.copy(tiny.root / "dvc.yaml", root)
+    assert harness(root, "plan", "--seeds", "0", "--methods", "colour-histogram", "--targets", pairing.target)[0] == 0
+    assert harness(root, "spec", "colour-histogram", pairing.target)[0] == 0
+    assert harness(root, "train", pairing.key) == (0, "", "")
+    code, _, err = harness(root, "evaluate", pairing.key)
+    assert code == 0
+    assert err.startswith(f"{pairing.key}: mAP ")
+    (run,) = json.loads(harness(root, "list", "runs", "--json")[1])
+    assert run["status"] == "finished"
+    assert run["mAP"] == read(root / "results" / "runs" / pairing.key / "metrics.json")["map"]
+    code, out, _ = harness(root, "leaderboard", "--format", "json")
+    assert code == 0
+    rows = [row for task in json.loads(out) for row in task["rows"]]
+    assert any("Colour histogram" in row.values() and run["mAP"] in row.values() for row in rows), rows
