@@ -256,12 +256,15 @@ def new_method(
 
 
 @results_app.command("publish")
-def results_publish() -> None:
+def results_publish(
+    partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
+) -> None:
     """Write results/published.json: the metrics and records of the whole plan, for git."""
     from harness.pipeline.paths import project_root
     from harness.store.published import publish
 
-    _say(f"published {publish(project_root())} runs")
+    registry = _registry()
+    _say(f"published {publish(project_root(), partial)} of {len(registry.planned)} planned runs")
 
 
 @results_app.command("report")

@@ -46,12 +46,13 @@ def test_a_local_run_takes_the_place_of_the_published_one(project: Project) -> N
     assert {run.key for run in queries.runs(store) if not run.published} == {PLAN[0]}
 
 
-def test_half_a_plan_is_not_published(project: Project) -> None:
+def test_half_a_plan_is_only_published_on_request(project: Project) -> None:
     project.plan(*PLAN)
     shutil.rmtree(project.root / "results" / "runs" / PLAN[1])
     with pytest.raises(UserError, match=f"1 planned runs are missing:\n  {PLAN[1]}: not finished"):
         publish(project.root)
     assert not published_path(project.root).exists()
+    assert publish(project.root, partial=True) == len(PLAN) - 1
 
 
 def test_a_broken_snapshot_is_named_and_the_rest_goes_on(project: Project) -> None:
