@@ -79,7 +79,7 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
     else:
         keys = PAPER if format == "latex" else TERMINAL
         columns = useful(rows, [column for column in COLUMNS if column.key in keys])
-    notes = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
+    notes: tuple[str, ...] = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
     if format in ("table", "md"):
         waiting = [row for row in rows if row.state == "queued"]
         rows = [row for row in rows if row.state != "queued"]

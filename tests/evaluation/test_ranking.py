@@ -104,7 +104,7 @@ def test_a_gallery_longer_than_a_block_of_the_count():
 
 def corners(rng: np.random.Generator, rows: int) -> NDArray[np.float32]:
     """Vectors of +-1 in 16 dimensions: norm 4 and inner products are exact in float32, and ties are frequent."""
-    return rng.choice(np.float32([-1, 1]), (rows, 16))
+    return rng.choice(np.array([-1, 1], np.float32), (rows, 16))
 
 
 def features_problem(seed: int, queries: int = 40, gallery: int = 300):
