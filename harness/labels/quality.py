@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from harness.errors import UserError
 
@@ -30,6 +29,8 @@ def label_quality(labels: Any, identities: Any) -> LabelQuality:
 
     Raises UserError if the lengths differ or are zero.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # a second to import
+
     found, truth = np.asarray(labels), np.asarray(identities)
     if found.shape != truth.shape or found.ndim != 1 or not len(found):
         raise UserError(f"{found.shape} labels do not fit {truth.shape} identities")
