@@ -59,9 +59,9 @@ def jpegs(count: int, height: int, width: int) -> list[bytes]:
     return files
 
 
-def resized(file: bytes) -> Image.Image:
-    """Decode and resize, as every published loader does for every image in every epoch."""
-    return Image.open(io.BytesIO(file)).convert("RGB").resize(FED[::-1], Image.Resampling.BICUBIC)
+def resized(file: bytes, size: tuple[int, int] = FED) -> Image.Image:
+    """Decode and resize to (height, width), as every published loader does for every image in every epoch."""
+    return Image.open(io.BytesIO(file)).convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC)
 
 
 def from_cache(cache: Pixels) -> Iterator[Tensor]:
@@ -75,21 +75,22 @@ def from_cache(cache: Pixels) -> Iterator[Tensor]:
 def from_files(files: list[bytes]) -> Iterator[Tensor]:
     """The reference: decode, resize, flip, pad, crop, to tensor, normalise, erase, image by image, then stack."""
     rng = np.random.default_rng(1)
-    mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
     for start in range(0, len(files), BATCH):
-        yield torch.stack([_reference_image(file, rng, mean, std) for file in files[start : start + BATCH]])
+        yield torch.stack([reference_image(file, FED, PUBLISHED, rng) for file in files[start : start + BATCH]])
 
 
-def _reference_image(file: bytes, rng: np.random.Generator, mean: Tensor, std: Tensor) -> Tensor:
-    image, (height, width), pad = resized(file), FED, PUBLISHED.pad
-    if rng.random() < PUBLISHED.flip:
+def reference_image(file: bytes, size: tuple[int, int], augment: Augment, rng: np.random.Generator) -> Tensor:
+    """One image of the reference, float32 [3, H, W]."""
+    image, (height, width), pad = resized(file, size), size, augment.pad
+    mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
+    if rng.random() < augment.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     padded = Image.new("RGB", (width + 2 * pad, height + 2 * pad))
     padded.paste(image, (pad, pad))
     top, left = rng.integers(0, 2 * pad + 1, 2)
     cropped = padded.crop((left, top, left + width, top + height))
     tensor = torch.from_numpy(np.array(cropped)).permute(2, 0, 1).float().div(255).sub(mean).div(std)
-    if rng.random() < PUBLISHED.erase:
+    if rng.random() < augment.erase:
         area, aspect = rng.uniform(0.02, 0.4) * height * width, rng.uniform(0.3, 1 / 0.3)
         tall, wide = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
         if tall < height and wide < width:

@@ -16,10 +16,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.batches import jpegs
+from benchmarks.batches import jpegs, reference_image
 from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
-from harness.learning.augment import MEAN, STD
 from harness.learning.data import UnlabelledSet
 from harness.specs.compute import Augment, Network, Optimiser
 
@@ -78,7 +77,7 @@ def _outcome(setting: Setting, device: torch.device, iterations: int, repeats: i
 
     def reference() -> None:
         loader = DataLoader(
-            _Files(files, augment), setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
+            _Files(files, (setting.height, setting.width), augment), setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
             pin_memory=device.type == "cuda", persistent_workers=setting.workers > 0,
         )  # fmt: skip
         for batch in _endless(loader, iterations):
@@ -130,23 +129,14 @@ class _Step:
 class _Files(Dataset[Tensor]):
     """The reference input: every image decoded and transformed by itself."""
 
-    def __init__(self, files: list[bytes], augment: Augment) -> None:
-        self.files, self.augment = files, augment
+    def __init__(self, files: list[bytes], size: tuple[int, int], augment: Augment) -> None:
+        self.files, self.size, self.augment = files, size, augment
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        image, pad = Image.open(io.BytesIO(self.files[index])).convert("RGB"), self.augment.pad
-        rng = np.random.default_rng(index)
-        if rng.random() < self.augment.flip:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        padded = Image.new("RGB", (image.width + 2 * pad, image.height + 2 * pad))
-        padded.paste(image, (pad, pad))
-        top, left = rng.integers(0, 2 * pad + 1, 2)
-        cropped = padded.crop((left, top, left + image.width, top + image.height))
-        tensor = torch.from_numpy(np.array(cropped)).permute(2, 0, 1).float() / 255
-        return (tensor - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(STD)[:, None, None]
+        return reference_image(self.files[index], self.size, self.augment, np.random.default_rng(index))
 
 
 def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
