@@ -76,8 +76,9 @@ def _outcome(setting: Setting, device: torch.device, iterations: int, repeats: i
         _wait(device)
 
     def reference() -> None:
+        data = _Files(files, (setting.height, setting.width), augment)
         loader = DataLoader(
-            _Files(files, (setting.height, setting.width), augment), setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
+            data, setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
             pin_memory=device.type == "cuda", persistent_workers=setting.workers > 0,
         )  # fmt: skip
         for batch in _endless(loader, iterations):
