@@ -6,12 +6,16 @@ drops unknown values without a word; both would make a citation of a view unreli
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from harness.leaderboard.formats import escape_markdown
+
+LATE_SECONDS = 3.0
+"""How long an address from before the last choice may still arrive."""
 
 
 def select(
@@ -52,7 +56,7 @@ def several(
     `quiet` leaves the default out of the URL: for how a table is shown, not for what it is about.
     """
     wanted, last = st.query_params.get_all(param), st.session_state.get(f"last:{param}")
-    if wanted and wanted != last:
+    if wanted and _asks(param, wanted):
         current: Sequence[str] | None = [value for value in wanted if value]
         _warn(label, [value for value in current or () if value not in options])
     else:
@@ -67,14 +71,14 @@ def several(
             del st.query_params[param]
     else:
         st.query_params[param] = values or [""]
-    st.session_state[f"last:{param}"] = values or [""]
+    _remember(param, values or [""])
     return values
 
 
 def search(label: str, param: str, **kwargs: Any) -> str:
     """A line of text, returned in lower case without outer spaces."""
     wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
-    if wanted is not None and wanted != last:
+    if wanted is not None and _asks(param, wanted):
         _set(param, wanted)
     else:
         _set(param, st.session_state.get(param) if param in st.session_state else last or "")
@@ -85,12 +89,30 @@ def search(label: str, param: str, **kwargs: Any) -> str:
 
 def _prepare(param: str, options: Sequence[str], default: str, label: str) -> None:
     wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
-    if wanted is not None and wanted != last:  # opened by a link
+    if wanted is not None and _asks(param, wanted):  # opened by a link
         _warn(label, [] if wanted in options else [wanted])
         _set(param, wanted if wanted in options else default)
     else:
         known = (value for value in (st.session_state.get(param), last, default) if value in options)
         _set(param, next(known))
+
+
+def _asks(param: str, wanted: Any) -> bool:
+    """Whether the address asks for something else than the page last wrote there.
+
+    Of two quick choices, the rerun for the second still carries the address from before the first: that is no wish.
+    """
+    before, when = st.session_state.get(f"before:{param}", (None, 0.0))
+    late = wanted == before and time.monotonic() - when < LATE_SECONDS
+    return wanted != st.session_state.get(f"last:{param}") and not late
+
+
+def _remember(param: str, value: Any) -> None:
+    """Note what the page wrote, and what stood there before it."""
+    last = st.session_state.get(f"last:{param}")
+    if value != last:
+        st.session_state[f"before:{param}"] = (last, time.monotonic())
+    st.session_state[f"last:{param}"] = value
 
 
 def _set(param: str, value: Any) -> None:
@@ -111,5 +133,5 @@ def _written(param: str, value: str) -> str:
         st.query_params[param] = value
     elif param in st.query_params:
         del st.query_params[param]
-    st.session_state[f"last:{param}"] = value
+    _remember(param, value)
     return value
