@@ -32,6 +32,9 @@ SIGNS = {
 KINDS = {"method": "methods", "ablation": "ablations", "canary": "floors", "quoted": "quoted only"}
 
 
+TWO_LINES = "split(replace(datum.label, ' → ', ' →|'), '|')"
+
+
 def page() -> None:
     """Draw the page."""
     st.title("Matrix")
@@ -90,7 +93,16 @@ def _cells(rows: Sequence[LeaderRow], metric: str) -> pd.DataFrame:
 def _heat_map(cells: pd.DataFrame, metric: str) -> alt.LayerChart:
     order = list(dict.fromkeys(cells.sort_values(["setting", "method"])["method"]))
     tasks = list(dict.fromkeys(cells["task"]))
-    x = alt.X("task:N", title=None, sort=tasks, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=170, ticks=False))
+    # every column must say its task: two lines for source → target, and no label left out where they come close
+    heads = alt.Axis(
+        orient="top",
+        labelAngle=0,
+        labelLimit=130,
+        labelOverlap=False,
+        labelExpr=TWO_LINES,
+        ticks=False,
+    )
+    x = alt.X("task:N", title=None, sort=tasks, axis=heads)
     y = alt.Y("method:N", title=None, sort=order, axis=alt.Axis(labelLimit=260, ticks=False))
     tooltip = [
         "method",
