@@ -130,7 +130,11 @@ def test_what_is_kept():
     assert len(near.data) == near.nnz == len(near.indices)
 
 
-@pytest.mark.parametrize("convert", [lambda x: x.astype(np.float64), np.asfortranarray, torch.from_numpy], ids=["float64", "Fortran", "torch"])
+@pytest.mark.parametrize(
+    "convert",
+    [lambda x: x.astype(np.float64), np.asfortranarray, torch.from_numpy],
+    ids=["float64", "Fortran", "torch"],
+)
 def test_any_kind_of_features(convert):
     features = clustered(6, 80)
     expected, found = jaccard_distance(features, 10, 4, 0.6), jaccard_distance(convert(features), 10, 4, 0.6)
