@@ -132,7 +132,7 @@ def _explained(archive: Path) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise UserError(f"{archive}: is broken or cut short ({error}); download it again") from error
-    except (NotImplementedError, RuntimeError) as error:
+    except (NotImplementedError, RuntimeError) as error:  # zipfile: an unknown compression method; a password
         raise UserError(
             f"{archive}: cannot be unpacked here ({error}); unpack it yourself and add the folder"
         ) from error
