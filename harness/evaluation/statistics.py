@@ -4,7 +4,7 @@ Over queries the pairs matter: two methods find the same queries hard. So every 
 their average precisions, query by query.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 
 RESAMPLES = 10_000
-CONFIDENCE = 0.95
+LEVEL = 0.05
+"""Of every test: what is less probable by chance counts as different. Intervals cover the rest, 95 %."""
 # Resamples are drawn in blocks, so that memory stays at about 64 MB for any number of queries.
 BLOCK_BYTES = 64 * 2**20
 
@@ -62,7 +63,7 @@ def compare_ap(ap_a: Any, ap_b: Any, seed: int, *, resamples: int = RESAMPLES) -
     observed = float(difference.mean())
     generator = np.random.default_rng(seed)
     means = _resampled_means(difference, resamples, generator)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2])
     flipped = _flipped_means(difference, resamples, generator)
     # A mean that differs from the observed one by rounding only is as extreme as it.
     extreme = int(np.count_nonzero(np.abs(flipped) >= abs(observed) - 1e-12))
@@ -116,7 +117,7 @@ def reported_p_value(reproduced: Sequence[float], reported: Sequence[float]) -> 
         return float(stats.ttest_ind(reproduced, reported, equal_var=False).pvalue)
 
 
-def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+def holm(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the p-values adjusted for their number (Holm, 1979), in the same order: step-down, never above 1."""
     raw = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(raw, kind="stable")
@@ -124,25 +125,3 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     steps = raw[order] * np.arange(len(raw), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return adjusted
-
-
-def tied_with_top(
-    ap_by_name: Mapping[str, Any], seed: int, *, level: float = 1 - CONFIDENCE, resamples: int = RESAMPLES
-) -> dict[str, Comparison]:
-    """Return, for each name that cannot be told apart from the best, its comparison with the best (best minus it).
-
-    The best is the name with the highest mean, the first of equals; it is compared with every other by `compare_ap`,
-    the p-values are Holm-adjusted, and names above `level` are tied. The best itself is not in the result.
-    """
-    if not ap_by_name:
-        return {}
-    means = {name: np.nanmean(np.asarray(ap, dtype=np.float64)) for name, ap in ap_by_name.items()}
-    best = max(means, key=lambda name: means[name])
-    others = [name for name in ap_by_name if name != best]
-    compared = [compare_ap(ap_by_name[best], ap_by_name[name], seed, resamples=resamples) for name in others]
-    adjusted = holm([comparison.p_value for comparison in compared])
-    return {
-        name: Comparison(comparison.difference, comparison.low, comparison.high, float(p_value))
-        for name, comparison, p_value in zip(others, compared, adjusted, strict=True)
-        if p_value > level
-    }

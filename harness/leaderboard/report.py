@@ -6,12 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.evaluation.statistics import LEVEL, holm
 from harness.leaderboard.formats import escape_markdown
 from harness.leaderboard.terminal import render_leaderboard, signed, task_title
 from harness.pipeline.paths import write_text
 from harness.specs.registry import Registry
 from harness.store import Store, open_store, queries
-from harness.store.comparing import ALPHA, Comparison, compare, contestant
+from harness.store.comparing import Comparison, compare, contestant
 from harness.store.database import database_url
 
 HEADER = """\
@@ -47,8 +48,6 @@ def write_report(root: Path) -> Path:
 
 def _comparisons(store: Store, registry: Registry, task: str) -> list[tuple[Comparison, float]]:
     """Compare every method with runs on exactly this task with those it is judged against; p-values after Holm."""
-    from harness.evaluation.statistics import holm  # numba: slow to import
-
     results: list[Comparison] = []
     for name in sorted({pairing.method for pairing in registry.planned.values() if pairing.task == task}):
         if queries.runs(store, task, name):
@@ -70,7 +69,7 @@ def _table(task: str, rows: list[tuple[Comparison, float]]) -> str:
         "| :--- | :--- | ---: | :---: | ---: | :--- |",
     ]
     for result, p in rows:
-        verdict = "cannot be told apart" if p >= ALPHA else "better" if result.difference > 0 else "worse"
+        verdict = "cannot be told apart" if p >= LEVEL else "better" if result.difference > 0 else "worse"
         lines.append(
             f"| {result.other} | {result.reference} | {signed(result.difference)} "
             f"| {signed(result.low)} … {signed(result.high)} | {'< 0.001' if p < 0.001 else f'{p:.3f}'} | {verdict} |"

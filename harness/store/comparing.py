@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.evaluation.statistics import compare_ap, holm
 from harness.store import queries
 from harness.store.database import Store
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,6 @@ def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Compari
 
     Raises UserError if they were evaluated on different query sets.
     """
-    from harness.evaluation.statistics import compare_ap, holm  # numba: slow to import
-
     results = []
     for other in others:
         a, b = paired(reference, other)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session, delete, select
 
+from harness.evaluation.statistics import spread
 from harness.pipeline.documents import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
 from harness.store import tables
@@ -137,9 +138,9 @@ def _summary(runs: list[tables.Run]) -> dict[str, Any]:
         return {"seeds": []}
     summary: dict[str, Any] = {"seeds": [run.seed for run in runs]}
     for score in SCORES:
-        values = [getattr(run, score) for run in runs]
-        summary[f"{score}_mean"] = statistics.fmean(values)
-        summary[f"{score}_std"] = statistics.stdev(values) if len(values) > 1 else None
+        seeds = spread([getattr(run, score) for run in runs])
+        summary[f"{score}_mean"] = seeds.mean
+        summary[f"{score}_std"] = seeds.std if seeds.n > 1 else None
     best = [run for run in runs if run.best_map is not None]
     if len(best) == len(runs):
         summary["best_map"] = statistics.fmean(run.best_map for run in best if run.best_map is not None)

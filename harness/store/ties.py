@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, delete, select
 
+from harness.evaluation.statistics import LEVEL, holm
 from harness.specs.resolve import fingerprint
 from harness.store import tables
 
 RESAMPLES = 2000
-LEVEL = 0.05
 ALL = "all"
 
 
@@ -84,7 +84,7 @@ def _ties(
         if len(inside) < 2:
             continue
         part = p[np.ix_(inside, inside)]
-        letters, against_top = tie_letters(part), [None, *(float(x) for x in _holm(part[0, 1:]))]
+        letters, against_top = tie_letters(part), [None, *(float(x) for x in holm(part[0, 1:]))]
         rows += [
             tables.Tie.made(task=task, scope=scope, method=view[i].method, letters=letters[n], p_top=against_top[n])
             for n, i in enumerate(inside)
@@ -119,7 +119,7 @@ def tie_letters(p: NDArray[np.float64]) -> list[str]:
     size = len(p)
     upper = np.triu_indices(size, 1)
     different = np.zeros((size, size), dtype=bool)
-    different[upper] = _holm(p[upper]) <= LEVEL
+    different[upper] = holm(p[upper]) <= LEVEL
     groups: list[tuple[int, int]] = []
     for first in range(size):
         last = first
@@ -134,9 +134,3 @@ def tie_letters(p: NDArray[np.float64]) -> list[str]:
 
 def _letter(n: int) -> str:
     return chr(ord("a") + n) if n < 26 else f"a{n - 25}"
-
-
-def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    from harness.evaluation.statistics import holm  # its package loads numba
-
-    return holm(p.tolist())

@@ -6,9 +6,10 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from harness.evaluation.statistics import LEVEL, reported_p_value
+
 CLOSE = 1.0
 """Percentage points of mAP within which a figure counts as close."""
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,6 @@ class Verdict:
 
 def verdict(ours: list[float], reported: list[float]) -> Verdict:
     """Judge our seeds (percent) against the reported figures: one-sample t-test for one, Welch's test for several."""
-    from harness.evaluation.statistics import reported_p_value  # its package loads numba
-
     difference = statistics.fmean(ours) - statistics.fmean(reported)
     near = "close" if abs(difference) <= CLOSE else "off"
     if len(ours) < 2:

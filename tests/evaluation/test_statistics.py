@@ -10,7 +10,7 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.evaluation import compare_ap
-from harness.evaluation.statistics import holm, reported_p_value, spread, tied_with_top
+from harness.evaluation.statistics import holm, reported_p_value, spread
 
 
 def paired(seed: int, queries: int = 60, gain: float = 0.03):
@@ -125,18 +125,3 @@ def test_holm_rejects_what_stepping_down_rejects(p_values):
             break
         rejected[index] = True
     np.testing.assert_array_equal(adjusted <= level, rejected)
-
-
-def test_ties_with_the_top_row():
-    rng = np.random.default_rng(0)
-    difficulty = rng.random(400)
-    noise = [0.05 * rng.standard_normal(400) for _ in range(3)]
-    near = [difficulty + noise[1], difficulty + noise[2]]
-    near.sort(key=np.mean)
-    rows = {"worse": difficulty - 0.2 + noise[0], "second": near[0], "top": near[1]}
-    ties = tied_with_top(rows, seed=0, resamples=2_000)
-    assert list(ties) == ["second"]
-    assert ties["second"].difference == pytest.approx(np.mean(near[1] - near[0]))
-    assert ties["second"].p_value > 0.05
-    assert tied_with_top({}, seed=0) == {}
-    assert tied_with_top({"alone": difficulty}, seed=0) == {}
