@@ -13,9 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
 
 MOST_PIXELS = 64_000_000  # re-ID crops have thousands; more is a bomb or not a crop
+UPRIGHT = {  # by EXIF orientation
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -53,13 +63,19 @@ def decode(data: bytes) -> Image.Image:
             if image.width * image.height > MOST_PIXELS:
                 raise ImageError(f"has {image.width}×{image.height} pixels, more than any crop")
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image))
     except UnidentifiedImageError as error:
         raise ImageError("is not an image") from error
     except Image.DecompressionBombError as error:
         raise ImageError("has more pixels than any crop") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"is broken ({error})") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As `ImageOps.exif_transpose`, which also rewrites the other EXIF fields and fails on unusual ones."""
+    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -9,6 +9,7 @@ The same input gives the same bytes, whatever the number of workers.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -49,6 +50,10 @@ def prepare(
     try:
         _write(spec, dataset, raw_folder, partial, default_workers() if workers is None else workers, progress)
         _replace_folder(partial, out_folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{out_folder}: the disk is full; free some space and run it again") from error
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return open_prepared(out_folder)

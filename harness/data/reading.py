@@ -50,6 +50,13 @@ def recognise(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
 
     An arrangement is recognised by its folders, its list files and the form of the first image name. Raises UserError.
     """
+    try:
+        return _recognise(spec, root)
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from error
+
+
+def _recognise(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {spec.title} is added with: harness data add {spec.name} PATH")
     near_miss = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data.decoding import Facts, ImageError, read_image
-from harness.errors import UserError
 
 CHUNK = 128
 
@@ -55,19 +53,14 @@ def scan(
 ) -> list[Facts | Problem]:
     """Decode the images at `root / path`, in order; write them, resized, to `pixels` if it is given.
 
-    The result does not depend on `workers`. Raises UserError if the disk is full.
+    The result does not depend on `workers`. Raises OSError if the disk is full.
     """
     chunks = [(start, paths[start : start + CHUNK]) for start in range(0, len(paths), CHUNK)]
     results: list[Facts | Problem] = []
-    try:
-        for done in _run(root, chunks, workers, pixels):
-            results += done
-            if progress:
-                progress(label, len(results), len(paths))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and pixels:
-            raise UserError(f"{pixels.path}: the disk is full; free some space and run it again") from error
-        raise
+    for done in _run(root, chunks, workers, pixels):
+        results += done
+        if progress:
+            progress(label, len(results), len(paths))
     return results
 
 

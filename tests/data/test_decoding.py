@@ -1,8 +1,9 @@
 import io
+import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from harness.data.decoding import ImageError, decode, read_image
 
@@ -52,6 +53,27 @@ def test_exif_orientation_is_applied(tmp_path):
     image, facts = read_image(path)
     np.testing.assert_array_equal(np.asarray(image)[:, :, 0], np.rot90(RAMP, k=-1))
     assert (facts.width, facts.height) == (24, 16)
+
+
+def test_an_unusual_exif_field_does_no_harm():
+    """Pillow's own `exif_transpose` fails on it, because it writes every field anew."""
+    fields = struct.pack("<4sIH", b"II*\0", 8, 2)
+    fields += struct.pack("<HHIHH", ExifTags.Base.Orientation, 3, 1, 6, 0)
+    fields += struct.pack("<HHI4s", ExifTags.Base.ImageWidth, 1, 1, b"ab") + bytes(4)
+    data = encoded(Image.fromarray(RAMP), "PNG", exif=b"Exif\0\0" + fields)
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(struct.error):
+        ImageOps.exif_transpose(image)
+    np.testing.assert_array_equal(np.asarray(decode(data))[:, :, 0], np.rot90(RAMP, k=-1))
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_turned_as_pillow_does(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    data = encoded(Image.fromarray(RAMP), "PNG", exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(np.asarray(decode(data)), expected)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import harness.data.prepare as preparing
 from harness.data import open_prepared, read_dataset
 from harness.data.prepare import prepare
 from harness.errors import UserError
@@ -78,13 +79,14 @@ def test_an_array_that_does_not_fit_its_manifest_is_refused(tmp_path):
         prepared.split("query")
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("module", "function"), [(os, "pwrite"), (preparing, "write_manifest")])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, module, function):
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     root = market(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(module, function, full)
         with pytest.raises(UserError, match="the disk is full; free some space and run it again"):
             prepare(SPEC, root, tmp_path / "prepared" / "market1501", workers=1)
     assert list((tmp_path / "prepared").iterdir()) == []

@@ -210,15 +210,11 @@ def test_bad_label_files(tmp_path, content, message):
         read_dataset(shipped("veri776"), root)
 
 
-def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("folder", ["Market-1501-v15.09.15", "Market-1501-v15.09.15/query"])
+def test_an_unreadable_folder_is_named(tmp_path, unreadable, folder):
     root = market(tmp_path)
-
-    def refuse(folder, topdown=True, onerror=None, followlinks=False):
-        onerror(PermissionError(13, "Permission denied", str(folder)))
-        return iter(())
-
-    monkeypatch.setattr("harness.data.listing.os.walk", refuse)
-    with pytest.raises(UserError, match=r"bounding_box_train: cannot be read: Permission denied"):
+    unreadable(tmp_path / folder)
+    with pytest.raises(UserError, match=rf"{folder}.*: cannot be read: Permission denied; check"):
         read_dataset(shipped("market1501"), root)
 
 
