@@ -13,7 +13,7 @@ All rows are sparse, so time and memory grow with N times the neighbourhood, not
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import get_num_threads
@@ -25,10 +25,13 @@ from harness.features import Matrix, as_matrix
 from harness.labels import jaccard_kernels as kernels
 from harness.labels.neighbours import Neighbours, nearest_neighbours
 
+T = TypeVar("T")
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
 
 # Rows that a thread works on at a time.
 CHUNK = 512
+# More than the additions of a row in float32 can lose.
+ROUNDING = 1e-3
 
 
 def jaccard_distance(
@@ -56,28 +59,43 @@ def jaccard_distance(
 def weigh(features: Matrix, neighbours: Neighbours) -> Rows:
     """Steps 1 to 3: the expanded k-reciprocal sets, ascending, and their weights."""
     ranked = neighbours.indices
-    half = round(ranked.shape[1] / 2) + 1  # Python, like NumPy, rounds halves to even
-    sets = *kernels.reciprocal_sets(ranked, ranked.shape[1]), *kernels.reciprocal_sets(ranked, half)
-    return _in_chunks(kernels.weigh_rows, len(features), features, ranked, neighbours.similarities, *sets)
+    n, k1 = ranked.shape
+    half = min(round(k1 / 2) + 1, k1)  # Python, like NumPy, rounds halves to even
+    sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
+    _in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
+    start, columns = _joined(_in_chunks(kernels.expanded_sets, n, *sets))
+    weights = np.empty(len(columns), np.float32)
+    # Images with a common neighbour one after the other: the features they are compared with are still in the cache.
+    order = np.argsort(ranked[:, :half].min(axis=1), kind="stable")
+    _in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities)
+    return start, columns, weights
 
 
 def expand(rows: Rows, ranked: NDArray[np.int32], k2: int) -> Rows:
     """Step 4: query expansion; nothing to do for k2 = 1."""
-    return rows if k2 == 1 else _in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2])
+    return rows if k2 == 1 else _joined(_in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2]))
 
 
 def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
     """Step 5: the distances between all rows that share a column, if at most `max_distance`."""
     n = len(rows[0]) - 1
-    upper = _in_chunks(kernels.overlap_rows, n, *rows, *kernels.invert(*rows), np.float32(max_distance))
+    reach = min(max_distance, 1)
+    least = 2 * (1 - reach) / (2 - reach) - ROUNDING  # S, where D is the reach
+    lists = kernels.invert(*rows)
+    upper = _joined(_in_chunks(kernels.overlap_rows, n, *rows, *lists, np.float32(max_distance), np.float32(least)))
     start, indices, distances = kernels.both_halves(*upper)
     return csr_matrix((distances, indices, start), shape=(n, n))
 
 
-def _in_chunks(kernel: Callable[..., Rows], n: int, *arguments: Any) -> Rows:
-    """Run `kernel(first, last, *arguments)`, which makes sparse rows first:last, over all n rows on all threads."""
+def _in_chunks(kernel: Callable[..., T], n: int, *arguments: Any) -> list[T]:
+    """Run `kernel(first, last, *arguments)`, which makes rows first:last, over all n rows on all threads."""
     with ThreadPoolExecutor(get_num_threads()) as pool:
         jobs = [pool.submit(kernel, first, min(first + CHUNK, n), *arguments) for first in range(0, n, CHUNK)]
-        sizes, indices, values = zip(*(job.result() for job in jobs), strict=True)
+        return [job.result() for job in jobs]
+
+
+def _joined(chunks: list[tuple[Any, ...]]) -> Any:
+    """Make one sparse matrix of chunks (sizes of rows, their entries ...): where rows start, and all entries."""
+    sizes, *entries = zip(*chunks, strict=True)
     start = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
-    return start, np.concatenate(indices), np.concatenate(values)
+    return start, *(np.concatenate(parts) for parts in entries)

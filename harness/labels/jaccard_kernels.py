@@ -4,38 +4,43 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
-def reciprocal_sets(ranked, k):  # type: ignore[no-untyped-def]
-    """Step 1: the first k neighbours that also have the image among their first k, ascending, padded; their number."""
-    n = ranked.shape[0]
-    k = min(k, ranked.shape[1])
-    sets, sizes = np.empty((n, k), np.int32), np.zeros(n, np.int32)
-    for i in range(n):
-        for a in range(k):
+@njit(cache=True, nogil=True)
+def reciprocal_rows(first, last, ranked, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
+    """Step 1: the neighbours that also have the image among theirs, of all and of the first half."""
+    half = core.shape[1]
+    for i in range(first, last):
+        size = inner = 0
+        for a in range(ranked.shape[1]):
             j = ranked[i, a]
-            for b in range(k):
-                if ranked[j, b] == i:
-                    sets[i, sizes[i]] = j
-                    sizes[i] += 1
-                    break
-        _sort(sets[i, : sizes[i]])
-    return sets, sizes
+            place = _place(ranked[j], i)
+            if place < ranked.shape[1]:
+                reciprocal[i, size] = j
+                size += 1
+                if a < half and place < half:
+                    core[i, inner] = j
+                    inner += 1
+        reciprocal_size[i], core_size[i] = size, inner
 
 
 @njit(cache=True, nogil=True)
-def weigh_rows(first, last, features, ranked, similarities, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
-    """Steps 2 and 3: the expanded sets and their weights, a softmax over each set in float32."""
+def _place(images, image):  # type: ignore[no-untyped-def]
+    """Where `image` first stands, or their number; without a branch, so that several are compared at a time."""
+    place = images.shape[0]
+    for k in range(images.shape[0]):
+        place = min(place, k if images[k] == image else images.shape[0])
+    return place
+
+
+@njit(cache=True, nogil=True)
+def expanded_sets(first, last, reciprocal, reciprocal_size, core, core_size):  # type: ignore[no-untyped-def]
+    """Step 2: the expanded sets, ascending, one after the other; and their sizes."""
     members = np.empty(reciprocal.shape[1] * (core.shape[1] + 1), np.int32)
     # Marked with i: what row i is known to hold. A look-up without a branch, where merging sorted lists has many.
-    owned, seen = np.full(features.shape[0], -1, np.int32), np.full(features.shape[0], -1, np.int32)
-    near, rank = np.full(features.shape[0], -1, np.int32), np.empty(features.shape[0], np.int32)
+    owned, seen = np.full(reciprocal.shape[0], -1, np.int32), np.full(reciprocal.shape[0], -1, np.int32)
     sizes = np.empty(last - first, np.int64)
-    indices, values = np.empty(64 * (last - first), np.int32), np.empty(64 * (last - first), np.float32)
+    indices = np.empty(64 * (last - first), np.int32)
     end = 0
     for i in range(first, last):
-        for k in range(ranked.shape[1]):
-            near[ranked[i, k]] = i
-            rank[ranked[i, k]] = k
         own = reciprocal[i, : reciprocal_size[i]]
         size = _add_unseen(own, i, seen, members, 0)
         for candidate in own:
@@ -49,18 +54,28 @@ def weigh_rows(first, last, features, ranked, similarities, reciprocal, reciproc
                 size = _add_unseen(other, i, seen, members, size)
         _sort(members[:size])
         if end + size > indices.shape[0]:
-            indices, values = _grown(indices, end + size), _grown(values, end + size)
-        weights = values[end : end + size]
-        for m in range(size):
-            j = members[m]
-            similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
-            weights[m] = np.float32(2) * similarity - np.float32(2)
-        _softmax(weights)
+            indices = _grown(indices, end + size)
         for m in range(size):
             indices[end + m] = members[m]
         sizes[i - first] = size
         end += size
-    return sizes, indices[:end].copy(), values[:end].copy()
+    return sizes, indices[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def weigh_rows(first, last, order, start, columns, weights, features, ranked, similarities):  # type: ignore[no-untyped-def]
+    """Step 3: fill in the weights of the expanded sets of `order[first:last]`, a softmax over each set in float32."""
+    near, rank = np.full(features.shape[0], -1, np.int32), np.empty(features.shape[0], np.int32)
+    for i in order[first:last]:
+        for k in range(ranked.shape[1]):
+            near[ranked[i, k]] = i
+            rank[ranked[i, k]] = k
+        values = weights[start[i] : start[i + 1]]
+        for m in range(values.shape[0]):
+            j = columns[start[i] + m]
+            similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
+            values[m] = np.float32(2) * similarity - np.float32(2)
+        _softmax(values)
 
 
 @njit(cache=True, nogil=True)
@@ -96,10 +111,8 @@ def _sort(values):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _similarity(i, j, features, ranked, similarities):  # type: ignore[no-untyped-def]
     """The inner product of rows i and j, looked up if j is a neighbour of i."""
-    for k in range(ranked.shape[1]):
-        if ranked[i, k] == j:
-            return similarities[i, k]
-    return _dot(features[i], features[j])
+    place = _place(ranked[i], j)
+    return similarities[i, place] if place < ranked.shape[1] else _dot(features[i], features[j])
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -172,26 +185,36 @@ def invert(start, columns, weights):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def overlap_rows(first, last, start, columns, weights, column_end, members, shares, places, max_distance):  # type: ignore[no-untyped-def]
-    """Step 5 for columns >= row: the overlaps, summed in ascending order of what is shared, pruned at once."""
-    overlap = np.zeros(start.shape[0] - 1, np.float32)
+def overlap_rows(first, last, start, columns, weights, column_end, members, shares, places, max_distance, least):  # type: ignore[no-untyped-def]
+    """Step 5 for columns >= row: the overlaps, summed in ascending order of what is shared, pruned at once.
+
+    Half a row's columns hold most of its weight. Whatever overlaps it by `least` (a lower bound for `max_distance`)
+    overlaps it there, so the lists of the other columns are not looked through: the few images that can still be near
+    enough are summed up along their own rows.
+    """
+    own, overlap = np.zeros(start.shape[0] - 1, np.float32), np.zeros(start.shape[0] - 1, np.float32)
     touched = np.empty(start.shape[0], np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(32 * (last - first), np.int32), np.empty(32 * (last - first), np.float32)
     end = 0
     for i in range(first, last):
+        threshold, light = _light(weights[start[i] : start[i + 1]], least)
         size = 0
         for e in range(start[i], start[i + 1]):
             weight = weights[e]
-            for m in range(places[e], column_end[columns[e]]):
-                j, share = members[m], shares[m]
-                before = overlap[j]
-                touched[size] = j
-                size += before == 0  # without a branch, which would be mispredicted
-                overlap[j] = before + (weight if weight < share else share)
+            own[columns[e]] = weight
+            if weight >= threshold:
+                for m in range(places[e], column_end[columns[e]]):
+                    j, share = members[m], shares[m]
+                    before = overlap[j]
+                    touched[size] = j
+                    size += before == 0  # without a branch, which would be mispredicted
+                    overlap[j] = before + (weight if weight < share else share)
         near = 0
         for t in range(size):
             j = touched[t]
+            if light > 0 and overlap[j] + light >= least:
+                overlap[j] = _overlap(own, columns[start[j] : start[j + 1]], weights[start[j] : start[j + 1]])
             if _distance(overlap[j]) <= max_distance:
                 touched[near] = j
                 near += 1
@@ -204,9 +227,33 @@ def overlap_rows(first, last, start, columns, weights, column_end, members, shar
             indices[end + t] = touched[t]
             values[end + t] = _distance(overlap[touched[t]])
             overlap[touched[t]] = 0
+        for column in columns[start[i] : start[i + 1]]:
+            own[column] = 0
         sizes[i - first] = near
         end += near
     return sizes, indices[:end].copy(), values[:end].copy()
+
+
+@njit(cache=True, nogil=True)
+def _light(weights, least):  # type: ignore[no-untyped-def]
+    """The mean weight and the sum of what is below it; or zeros, if that sum alone could make `least`."""
+    total, light = np.float32(0), np.float32(0)
+    for weight in weights:
+        total += weight
+    threshold = total / np.float32(max(weights.shape[0], 1))
+    for weight in weights:
+        light += weight if weight < threshold else np.float32(0)
+    return (threshold, light) if light < least else (np.float32(0), np.float32(0))
+
+
+@njit(cache=True, nogil=True)
+def _overlap(own, columns, weights):  # type: ignore[no-untyped-def]
+    """What one row shares with another, laid out in `own`; what is not shared adds an exact zero."""
+    total = np.float32(0)
+    for e in range(columns.shape[0]):
+        share = own[columns[e]]
+        total += weights[e] if weights[e] < share else share
+    return total
 
 
 @njit(cache=True, nogil=True)
