@@ -12,6 +12,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
+from harness.evaluation.keys import OUT, index_of, ranking_keys
 from harness.evaluation.matching import Index, Matches
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ GROUP = 64
 MANY = 800
 # Pieces of a strip per thread, so that a thread which another process holds up delays little.
 PIECES = 8
+# Keys made at a time on a device: 64 MB of them.
+KEYS = 2**23
 
 
 @dataclass(frozen=True)
@@ -193,39 +196,50 @@ def _first(row, top):  # type: ignore[no-untyped-def]
 
 
 def count_ranks_on_device(similarity: "Tensor", scale: "Tensor", junk: Index, matches: Matches, top_k: int) -> Ranks:
-    """Return what `count_ranks` returns, computed with torch on the device of `similarity`, which is overwritten."""
+    """Return what `count_ranks` returns, computed with torch on the device of `similarity`, which is overwritten.
+
+    Only the right answers are sorted. Every gallery item looks up by bisection how many of them come before it; those
+    before the last right answer are counted by place, and the running sum of the counts are the ranks.
+    """
     import torch
 
     device = similarity.device
     queries, gallery = similarity.shape
+
+    def there(array: Index) -> "Tensor":
+        return torch.from_numpy(array).to(device)
+
+    similarity.mul_(scale)
+    finite = similarity.sum(dim=1, keepdim=True).isfinite()
+    similarity[:, there(junk)] = -torch.inf
+    removed_owner = np.repeat(np.arange(queries), np.diff(matches.removed_start))
+    similarity[there(removed_owner), there(matches.removed)] = -torch.inf
+
     counts = np.diff(matches.right_start)
     most = int(counts.max(initial=0))
     owner = np.repeat(np.arange(queries), counts)
     place = np.arange(len(owner)) - matches.right_start[owner]
-    items = np.full((queries, most), -1)
-    items[owner, place] = matches.right
+    items = there(matches.right)
+    right = torch.full((queries, most), torch.iinfo(torch.int64).max, device=device)
+    right[there(owner), there(place)] = ranking_keys(similarity[there(owner), items], items)
+    right = right.sort(dim=1).values
 
-    similarity.mul_(scale)
-    finite = torch.isfinite(similarity.sum(dim=1, keepdim=True))
-    removed_owner = np.repeat(np.arange(queries), np.diff(matches.removed_start))
-    similarity[:, torch.from_numpy(junk).to(device)] = -torch.inf
-    similarity[torch.from_numpy(removed_owner).to(device), torch.from_numpy(matches.removed).to(device)] = -torch.inf
-
-    index = torch.arange(gallery, device=device)
-    items_there = torch.from_numpy(items).to(device)
-    values = similarity.gather(1, items_there.clamp(min=0))
-    ranks = torch.empty((queries, most), dtype=torch.int64, device=device)
-    for k in range(most):  # a pass over the strip for each right answer: no sort, no matrix of comparisons kept
-        value = values[:, k : k + 1]
-        before = (similarity > value) | ((similarity == value) & (index < items_there[:, k : k + 1]))
-        ranks[:, k] = before.sum(dim=1) + 1
+    bins = most + 1
+    offset, size = torch.arange(queries, device=device)[:, None] * bins, there(counts)[:, None]
+    passed = torch.zeros(queries * bins, dtype=torch.int64, device=device)
+    best = torch.empty((queries, 0), dtype=torch.int64, device=device)
+    width = max(1, KEYS // queries)
+    for first in range(0, gallery, width):
+        last = min(first + width, gallery)
+        keys = ranking_keys(similarity[:, first:last], torch.arange(first, last, device=device))
+        before = torch.searchsorted(right, keys, right=True)
+        passed += torch.bincount((before + offset)[before < size], minlength=len(passed))
+        if top_k:
+            near = keys.topk(min(top_k, last - first), dim=1, largest=False).values
+            best = torch.cat([best, near], dim=1).sort(dim=1).values[:, :top_k]
+    ranks = passed.view(queries, bins).cumsum(dim=1) + 1
     ranks.masked_fill_(~finite, 0)
-    found = ranks.cpu().numpy()[owner, place]
-    found = found[np.lexsort((found, owner))]
 
-    shown = min(top_k, gallery)
     top = np.full((queries, top_k), -1, np.int64)
-    if shown:
-        best, first = torch.sort(similarity, dim=1, descending=True, stable=True)
-        top[:, :shown] = first[:, :shown].masked_fill(best[:, :shown] == -torch.inf, -1).cpu().numpy()
-    return Ranks(counts, found, top)
+    top[:, : best.shape[1]] = index_of(best).masked_fill_(best >= OUT, -1).cpu().numpy()
+    return Ranks(counts, ranks.cpu().numpy()[owner, place], top)

@@ -81,8 +81,13 @@ def evaluate_ranking(
     Raises UserError for NaN, infinite or zero rows (naming the row), mismatched shapes, or if no query has a match.
     """
     labels = Labels.read(query_ids, gallery_ids, query_cameras, gallery_cameras, junk_ids)
+    query: Any
+    gallery: Any
     if getattr(getattr(query_features, "device", None), "type", "cpu") != "cpu":
-        query, gallery = query_features.detach().float(), gallery_features.detach().float().to(query_features.device)
+        import torch
+
+        query = query_features.detach().float()
+        gallery = torch.as_tensor(gallery_features).detach().to(query.device, torch.float32)
     else:
         query, gallery = as_matrix(query_features, "query features"), as_matrix(gallery_features, "gallery features")
     if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:

@@ -14,6 +14,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.evaluation.keys import index_of, ranking_keys
 from harness.features import Matrix, as_matrix, row_norms
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ GROUP = 64
 SPAN = 1024
 # A norm this far from one is no rounding error, not even of float16.
 NORM_TOLERANCE = 1e-2
+
+# Similarities at a time on a device; with their keys they take some 2 GB.
+DEVICE_TILE = 2**26
 
 HNSW_LINKS = 32
 HNSW_EXPLORE = 128
@@ -146,10 +150,17 @@ def _insert(values, indices, value, index):  # type: ignore[no-untyped-def]
 
 
 def search_on_device(matrix: "Tensor", k: int) -> Neighbours:
+    """Find the same by blocked product and top-k, by torch where `matrix` is."""
+    import torch
+
     indices, values = np.empty((len(matrix), k), np.int32), np.empty((len(matrix), k), np.float32)
-    for top in range(0, len(matrix), TILE_ROWS):
-        best, found = (matrix[top : top + TILE_ROWS] @ matrix.T).topk(k, dim=1)
-        values[top : top + len(best)], indices[top : top + len(best)] = best.cpu().numpy(), found.cpu().numpy()
+    columns = torch.arange(len(matrix), device=matrix.device)
+    rows = max(1, DEVICE_TILE // len(matrix))
+    for top in range(0, len(matrix), rows):
+        similarity = matrix[top : top + rows] @ matrix.T
+        found = index_of(ranking_keys(similarity, columns).topk(k, dim=1, largest=False).values)
+        indices[top : top + len(found)] = found.cpu().numpy()
+        values[top : top + len(found)] = similarity.gather(1, found).cpu().numpy()
     return Neighbours(indices, values, search=f"exact on {matrix.device.type}", recall=1.0)
 
 

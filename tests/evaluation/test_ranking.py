@@ -123,12 +123,36 @@ def test_features_are_ranked_by_cosine_in_strips(monkeypatch, strip_queries):
     assert_equal(evaluate_ranking(query * 8, gallery * lengths, *labels, top_k=10), expected)
 
 
-def test_the_device_path_gives_the_same(monkeypatch):
+@pytest.mark.parametrize("keys", [1, 500, 2**23])
+def test_the_device_path_gives_the_same(monkeypatch, keys):
     query, gallery, *labels = features_problem(1)
     monkeypatch.setattr(ranking, "STRIP_QUERIES", 16)
+    monkeypatch.setattr(counting, "KEYS", keys)
     read = Labels.read(*labels, junk=[JUNK])
     strips = ranking.strips_on_device(torch.from_numpy(query), torch.from_numpy(gallery), read, top_k=3)
     assert_equal(ranking.score(strips), sorted_ranking(query @ gallery.T, *labels))
+
+
+def test_zeros_of_either_sign_are_a_tie():
+    similarity = np.float32([[-0.0, 0.0, 0.5, -0.0, 0.0, -1e-30, 1e-30]])
+    labels = np.array([1]), np.array([2, 1, 2, 1, 2, 2, 1]), np.array([0]), np.ones(7, int)
+    expected = sorted_ranking(similarity, *labels)
+    assert expected["order"] == [[2, 6, 0, 1, 3, 4, 5]]
+    assert_equal(evaluate_distances(-similarity, *labels, top_k=7), expected)
+    read = Labels.read(*labels, junk=[JUNK])
+    strip = torch.from_numpy(similarity.copy())
+    ranks = counting.count_ranks_on_device(strip, torch.ones(7), read.junk, read.matches(0, 1), 7)
+    assert_equal(ranking.score([ranks]), expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_similarities_on_a_device_must_be_finite(value):
+    similarity = torch.zeros(2, 3)
+    similarity[1, 2] = value
+    read = Labels.read([1, 1], [1, 1, 1], [0, 0], [1, 1, 1], [JUNK])
+    ranks = counting.count_ranks_on_device(similarity, torch.ones(3), read.junk, read.matches(0, 2), 0)
+    with pytest.raises(UserError, match="query 1"):
+        ranking.score([ranks])
 
 
 @pytest.mark.parametrize(

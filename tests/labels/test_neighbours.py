@@ -37,10 +37,15 @@ def test_ties_go_to_the_lower_index(tiles):
     np.testing.assert_array_equal(nearest_neighbours(features, 20).indices, sorted_neighbours(features, 20))
 
 
-def test_device_search_finds_the_same():
-    features = clustered(1, 150)
-    found = neighbours.search_on_device(torch.from_numpy(features), 10)
-    np.testing.assert_array_equal(found.indices, nearest_neighbours(features, 10).indices)
+@pytest.mark.parametrize("tile", [1, 2_000, 2**26])
+def test_device_search_finds_the_same(monkeypatch, tile):
+    monkeypatch.setattr(neighbours, "DEVICE_TILE", tile)
+    rng = np.random.default_rng(1)
+    for features in (clustered(1, 150), rng.choice(np.float32([-0.25, 0.25]), (150, 16)), clustered(1, 10)):
+        expected, found = nearest_neighbours(features, 10), neighbours.search_on_device(torch.from_numpy(features), 10)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_allclose(found.similarities, expected.similarities, atol=1e-6)
+        assert (found.search, found.recall) == ("exact on cpu", 1)
 
 
 def test_approximate_search_tells_its_recall():
