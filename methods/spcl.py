@@ -110,7 +110,7 @@ class SpCL(Algorithm):
         """Cluster at three radii and keep what is independent and compact (Sec. 3.3); others become singletons."""
         params, values = self.params, self.run.state.values
         gap = params.eps_gap
-        normal, tight, loose = learning.pseudo.nested(features, params.labels, (0, -gap, gap))
+        normal, tight, loose = learning.pseudo.nested(features, params.labels, (0, -gap, gap), self.run)
         normal = learning.pseudo.settle(normal, params.labels, self.run)
         kept, values["independence_bound"] = learning.pseudo.self_paced(
             normal, tight, loose, params.independence_share, values.get("independence_bound")

@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.labels import cluster, jaccard_distance
-from harness.labels.eps import data_driven_eps
-from harness.labels.reliability import self_paced_reliability
+from harness.labels import (
+    Neighbours,
+    cluster,
+    data_driven_eps,
+    jaccard_distance,
+    nearest_neighbours,
+    self_paced_reliability,
+)
 from harness.learning.algorithm import RunContext
 from harness.specs.labelling import Clustering, DataDrivenClustering
 
+SEARCH = "neighbour_search"
+"""Where `RunState.values` holds how neighbours were searched, and the lowest recall: {"search": ..., "recall": ...}."""
 LABELS = "pseudo_labels"
 """Where the last pseudo-labels stand in `RunState.tensors`: int64 [N], -1 = outlier."""
 
@@ -23,12 +30,13 @@ LABELS = "pseudo_labels"
 def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> npt.NDArray[np.int64]:
     """Cluster L2-normalised features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
 
-    With fewer than two clusters the labels of the last good epoch are returned, and the run's notes say so, if
-    `params.on_collapse` is 'keep' and there is such an epoch. Else raises UserError with advice.
+    Neighbours are searched on the features' device. With fewer than two clusters the labels of the last good epoch are
+    returned, and the run's notes say so, if `params.on_collapse` is 'keep' and there is such an epoch. Else raises
+    UserError with advice.
     """
-    host = features.cpu().numpy()
-    eps = params.eps if isinstance(params, Clustering) else _fixed_eps(host, params, run)
-    distance = jaccard_distance(host, params.k1, params.k2, eps)
+    neighbours = _neighbours(features, params, run)
+    eps = params.eps if isinstance(params, Clustering) else _fixed_eps(features, neighbours, params, run)
+    distance = jaccard_distance(features, params.k1, params.k2, eps, neighbours=neighbours)
     return settle(cluster(distance, eps, params.min_samples), params, run)
 
 
@@ -52,20 +60,32 @@ def settle(
     return labels
 
 
+def _neighbours(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> Neighbours:
+    """Search the neighbours; the run remembers how, and the lowest recall of all epochs."""
+    found = nearest_neighbours(features, params.k1, approximate_above=params.approximate_above)
+    lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
+    run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
+    return found
+
+
 class CollapseError(UserError):
     """Clustering gave nothing to learn from."""
 
 
-def _fixed_eps(features: npt.NDArray[np.float32], params: DataDrivenClustering, run: RunContext) -> float:
+def _fixed_eps(features: Tensor, neighbours: Neighbours, params: DataDrivenClustering, run: RunContext) -> float:
     """Return the radius of the run, computed once, in its first epoch (MMT, SSKD)."""
     if "eps" not in run.state.values:
-        run.state.values["eps"] = data_driven_eps(features, params.k1, params.k2, params.rho)
+        run.state.values["eps"] = data_driven_eps(features, params.k1, params.k2, params.rho, neighbours=neighbours)
     return float(run.state.values["eps"])
 
 
-def nested(features: Tensor, params: Clustering, offsets: Sequence[float]) -> list[npt.NDArray[np.int64]]:
+def nested(
+    features: Tensor, params: Clustering, offsets: Sequence[float], run: RunContext
+) -> list[npt.NDArray[np.int64]]:
     """Cluster the same features at `params.eps` + each offset, from one distance matrix: labels [N] per offset."""
-    distance = jaccard_distance(features.cpu().numpy(), params.k1, params.k2, params.eps + max(offsets))
+    neighbours = _neighbours(features, params, run)
+    widest = params.eps + max(offsets)
+    distance = jaccard_distance(features, params.k1, params.k2, widest, neighbours=neighbours)
     return [cluster(distance, params.eps + offset, params.min_samples) for offset in offsets]
 
 

@@ -43,6 +43,13 @@ class Hardware(Frozen):
     platform: str
 
 
+class Search(Frozen):
+    """How the neighbours behind the pseudo-labels were searched."""
+
+    search: str = Field(description="'exact', 'exact on cuda' or 'hnsw'")
+    recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
+
+
 class Record(Frozen):
     """How a run came about."""
 
@@ -70,6 +77,7 @@ class Record(Frozen):
     peak_memory_gib: float = Field(description="peak of the device (GPU) or of the process (CPU)")
     images_per_second: float | None
     epochs: int
+    neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
 

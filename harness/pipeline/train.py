@@ -24,7 +24,7 @@ from harness.learning.device import choose_device
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
 from harness.learning.pretrained import imagenet_tensors
-from harness.learning.pseudo import LABELS
+from harness.learning.pseudo import LABELS, SEARCH
 from harness.learning.state import RunState, read_tensors, write_tensors
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import algorithm_hash, shared_code_hash
@@ -195,7 +195,8 @@ class _Session:
             gpu_seconds=spent["seconds"] if self.device.type == "cuda" else 0.0,
             peak_memory_gib=peak_memory_gib(self.device),
             images_per_second=self.earlier["images"] / trained if trained else None,
-            epochs=method.compute.epochs, resumed=int(spent["resumed"]), notes=tuple(self.notes),
+            epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=int(spent["resumed"]),
+            notes=tuple(self.notes),
         )  # fmt: skip
 
 

@@ -13,6 +13,10 @@ class _Clustering(Frozen):
     k1: PositiveInt = Field(description="neighbours, the image itself among them")
     k2: PositiveInt = Field(description="neighbours averaged by query expansion")
     min_samples: PositiveInt = Field(description="DBSCAN: images within eps that make a core point, itself included")
+    approximate_above: PositiveInt = Field(
+        description="on a CPU, more images than this are searched by an approximate index (HNSW), its recall measured"
+        " and recorded; on two cores an exact search is as fast up to some 300,000"
+    )
     on_collapse: Literal["keep", "stop"] = Field(
         description="with fewer than two clusters: keep the last good labels, or stop the run"
     )

@@ -19,11 +19,11 @@ from harness.specs.labelling import Clustering, DataDrivenClustering
 from tests.learning.parts import context
 
 Labels = npt.NDArray[np.int64]
-DATA_DRIVEN = DataDrivenClustering(k1=8, k2=3, min_samples=3, on_collapse="keep", rho=0.05)
+DATA_DRIVEN = DataDrivenClustering(k1=8, k2=3, min_samples=3, approximate_above=1000, on_collapse="keep", rho=0.05)
 
 
-def fixed(on_collapse: Literal["keep", "stop"] = "keep", eps: float = 0.5) -> Clustering:
-    return Clustering(k1=8, k2=3, min_samples=3, on_collapse=on_collapse, eps=eps)
+def fixed(on_collapse: Literal["keep", "stop"] = "keep", eps: float = 0.5, above: int = 1000) -> Clustering:
+    return Clustering(k1=8, k2=3, min_samples=3, approximate_above=above, on_collapse=on_collapse, eps=eps)
 
 
 def groups(seed: int = 0, spread: float = 0.3) -> Tensor:
@@ -47,11 +47,24 @@ def test_the_data_driven_radius_is_fixed_in_the_first_epoch() -> None:
     run, features, later = context(), groups(0), groups(1, spread=0.6)
     labels = pseudo.assign(features, DATA_DRIVEN, run)
     eps = data_driven_eps(features.numpy(), 8, 3, 0.05)
-    assert run.state.values == {"eps": eps}
+    assert run.state.values["eps"] == eps
     np.testing.assert_array_equal(labels, cluster(jaccard_distance(features.numpy(), 8, 3, eps), eps, 3))
     assert data_driven_eps(later.numpy(), 8, 3, 0.05) != eps
     pseudo.assign(later, DATA_DRIVEN, run)
-    assert run.state.values == {"eps": eps}
+    assert run.state.values["eps"] == eps
+
+
+def test_how_neighbours_were_searched_is_remembered() -> None:
+    run, features = context(), groups()
+    pseudo.assign(features, fixed(), run)
+    assert run.state.values[pseudo.SEARCH] == {"search": "exact", "recall": 1.0}
+    run.state.values[pseudo.SEARCH] = {"search": "hnsw", "recall": 0.25}  # of an earlier epoch
+    pseudo.nested(features, fixed(above=59), (0,), run)
+    assert run.state.values[pseudo.SEARCH] == {"search": "hnsw", "recall": 0.25}
+    run = context()
+    pseudo.assign(features, fixed(above=59), run)
+    assert run.state.values[pseudo.SEARCH]["search"] == "hnsw"
+    assert 0.5 < run.state.values[pseudo.SEARCH]["recall"] <= 1
 
 
 def collapsed(run: RunContext, labels: list[int], on_collapse: Literal["keep", "stop"]) -> Labels:
@@ -79,7 +92,7 @@ def test_a_collapse(labels: list[int], found: str, advice: str) -> None:
 
 def test_nested_clusterings_are_three_separate_ones() -> None:
     features = groups(0, spread=1.2)
-    found = pseudo.nested(features, fixed(eps=0.6), (0, -0.1, 0.1))
+    found = pseudo.nested(features, fixed(eps=0.6), (0, -0.1, 0.1), context())
     for labels, eps in zip(found, (0.6, 0.6 - 0.1, 0.6 + 0.1), strict=True):
         np.testing.assert_array_equal(labels, cluster(jaccard_distance(features.numpy(), 8, 3, eps), eps, 3))
     assert len({tuple(labels) for labels in found}) == 3

@@ -106,7 +106,7 @@ algorithm: methods.cluster_contrast:ClusterContrast
 params:
   temperature: 0.05
   memory: {{momentum: 0.1, hard: false}}
-  labels: {{k1: 8, k2: 3, eps: 0.5, min_samples: 2, on_collapse: keep}}
+  labels: {{k1: 8, k2: 3, eps: 0.5, min_samples: 2, approximate_above: 300000, on_collapse: keep}}
 regimes:
   drawn:
     init: {{method: teacher, dataset: autumn, seeds: [0]}}
