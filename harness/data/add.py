@@ -55,7 +55,7 @@ def add_dataset(
     Raises UserError, also for a PATH that is not this dataset.
     """
     if spec.drawn is not None:
-        raise UserError(f"{spec.name} is drawn, not imported; run: dvc repro draw@{spec.name}")
+        raise UserError(f"{spec.name} is drawn, not imported; run: dvc repro prepare@{spec.name}")
     path, root = Path(path).absolute(), Path(root).absolute()
     target = raw_folder(root, spec.name)
     partial = target.with_name(f".{spec.name}.partial")
@@ -67,8 +67,8 @@ def add_dataset(
         raise UserError(
             f"{target}: exists, but was not written by 'harness data add'; move it away, or add it from there"
         )
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: no such file or folder, or it cannot be read")
     try:
         _fetch(spec, path, partial, link, progress)
         base, _ = recognise(spec, partial)
@@ -76,9 +76,9 @@ def add_dataset(
         manifest = _judge(spec, path, verification, allow_mismatch)
         (base / MANIFEST).unlink(missing_ok=True)  # it may be a link to the manifest of the folder that is imported
         write_manifest(manifest, base / MANIFEST)
-    except UserError:
+    except UserError as error:
         _clear(partial)
-        raise
+        raise UserError(str(error).replace(str(partial), str(path))) from error  # what the user knows it by
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(

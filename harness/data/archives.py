@@ -70,7 +70,7 @@ def _extract_tar(archive: Path, target: Path, progress: Progress | None) -> None
     with archive.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:*") as file:
         for member in file:
             if progress:
-                progress(f"unpack {archive.name}", min(raw.tell(), size), size)
+                progress(f"unpack {archive.name} (MiB)", _mib(raw.tell()), _mib(size))
             if member.isdir() or not _wanted(archive, member.name):
                 continue
             if not member.isreg():
@@ -80,6 +80,10 @@ def _extract_tar(archive: Path, target: Path, progress: Progress | None) -> None
             source = file.extractfile(member)
             if source and not (path.is_file() and path.stat().st_size == member.size):
                 _write(source, path, member.size, budget)
+
+
+def _mib(size: int) -> int:
+    return -(-size // 2**20)
 
 
 class _Budget:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -41,8 +42,9 @@ def _lines(console: Console) -> Progress:
 
     def show(label: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if done >= total or now - last.setdefault(label, now) >= SECONDS:
-            last[label] = now
+        before = last.setdefault(label, now)
+        if before < math.inf and (done >= total or now - before >= SECONDS):
+            last[label] = math.inf if done >= total else now
             console.print(f"{label}: {done} of {total}", markup=False, highlight=False, soft_wrap=True)
 
     return show

@@ -151,7 +151,7 @@ def test_a_file_that_is_no_archive(tmp_path, project, spec, content):
 
 
 def test_a_drawn_dataset_is_not_imported(project, source):
-    with pytest.raises(UserError, match="drawn-winter is drawn, not imported; run: dvc repro draw@drawn-winter"):
+    with pytest.raises(UserError, match="drawn-winter is drawn, not imported; run: dvc repro prepare@drawn-winter"):
         add_dataset(shipped("drawn-winter"), source, project)
 
 
