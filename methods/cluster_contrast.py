@@ -69,8 +69,11 @@ class ClusterContrast(Algorithm):
         labels = self.labels[batch.index]
         losses = self.loss(batch, features, labels)
         learning.optim.minimise(losses["total"], self.optimiser)
-        update = learning.memory.update_hard if self.params.memory.hard else learning.memory.update
-        update(self.memory, features[0].detach(), labels, self.params.memory.momentum)
+        query, momentum = features[0].detach(), self.params.memory.momentum
+        if self.params.memory.hard:
+            learning.memory.update_hard(self.memory, query, labels, momentum)
+        else:
+            learning.memory.update(self.memory, query, labels, momentum, self.run.compute.batch.instances)
         return losses
 
     def loss(self, batch: UnlabelledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:

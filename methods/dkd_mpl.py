@@ -81,7 +81,7 @@ class DKDMPL(ClusterContrast):
         query = features[0]
         if self.params.anchor == "hardest":
             return query[learning.sampler.hardest_positives(query.detach(), labels)]
-        return query[learning.sampler.random_positives(labels.cpu().numpy(), self.anchor_rng)]
+        return query[learning.sampler.random_positives(labels, self.anchor_rng)]
 
     def _self_distillation(self, query: Tensor, anchor: Tensor) -> Tensor:
         temperature = self.params.distillation_temperature

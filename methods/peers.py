@@ -61,7 +61,9 @@ class Peers(Algorithm):
         centroids = learning.memory.centroids(features, self.labels)
         self.heads = [learning.networks.centroid_classifier(centroids) for _ in self.students]
         self.teacher_heads = [learning.teacher.copy_of(head) for head in self.heads]
-        self.optimiser = learning.optim.adam([*self.students, *self.heads], compute.optimiser)
+        slow, fast = (*self.teachers, *self.teacher_heads), (*self.students, *self.heads)
+        self.followers = learning.teacher.Followers(slow, fast)
+        self.optimiser = learning.optim.adam(fast, compute.optimiser)
         learning.optim.begin_epoch(self.optimiser, compute, epoch)
         for network in (*self.students, *self.teachers):
             network.train()
@@ -80,8 +82,7 @@ class Peers(Algorithm):
                 teachers = [network(view) for network, view in zip(self.teachers, views, strict=True)]
         losses = self.loss(students, teachers, self.labels[batch.index])
         learning.optim.minimise(losses["total"], self.optimiser)
-        for slow, fast in zip((*self.teachers, *self.teacher_heads), (*self.students, *self.heads), strict=True):
-            learning.teacher.follow(slow, fast, self.params.teacher_momentum, self.done)
+        self.followers.follow(self.params.teacher_momentum, self.done)
         self.done += 1
         return losses
 

@@ -60,6 +60,7 @@ class SpCL(Algorithm):
         self.memory = run.state.tensors[MEMORY] = run.state.tensors[MEMORY].to(run.device)
         labels = self._reliable_labels(self.memory[self.classes :])
         self.labels = learning.memory.as_labels(np.r_[np.arange(self.classes), self.classes + labels], run.device)
+        self.sizes = learning.memory.sizes(self.labels)
         self.network.train()
         indices = learning.sampler.pk_batches(
             labels, target.cameras, batch.identities, batch.instances, run.rng("sample", epoch)
@@ -80,19 +81,22 @@ class SpCL(Algorithm):
     def step(self, batch: Batch) -> Losses:
         with learning.optim.precision(self.run):
             features = self.network(learning.data.joined_views(batch)).normalised
-        rows = [learning.memory.as_labels(batch[-1].index + self.classes, self.run.device)]
+        rows = [batch[-1].index + self.classes]
         if len(batch) == 2:
             rows.insert(0, batch[0].ids)
         losses = {}
         for name, row, part in zip(
             ("target", "source"), reversed(rows), reversed(features.chunk(len(rows))), strict=False
         ):
-            logits = learning.memory.mean_similarity_logits(part, self.memory, self.labels, self.params.temperature)
+            logits = learning.memory.mean_similarity_logits(
+                part, self.memory, self.labels, self.sizes, self.params.temperature
+            )
             losses[name] = learning.losses.smoothed_cross_entropy(logits, self.labels[row], 0)
         losses["total"] = learning.losses.added(losses.values())
         learning.optim.minimise(losses["total"], self.optimiser)
+        instances = self.run.compute.batch.instances
         for row, part in zip(rows, features.detach().chunk(len(rows)), strict=True):
-            learning.memory.update(self.memory, part, row, self.params.memory_momentum)
+            learning.memory.update(self.memory, part, row, self.params.memory_momentum, instances)
         return losses
 
     def _first_memory(self) -> Tensor:

@@ -1,7 +1,7 @@
 """Random transforms of a whole batch in one pass: flip, pad-crop, colour jitter, normalise, erase.
 
 The random numbers are drawn on the host (a few per image), so a run draws the same ones on every device; the pixels are
-touched once, by a compiled loop on the CPU or by tensor operations on the GPU.
+transformed by a compiled loop on the CPU or by tensor operations on the GPU.
 Published transforms: flip 0.5, pad 10 + crop, ImageNet normalisation, RandomErasing filled in normalised space.
 """
 
@@ -15,6 +15,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from harness.learning.device import to_device
 from harness.specs.compute import Augment
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -23,8 +24,6 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 ERASE_TRIES = 20  # an erasing box misses the image in under one try of three: 20 misses never happen
-NORMALISED = ((np.arange(256, dtype=np.float32)[:, None] / np.float32(255)) - MEAN) / STD
-"""uint8 value, channel -> normalised float32."""
 
 
 @dataclass(frozen=True)
@@ -79,33 +78,35 @@ def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn
 
     images: uint8 [N, H, W, 3], memory-mapped or not; only the rows in `index` are read.
     """
-    out = np.empty((len(index), *images.shape[1:]), np.float32)
-    _augment(images, index, drawn.flip, drawn.offset, drawn.erase, drawn.factors, NORMALISED, out)
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
+    height, width, channels = images.shape[1:]
+    out = np.empty((len(index), height, width * channels), np.float32)
+    mean, std = np.tile(MEAN, width), np.tile(STD, width)
+    _augment(images, index, drawn.flip, drawn.offset, drawn.erase, drawn.factors, mean, std, out)
+    return torch.from_numpy(out).view(len(index), height, width, channels).permute(0, 3, 1, 2)
 
 
-def augmented_on_device(images: Tensor, index: npt.NDArray[np.int64], drawn: Draw) -> Tensor:
-    """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3]."""
+def augmented_on_device(images: Tensor, index: Tensor, drawn: Draw) -> Tensor:
+    """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3].
+
+    index: int64 [B] on the same device. The host waits for nothing.
+    """
     device, (_, height, width, _) = images.device, images.shape
 
-    def put(array: npt.NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device, non_blocking=True)
-
-    offset, erase, factors = put(drawn.offset), put(drawn.erase), put(drawn.factors)
+    parts = (drawn.flip, drawn.offset, drawn.erase, drawn.factors)
+    flip, offset, erase, factors = (to_device(part, device) for part in parts)
+    grey_of, mean, std = (to_device(constant, device) for constant in (GREY, MEAN, STD))
     y = torch.arange(height, device=device) + offset[:, :1]
     x = torch.arange(width, device=device) + offset[:, 1:]
-    x = torch.where(put(drawn.flip)[:, None], width - 1 - x, x)
+    x = torch.where(flip[:, None], width - 1 - x, x)
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
     rows, columns = y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]
-    pixels = images[put(index)[:, None, None], rows, columns].float()
+    pixels = images[index[:, None, None], rows, columns].float()
     brightness, contrast, saturation = factors[:, 0], factors[:, 1], factors[:, 2]
-    grey_of = torch.from_numpy(GREY).to(device)
     pixels = torch.where(inside[..., None], pixels, 0) * brightness[:, None, None, None]
     mean_grey = (pixels @ grey_of).mean(dim=(1, 2))[:, None, None, None]
     pixels = mean_grey + (pixels - mean_grey) * contrast[:, None, None, None]
     grey = (pixels @ grey_of)[..., None]
     pixels = (grey + (pixels - grey) * saturation[:, None, None, None]).clamp(0, 255)
-    mean, std = torch.from_numpy(MEAN).to(device), torch.from_numpy(STD).to(device)
     pixels = (pixels / 255 - mean) / std
     top, left, tall, wide = (erase[:, column, None] for column in range(4))
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
@@ -113,50 +114,77 @@ def augmented_on_device(images: Tensor, index: npt.NDArray[np.int64], drawn: Dra
     return torch.where(erased[..., None], mean, pixels).permute(0, 3, 1, 2)
 
 
-@njit(cache=True)
-def _augment(images, index, flip, offset, erase, factors, normalised, out):  # type: ignore[no-untyped-def]
+# Division as IEEE defines it, without Python's error for a zero divisor: only so do the loops over values vectorise.
+_compiled = njit(cache=True, error_model="numpy")
+
+
+@_compiled
+def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # type: ignore[no-untyped-def]
+    """out: [B, H, 3W]; mean, std: [3W], the three channels over and over."""
     height, width = images.shape[1], images.shape[2]
-    row = np.empty((width, 3), np.float32)
+    cropped, jittered = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.float32)
     for b in range(len(index)):
-        source = images[index[b]]
-        dy, dx = offset[b, 0], offset[b, 1]
+        _crop(images[index[b]], offset[b, 0], offset[b, 1], flip[b], cropped)
         brightness, contrast, saturation = factors[b, 0], factors[b, 1], factors[b, 2]
-        plain = brightness == 1 and contrast == 1 and saturation == 1
-        mean_grey = np.float32(0)
-        if not plain:
-            total = 0.0
-            for y in range(max(0, dy), min(height, height + dy)):
-                for x in range(max(0, dx), min(width, width + dx)):
-                    at = width - 1 - x if flip[b] else x
-                    total += GREY[0] * source[y, at, 0] + GREY[1] * source[y, at, 1] + GREY[2] * source[y, at, 2]
-            mean_grey = np.float32(brightness * total / (height * width))
-        for y in range(height):
-            from_y = y + dy
-            for x in range(width):
-                from_x = x + dx
-                if 0 <= from_y < height and 0 <= from_x < width:
-                    if flip[b]:
-                        from_x = width - 1 - from_x
-                    red, green, blue = source[from_y, from_x, 0], source[from_y, from_x, 1], source[from_y, from_x, 2]
-                else:
-                    red, green, blue = np.uint8(0), np.uint8(0), np.uint8(0)
-                if plain:
-                    out[b, y, x, 0] = normalised[red, 0]
-                    out[b, y, x, 1] = normalised[green, 1]
-                    out[b, y, x, 2] = normalised[blue, 2]
-                else:
-                    row[x, 0], row[x, 1], row[x, 2] = red, green, blue
-            if not plain:
-                for x in range(width):
-                    grey = np.float32(0)
-                    for c in range(3):
-                        row[x, c] = mean_grey + (row[x, c] * brightness - mean_grey) * contrast
-                        grey += GREY[c] * row[x, c]
-                    for c in range(3):
-                        value = min(max(grey + (row[x, c] - grey) * saturation, np.float32(0)), np.float32(255))
-                        out[b, y, x, c] = (value / np.float32(255) - MEAN[c]) / STD[c]
+        if brightness == 1 and contrast == 1 and saturation == 1:
+            _normalise(cropped.reshape(height, -1), mean, std, out[b])
+        else:
+            _jitter(cropped, brightness, contrast, saturation, jittered)
+            _normalise(jittered.reshape(height, -1), mean, std, out[b])
         top, left, tall, wide = erase[b, 0], erase[b, 1], erase[b, 2], erase[b, 3]
         for y in range(top, top + tall):
-            for x in range(left, left + wide):
-                for c in range(3):
-                    out[b, y, x, c] = MEAN[c]
+            out[b, y, 3 * left : 3 * (left + wide)] = mean[: 3 * wide]
+
+
+@_compiled
+def _crop(image, dy, dx, flip, cropped):  # type: ignore[no-untyped-def]
+    """The window of `image` that begins at (dy, dx), black where it leaves the image, after the flip."""
+    height, width, _ = image.shape
+    left = min(max(0, -dx), width)
+    right = max(min(width, width - dx), left)  # columns left:right lie inside
+    start = width - dx - right if flip else left + dx
+    for y in range(height):
+        if not 0 <= y + dy < height:
+            cropped[y] = 0
+            continue
+        cropped[y, :left] = 0
+        cropped[y, right:] = 0
+        taken, into = image[y + dy, start : start + right - left], cropped[y, left:right]
+        if flip:
+            last = len(taken) - 1
+            for x in range(len(taken)):  # upwards in what comes from memory, downwards in what lies in the cache
+                into[last - x, 0] = taken[x, 0]
+                into[last - x, 1] = taken[x, 1]
+                into[last - x, 2] = taken[x, 2]
+        else:
+            values, copies = taken.reshape(-1), into.reshape(-1)
+            for i in range(len(values)):
+                copies[i] = values[i]
+
+
+@_compiled
+def _jitter(cropped, brightness, contrast, saturation, jittered):  # type: ignore[no-untyped-def]
+    """Brightness, contrast about the mean grey, saturation about each pixel's grey; cut off at 0 and 255 at the end."""
+    height, width, _ = cropped.shape
+    total = 0.0
+    for y in range(height):
+        for x in range(width):
+            total += GREY[0] * cropped[y, x, 0] + GREY[1] * cropped[y, x, 1] + GREY[2] * cropped[y, x, 2]
+    mean_grey = np.float32(brightness * total / (height * width))
+    low, high = np.float32(0), np.float32(255)
+    for y in range(height):
+        for x in range(width):
+            red = mean_grey + (cropped[y, x, 0] * brightness - mean_grey) * contrast
+            green = mean_grey + (cropped[y, x, 1] * brightness - mean_grey) * contrast
+            blue = mean_grey + (cropped[y, x, 2] * brightness - mean_grey) * contrast
+            grey = GREY[0] * red + GREY[1] * green + GREY[2] * blue
+            jittered[y, x, 0] = min(max(grey + (red - grey) * saturation, low), high)
+            jittered[y, x, 1] = min(max(grey + (green - grey) * saturation, low), high)
+            jittered[y, x, 2] = min(max(grey + (blue - grey) * saturation, low), high)
+
+
+@_compiled
+def _normalise(levels, mean, std, out):  # type: ignore[no-untyped-def]
+    for y in range(len(out)):
+        for i in range(len(mean)):
+            out[y, i] = (np.float32(levels[y, i]) / np.float32(255) - mean[i]) / std[i]

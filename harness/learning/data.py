@@ -11,7 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.learning.augment import augmented, augmented_on_device, draw, unchanged
+from harness.learning.augment import draw, unchanged
+from harness.learning.device import to_device
+from harness.learning.pixels import place
 from harness.specs.compute import Augment
 
 Index = npt.NDArray[np.int64]
@@ -19,10 +21,10 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class UnlabelledBatch:
-    """Views of images of an unlabelled set: `views` are float32 [B, 3, H, W], `index` their positions in the set."""
+    """Views of images of an unlabelled set, float32 [B, 3, H, W]; `index`: their positions in the set, int64 [B]."""
 
     views: tuple[Tensor, ...]
-    index: Index
+    index: Tensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class LabelledBatch:
     """Views of images of a labelled set, with their identities (int64 [B], 0 … classes - 1)."""
 
     views: tuple[Tensor, ...]
-    index: Index
+    index: Tensor
     ids: Tensor
 
 
@@ -40,42 +42,32 @@ def joined_views(batches: Sequence[UnlabelledBatch | LabelledBatch]) -> Tensor:
 
 
 class UnlabelledSet:
-    """Images and cameras of a training split; whoever holds one cannot see an identity.
-
-    On a GPU the images move to the device once if they fit into half of its free memory.
-    """
+    """Images and cameras of a training split; whoever holds one cannot see an identity."""
 
     def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, device: torch.device) -> None:
         self.images = images
         self.cameras = np.asarray(cameras, np.int64)
         self.device = device
-        self._resident: Tensor | None = None
-        if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
-            self._resident = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        self._pixels = place(images, device)
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def views(self, index: Index, augment: Augment, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, ...]:
-        """Return one augmented view of images[index] per random stream, float32 [B, 3, H, W] on the device."""
-        _, height, width, _ = self.images.shape
-        draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
-        if self._resident is not None:
-            return tuple(augmented_on_device(self._resident, index, drawn) for drawn in draws)
-        return tuple(augmented(self.images, index, drawn).to(self.device) for drawn in draws)
-
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalised, float32 [B, 3, H, W] on the device."""
-        if self._resident is not None:
-            return augmented_on_device(self._resident, index, unchanged(len(index)))
-        return augmented(self.images, index, unchanged(len(index))).to(self.device)
+        return self._pixels.views(index, None, [unchanged(len(index))])[0]
 
     def batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
     ) -> Iterator[UnlabelledBatch]:
-        """Yield `iterations` batches for the index batches of a sampler, with one view per random stream."""
-        for index in islice(indices, iterations):
-            yield UnlabelledBatch(self.views(index, augment, rngs), index)
+        """Yield `iterations` batches for the index batches of a sampler, with one augmented view per random stream.
+
+        Where the rows are read ahead of time, so are the sampler's numbers: its stream must be none of `rngs`.
+        """
+        _, height, width, _ = self.images.shape
+        for index, rows in self._pixels.ahead(islice(indices, iterations)):
+            draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
+            yield UnlabelledBatch(self._pixels.views(index, rows, draws), to_device(index, self.device))
 
 
 class LabelledSet(UnlabelledSet):
@@ -85,12 +77,11 @@ class LabelledSet(UnlabelledSet):
         super().__init__(images, cameras, device)
         names, self.ids = np.unique(ids, return_inverse=True)
         self.classes = len(names)
-        self._ids_on_device = torch.from_numpy(self.ids).to(device)
+        self._ids_on_device = to_device(self.ids, device)
 
     def labelled_batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
     ) -> Iterator[LabelledBatch]:
         """Yield `iterations` batches with their identities for the index batches of a sampler."""
         for batch in self.batches(indices, iterations, augment, rngs):
-            where = torch.from_numpy(batch.index).to(self.device)
-            yield LabelledBatch(batch.views, batch.index, self._ids_on_device[where])
+            yield LabelledBatch(batch.views, batch.index, self._ids_on_device[batch.index])

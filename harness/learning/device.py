@@ -1,11 +1,14 @@
-"""The device a run is computed on, and how many CPU threads it may use."""
+"""The device a run is computed on, how it gets at arrays, and how many CPU threads it may use."""
 
 from __future__ import annotations
 
 import os
 
 import numba
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from harness.errors import UserError
 
@@ -30,9 +33,29 @@ def choose_device() -> torch.device:
     return torch.device(name)
 
 
+def compiles() -> bool:
+    """Return whether networks are compiled (torch.compile) before they train: HARNESS_COMPILE=1, by default not.
+
+    It pays on a GPU in runs long enough to earn back the minutes it takes: `python -m benchmarks training` says.
+    """
+    value = os.environ.get("HARNESS_COMPILE") or "0"
+    if value not in ("0", "1"):
+        raise UserError(f"HARNESS_COMPILE={value}: must be 0 or 1")
+    return value == "1"
+
+
 def threads() -> int:
     """Return the number of CPU threads a run may use."""
     value = os.environ.get("HARNESS_THREADS", "1")
     if not value.isdigit() or int(value) < 1:
         raise UserError(f"HARNESS_THREADS={value}: must be a whole number from 1")
     return int(value)
+
+
+def to_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:
+    """Return `array` as a tensor on `device`; on a CPU they share memory.
+
+    A GPU gets it from pinned memory, in its own order of work: the host goes on without waiting for earlier work.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.learning.algorithm import Algorithm
+from harness.learning.algorithm import Algorithm, Losses
 
 Row = dict[str, float | int | None]
 
@@ -42,7 +42,7 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
         names: list[str] = []
         images = 0
         for batch in algorithm.begin_epoch(epoch):
-            losses = algorithm.step(batch)
+            losses = _step(algorithm, batch, epoch + 1, len(rows) + 1)
             names = list(losses)
             if losses:
                 rows.append(torch.stack([loss.detach() for loss in losses.values()]))
@@ -50,6 +50,14 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
         means = _means(names, rows, epoch + 1)
         run.state.epoch = epoch + 1
         observe(EpochDone(epoch + 1, means, time.perf_counter() - begun, images))
+
+
+def _step(algorithm: Algorithm, batch: object, epoch: int, iteration: int) -> Losses:
+    """One iteration. Factorising a matrix with NaN raises at once, before the loss could show it."""
+    try:
+        return algorithm.step(batch)
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise NotFiniteError(_advice(epoch, iteration, f"a matrix cannot be factorised ({error})")) from error
 
 
 def _images_in(batch: object) -> int:
@@ -69,9 +77,11 @@ def _means(names: list[str], rows: list[Tensor], epoch: int) -> dict[str, float]
         iteration = int(broken[0, 0])
         bad = [name for name, value in zip(names, table[iteration], strict=True) if not value.isfinite()]
         name = min(bad, key=lambda name: name == "total")  # the part that broke says more than their sum
-        last_good = f"; the last good checkpoint is epoch {epoch - 1}'s" if epoch > 1 else ""
-        raise NotFiniteError(
-            f"epoch {epoch}, iteration {iteration + 1}: loss {name!r} is {table[iteration][names.index(name)]:g}"
-            f"{last_good}: lower the learning rate and run again"
-        )
+        found = f"loss {name!r} is {table[iteration][names.index(name)]:g}"
+        raise NotFiniteError(_advice(epoch, iteration + 1, found))
     return dict(zip(names, table.mean(0).tolist(), strict=True))
+
+
+def _advice(epoch: int, iteration: int, found: str) -> str:
+    last_good = f"; the last good checkpoint is epoch {epoch - 1}'s" if epoch > 1 else ""
+    return f"epoch {epoch}, iteration {iteration}: {found}{last_good}: lower the learning rate and run again"

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from harness.learning.device import to_device
+
 
 def centroids(features: Tensor, labels: Tensor) -> Tensor:
     """Return the L2-normalised mean of each cluster's features: [C, d]; label -1 is left out."""
@@ -22,12 +24,21 @@ def similarity_logits(features: Tensor, memory: Tensor, temperature: float) -> T
     return features @ memory.detach().T / temperature
 
 
-def mean_similarity_logits(features: Tensor, memory: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Return the mean of f·Mᵀ / τ over the rows of each label, [B, C] (SpCL, Eq. 2; labels int64 [rows], 0 … C - 1)."""
+def mean_similarity_logits(
+    features: Tensor, memory: Tensor, labels: Tensor, sizes: Tensor, temperature: float
+) -> Tensor:
+    """Return the mean of f·Mᵀ / τ over the rows of each label, [B, C] (SpCL, Eq. 2).
+
+    labels: int64 [rows], 0 … C - 1; sizes: their counts [C], once per epoch, since counting makes the host wait.
+    """
     similarity = similarity_logits(features, memory, temperature)
-    counts = torch.bincount(labels)
-    sums = torch.zeros(len(features), len(counts), device=features.device).index_add_(1, labels, similarity)
-    return sums / counts
+    sums = torch.zeros(len(features), len(sizes), device=features.device).index_add_(1, labels, similarity)
+    return sums / sizes
+
+
+def sizes(labels: Tensor) -> Tensor:
+    """Return how many rows each label 0 … C - 1 has: int64 [C]."""
+    return torch.bincount(labels)
 
 
 def stacked(*parts: Tensor) -> Tensor:
@@ -36,21 +47,20 @@ def stacked(*parts: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def update(memory: Tensor, features: Tensor, labels: Tensor, momentum: float) -> None:
+def update(memory: Tensor, features: Tensor, labels: Tensor, momentum: float, most: int) -> None:
     """M[y] ← normalise(m·M[y] + (1-m)·f), image by image in batch order, in place (Cluster Contrast, Eq. 3).
 
     `momentum` m is the weight of the old value. The k-th images of all labels are independent of one another, so they
-    are updated together: as many steps as the most frequent label has images, with exactly the sequential result.
+    are updated together, in `most` steps, with exactly the sequential result. `most`: as many images as any label may
+    have in the batch (a sampler's `instances`); images beyond it would not count.
     """
-    order = torch.argsort(labels, stable=True)
-    counts = torch.bincount(labels)
-    starts = counts.cumsum(0) - counts
-    rank = torch.arange(len(labels), device=labels.device) - starts[labels[order]]
-    # `turns` is a property of the batch's shape: at most B, read back only on the CPU's side of a P×K batch
-    for turn in range(int(counts.max())):
-        chosen = order[rank == turn]
-        rows = labels[chosen]
-        memory[rows] = normalize(momentum * memory[rows] + (1 - momentum) * features[chosen], dim=1)
+    order, first, count = _grouped(labels)
+    rows, new = labels[order], memory[labels[order]]  # every image of a label carries the label's row along
+    for turn in range(most):
+        image = order[(first + turn).clamp(max=len(order) - 1)]
+        moved = normalize(momentum * new + (1 - momentum) * features[image], dim=1)
+        new = torch.where((turn < count)[:, None], moved, new)
+    memory[rows] = new
 
 
 @torch.no_grad()
@@ -59,16 +69,22 @@ def update_hard(memory: Tensor, features: Tensor, labels: Tensor, momentum: floa
 
     Ties go to the image that comes first in the batch.
     """
-    similarity = (features * memory[labels]).sum(1)
-    by_similarity = torch.argsort(similarity, stable=True)
-    by_label = by_similarity[torch.argsort(labels[by_similarity], stable=True)]
-    first = torch.ones_like(by_label, dtype=torch.bool)
-    first[1:] = labels[by_label][1:] != labels[by_label][:-1]
-    chosen = by_label[first]
-    rows = labels[chosen]
-    memory[rows] = normalize(momentum * memory[rows] + (1 - momentum) * features[chosen], dim=1)
+    by_similarity = torch.argsort((features * memory[labels]).sum(1), stable=True)
+    order, first, _ = _grouped(labels[by_similarity])
+    rows, hardest = labels[by_similarity[order]], by_similarity[order[first]]
+    memory[rows] = normalize(momentum * memory[rows] + (1 - momentum) * features[hardest], dim=1)
+
+
+def _grouped(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the stable order [B] that groups equal labels; for each place in it, its group's first place and size.
+
+    Shapes depend on the batch's size alone, so a GPU's host need not wait to learn them.
+    """
+    grouped, order = labels.sort(stable=True)
+    first = torch.searchsorted(grouped, grouped)
+    return order, first, torch.searchsorted(grouped, grouped, right=True) - first
 
 
 def as_labels(labels: np.ndarray, device: torch.device) -> Tensor:
     """Return int64 pseudo-labels [N] on the device."""
-    return torch.from_numpy(np.ascontiguousarray(labels, np.int64)).to(device)
+    return to_device(labels.astype(np.int64), device)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.learning.device import to_device
 
 Index = npt.NDArray[np.int64]
 
@@ -71,18 +73,18 @@ def shuffled_batches(count: int, size: int, rng: np.random.Generator) -> Iterato
             yield order[start : start + size]
 
 
-def random_positives(labels: Index, rng: np.random.Generator) -> Index:
-    """Return for each image of a batch another image with the same label, at random: positions [B].
+def random_positives(labels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return for each image of a batch another image with the same label, at random: positions [B] on its device.
 
     An image alone with its label gets itself.
     """
-    order = np.argsort(labels, kind="stable")
-    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
-    start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
-    step = 1 + np.floor(rng.random(len(labels)) * np.maximum(size - 1, 1)).astype(np.int64)
-    positives = np.empty_like(order)
-    positives[order] = order[start + (np.arange(len(labels)) - start + step) % size]
-    return positives
+    grouped, order = labels.sort(stable=True)
+    first = torch.searchsorted(grouped, grouped)
+    size = torch.searchsorted(grouped, grouped, right=True) - first
+    drawn = to_device(rng.random(len(labels)), labels.device)
+    step = 1 + (drawn * (size - 1).clamp(min=1)).floor().long()
+    place = torch.arange(len(labels), device=labels.device) - first
+    return torch.empty_like(order).scatter_(0, order, order[first + (place + step) % size])
 
 
 def hardest_positives(features: Tensor, labels: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def by_pixel(image: npt.NDArray[np.uint8], drawn: Draw, at: int) -> npt.NDArray[
 
 
 def both_paths(pictures: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Draw) -> list[torch.Tensor]:
-    on_device = augmented_on_device(torch.from_numpy(pictures), index, drawn)
+    on_device = augmented_on_device(torch.from_numpy(pictures), torch.from_numpy(index), drawn)
     return [augmented(pictures, index, drawn), on_device]
 
 

@@ -24,7 +24,7 @@ def endless() -> Iterator[npt.NDArray[np.int64]]:
 
 def test_an_unlabelled_set_and_its_batches_hold_no_identities() -> None:
     target = unlabelled()
-    assert set(vars(target)) == {"images", "cameras", "device", "_resident"}
+    assert set(vars(target)) == {"images", "cameras", "device", "_pixels"}
     assert {field.name for field in dataclasses.fields(UnlabelledBatch)} == {"views", "index"}
     batch = next(target.batches(endless(), 1, STRONG, [rng()]))
     assert not hasattr(batch, "ids")
@@ -44,7 +44,8 @@ def test_batches_are_the_samplers_and_as_many_as_asked_for() -> None:
 def test_a_view_is_the_augmentation_of_its_own_stream() -> None:
     """Views share no numbers: the first is the same with or without a second."""
     target, index = unlabelled(), np.array([3, 1, 4])
-    one, two = target.views(index, STRONG, [rng(1)]), target.views(index, STRONG, [rng(1), rng(2)])
+    one = next(target.batches(iter([index]), 1, STRONG, [rng(1)])).views
+    two = next(target.batches(iter([index]), 1, STRONG, [rng(1), rng(2)])).views
     assert torch.equal(one[0], two[0])
     assert torch.equal(two[1], augmented(target.images, index, draw(STRONG, 3, 16, 8, rng(2))))
 
@@ -58,7 +59,7 @@ def test_identities_are_numbered_in_order_and_follow_their_images() -> None:
     batch = next(source.labelled_batches(iter([index]), 1, STRONG, [rng()]))
     assert batch.ids.tolist() == [3, 2, 0]
     assert batch.ids.dtype == torch.int64
-    assert torch.equal(batch.views[0], source.views(index, STRONG, [rng()])[0])
+    assert torch.equal(batch.views[0], next(source.batches(iter([index]), 1, STRONG, [rng()])).views[0])
 
 
 def test_plain_images_are_only_normalised() -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,12 +10,13 @@ from torch import Tensor
 from harness.learning.algorithm import Algorithm, Losses, RunContext
 from harness.learning.data import UnlabelledBatch
 from harness.learning.loop import EpochDone, NotFiniteError, run_epochs
+from harness.learning.losses import nuclear_norm
 from harness.specs.base import Frozen
 from tests.learning.parts import compute, context
 
 
 def batch(size: int = 4) -> UnlabelledBatch:
-    return UnlabelledBatch((torch.zeros(size, 3, 2, 2),), np.arange(size))
+    return UnlabelledBatch((torch.zeros(size, 3, 2, 2),), torch.arange(size))
 
 
 class Scripted(Algorithm):
@@ -103,6 +103,18 @@ def test_a_broken_loss_names_epoch_iteration_and_the_part_that_broke(value: floa
         run_epochs(algorithm, reports.append)
     assert algorithm.run.state.epoch == 1
     assert [report.epoch for report in reports] == [1]  # the broken epoch was not observed, so not saved
+
+
+def test_a_matrix_of_nan_is_told_like_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nuclear norm of predictions that are NaN does not become NaN: its factorisation raises."""
+
+    def step(algorithm: Scripted, batch: object) -> Losses:
+        algorithm.seen.append((algorithm.epoch, len(algorithm.seen)))
+        return {"total": nuclear_norm(torch.full((3, 4), float("nan" if len(algorithm.seen) == 3 else 1)))}
+
+    monkeypatch.setattr(Scripted, "step", step)
+    with pytest.raises(NotFiniteError, match=r"epoch 2, iteration 2: a matrix cannot be factorised .*; .* epoch 1's"):
+        run([[{}], [{}, {}]])
 
 
 def test_a_broken_total_alone_is_named() -> None:

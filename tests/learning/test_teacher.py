@@ -27,7 +27,7 @@ def test_teacher_follows_parameter_by_parameter(momentum: float, step: int, alph
     student, teacher = two_networks()
     before = [p.detach().clone() for p in teacher.parameters()]
     of_student = [p.detach().clone() for p in student.parameters()]
-    teachers.follow(teacher, student, momentum, step)
+    teachers.Followers([teacher], [student]).follow(momentum, step)
     for old, theirs, new in zip(before, of_student, teacher.parameters(), strict=True):
         expected = [alpha * a + (1 - alpha) * b for a, b in zip(old.flatten(), theirs.flatten(), strict=True)]
         torch.testing.assert_close(new.detach().flatten(), torch.stack(expected), atol=1e-6, rtol=0)
@@ -39,7 +39,7 @@ def test_buffers_stay_the_teachers_own() -> None:
     student, teacher = two_networks()
     before = {name: buffer.clone() for name, buffer in teacher.named_buffers()}
     assert any(not torch.equal(before[name], buffer) for name, buffer in student.named_buffers())
-    teachers.follow(teacher, student, 0.5, 100)
+    teachers.Followers([teacher], [student]).follow(0.5, 100)
     assert before
     for name, buffer in teacher.named_buffers():
         assert torch.equal(before[name], buffer), name
@@ -51,7 +51,7 @@ def test_repeated_steps_give_the_exponential_average() -> None:
     nn.init.constant_(student.weight, 2.0)
     nn.init.constant_(teacher.weight, 0.0)
     for step in range(1000, 1010):
-        teachers.follow(teacher, student, 0.9, step)
+        teachers.Followers([teacher], [student]).follow(0.9, step)
     assert teacher.weight.item() == pytest.approx(2 * (1 - 0.9**10), rel=1e-5)
 
 
@@ -61,7 +61,7 @@ def test_the_early_teacher_is_the_plain_mean_of_all_students() -> None:
     values = [3.0, -1.0, 4.0, 1.0, 5.0]
     for step, value in enumerate(values):
         nn.init.constant_(student.weight, value)
-        teachers.follow(teacher, student, 0.999, step)
+        teachers.Followers([teacher], [student]).follow(0.999, step)
     assert teacher.weight.item() == pytest.approx(sum(values) / len(values), rel=1e-5)
 
 

@@ -1,0 +1,94 @@
+"""Where a set's pixels live, and how a batch of them reaches the device augmented: no JPEG is decoded again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from harness.learning.augment import Draw, augmented, augmented_on_device
+from harness.learning.device import to_device
+
+Images = npt.NDArray[np.uint8]
+Index = npt.NDArray[np.int64]
+Views = tuple[Tensor, ...]
+
+COPIED = 1024  # images that move to a GPU at a time
+
+
+class Pixels(ABC):
+    """Images [N, H, W, 3] of which rows are read, once for all views of a batch."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self.images, self.device = images, device
+
+    def rows(self, index: Index) -> Tensor | None:
+        """Return what is worth reading of images[index] ahead of time, on the host: uint8 [B, H, W, 3], or nothing."""
+        return None
+
+    @abstractmethod
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
+        """Return one view of images[index] per draw, float32 [B, 3, H, W] on the device; `rows` as `rows` gave them."""
+
+    def ahead(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
+        """Yield each index batch with its rows."""
+        for index in indices:
+            yield index, self.rows(index)
+
+
+class Mapped(Pixels):
+    """On a CPU: the compiled loop reads the memory-mapped file."""
+
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
+        return tuple(augmented(self.images, index, drawn) for drawn in draws)
+
+
+class Resident(Pixels):
+    """On a GPU that holds all images."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        super().__init__(images, device)
+        self._on_device = torch.empty(images.shape, dtype=torch.uint8, device=device)
+        for start in range(0, len(images), COPIED):  # a copy of a part: torch takes no read-only array
+            part = slice(start, start + COPIED)
+            self._on_device[part] = torch.from_numpy(np.array(images[part]))
+
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
+        where = to_device(index, self.device)
+        return tuple(augmented_on_device(self._on_device, where, drawn) for drawn in draws)
+
+
+class Streamed(Pixels):
+    """On a GPU that is too small: while it computes, a thread gathers the next batch's rows in pinned memory."""
+
+    def rows(self, index: Index) -> Tensor:
+        pinned = self.device.type == "cuda"
+        gathered = torch.empty(len(index), *self.images.shape[1:], dtype=torch.uint8, pin_memory=pinned)
+        np.take(self.images, index, axis=0, out=gathered.numpy(), mode="clip")
+        return gathered
+
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
+        pixels = (self.rows(index) if rows is None else rows).to(self.device, non_blocking=True)
+        where = torch.arange(len(index), device=self.device)
+        return tuple(augmented_on_device(pixels, where, drawn) for drawn in draws)
+
+    def ahead(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
+        batches = super().ahead(indices)
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(next, batches, None)
+            while (batch := waiting.result()) is not None:
+                waiting = thread.submit(next, batches, None)
+                yield batch
+
+
+def place(images: Images, device: torch.device) -> Pixels:
+    """Return the images where training reads them fastest: on a GPU if they fit into half of its free memory."""
+    if device.type == "cpu":
+        return Mapped(images, device)
+    fits = images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+    return Resident(images, device) if fits else Streamed(images, device)
