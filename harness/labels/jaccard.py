@@ -23,7 +23,7 @@ from scipy.sparse import csr_matrix
 from harness.errors import UserError
 from harness.features import Matrix, as_matrix
 from harness.labels import jaccard_kernels as kernels
-from harness.labels.neighbours import Neighbours, nearest_neighbours
+from harness.labels.neighbours import Neighbours, check_normalised, nearest_neighbours
 
 T = TypeVar("T")
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
@@ -43,15 +43,20 @@ def jaccard_distance(
     stored explicitly; the diagonal is within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs
     without any common neighbour, whose distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at
     least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalised
-    rows and for k1 or k2 < 1.
+    rows, for neighbours that do not fit, and for k1 or k2 < 1.
     """
     if k1 < 1 or k2 < 1:
         raise UserError(f"k1 and k2 must be at least 1, not {k1} and {k2}")
+    matrix = as_matrix(features, "features")
     if neighbours is None:
         neighbours = nearest_neighbours(features, k1)
-    matrix = as_matrix(features, "features")
-    if len(neighbours.indices) != len(matrix):
-        raise UserError(f"neighbours of {len(neighbours.indices)} images for features of {len(matrix)}")
+    else:
+        check_normalised(matrix)
+    found, columns = neighbours.indices.shape
+    if found != len(matrix) or columns < min(k1, found):
+        raise UserError(
+            f"{columns} neighbours of {found} images do not fit features of {len(matrix)} images and k1 = {k1}"
+        )
     near = Neighbours(neighbours.indices[:, :k1], neighbours.similarities[:, :k1], neighbours.search, neighbours.recall)
     return distances_of(expand(weigh(matrix, near), near.indices, k2), max_distance)
 

@@ -175,6 +175,47 @@ def test_any_kind_of_features(convert):
     np.testing.assert_array_equal(result.ap, evaluate_ranking(query, gallery, *labels).ap)
 
 
+def test_real_valued_features_are_ranked_as_in_double_precision():
+    """Equal to 1e-6, as are all scores from equal distances above; only where the oracle's similarity of a right
+    answer and of another image differ by less than float32 can tell is a query left out."""
+    rng = np.random.default_rng(5)
+    centres = rng.standard_normal((30, 64))
+    query_ids, gallery_ids = rng.integers(0, 30, 200), rng.integers(JUNK, 30, 700)
+    query = (centres[query_ids] + 2 * rng.standard_normal((200, 64))).astype(np.float32)
+    gallery = (centres[gallery_ids] + 2 * rng.standard_normal((700, 64))).astype(np.float32)
+    labels = query_ids, gallery_ids, rng.integers(0, 4, 200), rng.integers(0, 4, 700)
+    lengths = [np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True) for x in (query, gallery)]
+    similarity = (query / lengths[0]) @ (gallery / lengths[1]).T
+    expected = sorted_ranking(similarity, *labels)
+
+    def clear(q: int) -> bool:
+        ranked = expected["order"][q]
+        right = gallery_ids[ranked] == query_ids[q]
+        close = -np.diff(similarity[q, ranked]) < 1e-6
+        return not (close & (right[1:] != right[:-1])).any()
+
+    kept = np.array([clear(q) for q in range(200)])
+    assert kept.mean() > 0.95
+    result = evaluate_ranking(query, gallery, *labels)
+    np.testing.assert_allclose(result.ap[kept], np.array(expected["ap"])[kept], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(result.first_hit[kept], np.array(expected["first_hit"])[kept])
+    some = np.flatnonzero(kept)
+    result = evaluate_ranking(query[some], gallery, labels[0][some], labels[1], labels[2][some], labels[3])
+    scores = sorted_ranking(similarity[some], labels[0][some], labels[1], labels[2][some], labels[3])
+    first_hit = np.array(scores["first_hit"])
+    assert result.map == pytest.approx(np.mean(scores["ap"]), abs=1e-6)
+    assert result.minp == pytest.approx(np.mean(scores["inp"]), abs=1e-6)
+    for rank in (1, 5, 10):
+        assert result.cmc[rank] == pytest.approx((first_hit <= rank).mean(), abs=1e-6)
+
+
+def test_identical_images_rank_by_gallery_index():
+    ids, cameras = np.array([1, 2, 1, 3, 2, 1]), np.array([0, 1, 1, 0, 1, 1])
+    same = np.ones((6, 4), np.float32)
+    expected = sorted_ranking(np.ones((3, 6)), [1, 2, 3], ids, [0, 0, 1], cameras)
+    assert_equal(evaluate_ranking(same[:3], same, [1, 2, 3], ids, [0, 0, 1], cameras, top_k=6), expected)
+
+
 def test_identities_and_cameras_may_be_strings():
     query, gallery, *labels = features_problem(3)
     as_strings = [np.char.add("", label.astype(str)) for label in labels]

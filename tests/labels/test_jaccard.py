@@ -102,6 +102,21 @@ def test_fewer_images_than_k1():
     np.testing.assert_allclose(filled(jaccard_distance(features, 30, 6, 1.0)), dense, atol=1e-6)
 
 
+@pytest.mark.parametrize("noise", [0.3, 0.6, 1.2])
+@pytest.mark.parametrize("k2", [1, 6])
+def test_what_is_looked_through_hides_nothing(noise, k2):
+    """The overlaps in the heavy columns alone decide what is summed up: the same is kept at every reach."""
+    features = clustered(7, 400, noise=noise)
+    everything = jaccard_distance(features, 30, k2, 1.0)
+    for reach in np.float32([0, 1e-6, 0.2, 0.45, 0.6, 0.75, 0.9, 0.99]):
+        near = jaccard_distance(features, 30, k2, float(reach))
+        rows = np.repeat(np.arange(400), np.diff(everything.indptr))
+        kept = everything.data <= reach
+        np.testing.assert_array_equal(near.indices, everything.indices[kept])
+        np.testing.assert_array_equal(near.data, everything.data[kept])
+        np.testing.assert_array_equal(np.repeat(np.arange(400), np.diff(near.indptr)), rows[kept])
+
+
 @pytest.mark.parametrize("n", [1, 2, 40])
 def test_identical_images_are_one_cluster(n):
     features = np.tile(np.float32([0.6, 0.8]), (n, 1))
@@ -132,8 +147,15 @@ def test_what_is_kept():
 
 @pytest.mark.parametrize(
     "convert",
-    [lambda x: x.astype(np.float64), np.asfortranarray, torch.from_numpy],
-    ids=["float64", "Fortran", "torch"],
+    [
+        lambda x: x.astype(np.float64),
+        np.asfortranarray,
+        lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+        torch.from_numpy,
+        lambda x: torch.from_numpy(x).requires_grad_(),
+        lambda x: x.tolist(),
+    ],
+    ids=["float64", "Fortran", "strided", "torch", "torch with gradient", "lists"],
 )
 def test_any_kind_of_features(convert):
     features = clustered(6, 80)
@@ -142,11 +164,13 @@ def test_any_kind_of_features(convert):
     np.testing.assert_array_equal(found.data, expected.data)
 
 
-def test_float16_features_are_close():
+def test_float16_features_are_what_they_are_in_float32():
     features = clustered(6, 80)
     half = filled(jaccard_distance(features.astype(np.float16), 10, 4, 1.0))
     exact = filled(jaccard_distance(features.astype(np.float16).astype(np.float32), 10, 4, 1.0))
     np.testing.assert_array_equal(half, exact)
+    tensor = filled(jaccard_distance(torch.from_numpy(features).half(), 10, 4, 1.0))
+    np.testing.assert_array_equal(tensor, exact)
 
 
 def test_bad_input_is_named():
@@ -156,5 +180,19 @@ def test_bad_input_is_named():
             jaccard_distance(features, k1, k2, 0.6)
     with pytest.raises(UserError, match="not L2-normalised"):
         jaccard_distance(3 * features, 10, 4, 0.6)
-    with pytest.raises(UserError, match="neighbours of 10 images for features of 20"):
+    for broken, message in ((np.nan, "row 3 contains NaN"), (np.inf, "row 3 .* infinity"), (0, "row 3 has norm zero")):
+        changed = np.where(np.arange(20)[:, None] == 3, np.float32(broken), features)
+        for neighbours in (None, nearest_neighbours(features, 10)):
+            with pytest.raises(UserError, match=message):
+                jaccard_distance(changed, 10, 4, 0.6, neighbours=neighbours)
+    with pytest.raises(UserError, match="5 neighbours of 10 images do not fit features of 20"):
         jaccard_distance(features, 5, 4, 0.6, neighbours=nearest_neighbours(features[:10], 5))
+    with pytest.raises(UserError, match="5 neighbours of 20 images do not fit features of 20 images and k1 = 6"):
+        jaccard_distance(features, 6, 4, 0.6, neighbours=nearest_neighbours(features, 5))
+
+
+def test_images_of_one_identity_are_one_cluster():
+    rng = np.random.default_rng(0)
+    features = np.float32(1) + np.float32(0.01) * rng.standard_normal((25, 16), dtype=np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    np.testing.assert_array_equal(cluster(jaccard_distance(features, 30, 6, 0.6), 0.6, 4), np.zeros(25))

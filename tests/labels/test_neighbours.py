@@ -58,6 +58,17 @@ def test_approximate_search_tells_its_recall():
     assert nearest_neighbours(features, 10, approximate_above=600).search == "exact"
 
 
+def test_an_approximate_search_of_identical_images_finds_k_of_them():
+    features = np.tile(np.float32([0.6, 0.8]), (300, 1))
+    features[::2] = [1, 0]
+    found = nearest_neighbours(features, 40, approximate_above=100)
+    assert found.indices.min() >= 0
+    assert all(len(set(row)) == 40 for row in found.indices.tolist())
+    assert (np.diff(found.similarities, axis=1) <= 0).all()
+    tied = np.diff(found.similarities, axis=1) == 0
+    assert (np.diff(found.indices, axis=1)[tied] > 0).all()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
