@@ -91,27 +91,31 @@ def augmented_on_device(images: Tensor, index: Tensor, drawn: Draw) -> Tensor:
     index: int64 [B] on the same device. The host waits for nothing.
     """
     device, (_, height, width, _) = images.device, images.shape
-
-    parts = (drawn.flip, drawn.offset, drawn.erase, drawn.factors)
-    flip, offset, erase, factors = (to_device(part, device) for part in parts)
-    grey_of, mean, std = (to_device(constant, device) for constant in (GREY, MEAN, STD))
+    flip, offset, erase = (to_device(part, device) for part in (drawn.flip, drawn.offset, drawn.erase))
+    mean, std = to_device(MEAN, device), to_device(STD, device)
     y = torch.arange(height, device=device) + offset[:, :1]
     x = torch.arange(width, device=device) + offset[:, 1:]
     x = torch.where(flip[:, None], width - 1 - x, x)
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
     rows, columns = y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]
-    pixels = images[index[:, None, None], rows, columns].float()
-    brightness, contrast, saturation = factors[:, 0], factors[:, 1], factors[:, 2]
-    pixels = torch.where(inside[..., None], pixels, 0) * brightness[:, None, None, None]
-    mean_grey = (pixels @ grey_of).mean(dim=(1, 2))[:, None, None, None]
-    pixels = mean_grey + (pixels - mean_grey) * contrast[:, None, None, None]
-    grey = (pixels @ grey_of)[..., None]
-    pixels = (grey + (pixels - grey) * saturation[:, None, None, None]).clamp(0, 255)
+    pixels = torch.where(inside[..., None], images[index[:, None, None], rows, columns], 0).float()
+    if (drawn.factors != 1).any():
+        pixels = _jittered(pixels, to_device(drawn.factors, device), to_device(GREY, device))
     pixels = (pixels / 255 - mean) / std
     top, left, tall, wide = (erase[:, column, None] for column in range(4))
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     erased = ((y >= top) & (y < top + tall))[:, :, None] & ((x >= left) & (x < left + wide))[:, None, :]
     return torch.where(erased[..., None], mean, pixels).permute(0, 3, 1, 2)
+
+
+def _jittered(pixels: Tensor, factors: Tensor, grey_of: Tensor) -> Tensor:
+    """What `_jitter` does, for float32 [B, H, W, 3]."""
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    pixels = pixels * brightness
+    mean_grey = (pixels @ grey_of).mean(dim=(1, 2))[:, None, None, None]
+    pixels = mean_grey + (pixels - mean_grey) * contrast
+    grey = (pixels @ grey_of)[..., None]
+    return (grey + (pixels - grey) * saturation).clamp(0, 255)
 
 
 # Division as IEEE defines it, without Python's error for a zero divisor: only so do the loops over values vectorise.
