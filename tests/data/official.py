@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +24,13 @@ PROJECT = Path(__file__).parents[2]
 @cache
 def shipped(name: str) -> DatasetSpec:
     return load_dataset(name, PROJECT)
+
+
+def example(project: Path) -> DatasetSpec:
+    """The spec of docs/, in a project of its own: split/identity/image.jpg, identities as words, no camera labels."""
+    (project / "datasets").mkdir(parents=True)
+    shutil.copy(PROJECT / "docs" / "examples" / "my-dataset.yaml", project / "datasets")
+    return load_dataset("my-dataset", project)
 
 
 def expecting_what_is_there(spec: DatasetSpec, root: Path) -> DatasetSpec:
@@ -97,6 +105,20 @@ def msmt17(folder: Path, train: str = "train", test: str = "test", line_end: str
         for line in lines:
             picture(root / inside / line.split()[0])
         (root / name).write_bytes("".join(line + line_end for line in lines).encode())
+    return root
+
+
+REPACKED = {
+    "bounding_box_train": ["0000_c1_0000.jpg", "0000_c14_0030.jpg", "0781_c11_0015.jpg"],
+    "query": ["0000_c1_0002.jpg", "0001_c15_0005.jpg"],
+    "bounding_box_test": ["0000_c7_0009.jpg", "0001_c3_0000.jpg"],
+}
+
+
+def msmt17_repacked(folder: Path) -> Path:
+    """MSMT17 as parts of the field pass it on: in the folders of Market-1501, with names of its own."""
+    root = folder / "MSMT17_V1"
+    _pictures(root, REPACKED)
     return root
 
 

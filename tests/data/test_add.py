@@ -1,8 +1,11 @@
 import errno
+import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +14,18 @@ import harness.data.add as adding
 import harness.data.archives as archives
 from harness.data import read_dataset
 from harness.data.add import add_dataset
+from harness.data.manifest import read_manifest
+from harness.data.prepare import prepare
 from harness.data.verify import MANIFEST
 from harness.errors import UserError
 from tests.data.official import (
+    PROJECT,
     duke,
+    example,
     expecting_what_is_there,
     market,
     msmt17,
+    msmt17_repacked,
     picture,
     shipped,
     tar_of,
@@ -43,6 +51,10 @@ def spec(source):
     return expecting_what_is_there(shipped("market1501"), source)
 
 
+def msmt17_v2(folder: Path) -> Path:
+    return msmt17(folder, "mask_train_v2", "mask_test_v2", "\r\n")
+
+
 def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
@@ -53,6 +65,8 @@ def names(folder: Path) -> list[str]:
         ("market1501", market, zip_of, "Market-1501-v15.09.15.zip"),
         ("dukemtmc", duke, zip_of, "DukeMTMC-reID.zip"),
         ("msmt17", msmt17, tar_of, "MSMT17_V1.tar.gz"),
+        ("msmt17", msmt17_v2, zip_of, "MSMT17_V2.zip"),
+        ("msmt17", msmt17_repacked, zip_of, "MSMT17_V1.zip"),
         ("msmt17-train-only", msmt17, tar_of, "MSMT17_V1.tar.gz"),
         ("veri776", veri, zip_of, "VeRi.zip"),
     ],
@@ -67,6 +81,8 @@ def test_every_official_archive_becomes_a_raw_folder(tmp_path, project, name, ma
     assert names(added.folder) == sorted([*names(source), MANIFEST])
     assert [path.name for path in added.folder.parent.iterdir()] == [name]
     assert not added.versioned  # no DVC repository here
+    prepared = prepare(spec, added.folder, project / "data" / "prepared" / name, workers=1)
+    assert read_manifest(prepared.folder / "manifest.parquet") == added.verification.manifest
 
 
 def test_a_second_time_it_does_nothing(project, source, spec):
@@ -161,64 +177,108 @@ def test_a_folder_of_another_origin_is_not_touched(project, source, spec):
         add_dataset(spec, source, project, workers=1)
 
 
-class Interrupted(BaseException):
-    """Stands for Ctrl-C or a killed process."""
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from harness.data.add import add_dataset
+from tests.data.official import shipped
+
+def kill(label, done, total):
+    if (label, done) == (sys.argv[3], int(sys.argv[4])):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+add_dataset(shipped("market1501"), Path(sys.argv[1]), Path(sys.argv[2]), progress=kill, workers=1)
+"""
 
 
-def test_an_interrupted_import_goes_on_where_it_stopped(tmp_path, project, source, spec):
+def killed_while(label: str, done: int, path: Path, project: Path) -> None:
+    """Run an import in a process of its own that dies without a chance to clean up."""
+    command = [sys.executable, "-c", KILLED, str(path), str(project), label, str(done)]
+    assert subprocess.run(command, cwd=PROJECT, check=False).returncode == -signal.SIGKILL
+
+
+def test_a_killed_import_goes_on_where_it_stopped(tmp_path, project, source, spec):
     archive = zip_of(source, tmp_path / "a.zip")
-
-    def stop(label: str, done: int, total: int) -> None:
-        if done == 6:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        add_dataset(spec, archive, project, progress=stop, workers=1)
+    killed_while("unpack a.zip", 6, archive, project)
     assert left(project) == [".market1501.partial", ".market1501.source"]
-    kept = {path: path.stat().st_ino for path in (project / "data" / "raw").rglob("*.jpg")}
+    kept = {path.name: path.stat().st_ino for path in (project / "data" / "raw").rglob("*.jpg")}
     assert kept
     added = add_dataset(spec, archive, project, workers=1)
-    now = {path.stat().st_ino for path in added.folder.rglob("*.jpg")}
-    assert set(kept.values()) <= now
+    assert kept.items() <= {path.name: path.stat().st_ino for path in added.folder.rglob("*.jpg")}.items()
+    assert names(added.folder) == sorted([*names(source), MANIFEST])
     assert left(project) == ["market1501"]
 
 
 def test_what_another_source_left_behind_is_not_mixed_in(tmp_path, project, source, spec):
-    def stop(label: str, done: int, total: int) -> None:
-        raise Interrupted
-
     other = market(tmp_path / "other")
     picture(other / "bounding_box_train" / "0999_c1s1_000001_01.jpg")
-    with pytest.raises(Interrupted):
-        add_dataset(
-            spec, other, project, progress=lambda *step: stop(*step) if step[0] == "verify market1501 train" else None
-        )
+    killed_while("verify market1501 train", 4, other, project)
     added = add_dataset(spec, source, project, workers=1)
     assert names(added.folder) == sorted([*names(source), MANIFEST])
-
-
-def disk_full(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize(("module", "function"), [(adding, "_copy"), (adding, "write_manifest")])
-def test_a_full_disk_registers_nothing_and_a_rerun_completes(project, source, spec, monkeypatch, module, function):
-    with monkeypatch.context() as patch:
-        patch.setattr(module, function, disk_full)
-        with pytest.raises(UserError, match="the disk is full; nothing was registered"):
-            add_dataset(spec, source, project, workers=1)
-    assert not (project / "data" / "raw" / "market1501").exists()
-    assert add_dataset(spec, source, project, workers=1).images == 9
     assert left(project) == ["market1501"]
 
 
-def test_a_full_disk_while_unpacking(tmp_path, project, source, spec, monkeypatch):
-    archive = zip_of(source, tmp_path / "a.zip")
+def full_after(calls: int, function: Callable[..., object]) -> Callable[..., object]:
+    """`function`, until the disk is full."""
+    count = itertools.count()
+
+    def limited(*arguments: object, **options: object) -> object:
+        if next(count) >= calls:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return function(*arguments, **options)
+
+    return limited
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "calls", "pack"),
+    [
+        (shutil, "copy2", 5, lambda source: source),
+        (archives, "_write", 5, lambda source: zip_of(source, source.parent / "a.zip")),
+        (archives, "_write", 5, lambda source: tar_of(source, source.parent / "a.tar.gz")),
+        (adding, "write_manifest", 0, lambda source: source),
+    ],
+)
+def test_a_full_disk_registers_nothing_and_a_rerun_completes(
+    project, source, spec, monkeypatch, module, function, calls, pack
+):
+    path = pack(source)
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "_write", disk_full)
+        patch.setattr(module, function, full_after(calls, getattr(module, function)))
         with pytest.raises(UserError, match="the disk is full; nothing was registered"):
-            add_dataset(spec, archive, project, workers=1)
-    assert add_dataset(spec, archive, project, workers=1).images == 9
+            add_dataset(spec, path, project, workers=1)
+    assert left(project) == [".market1501.partial", ".market1501.source"]
+    kept = {file.name: file.stat().st_ino for file in (project / "data" / "raw").rglob("*.jpg")}
+    added = add_dataset(spec, path, project, workers=1)
+    assert kept.items() <= {file.name: file.stat().st_ino for file in added.folder.rglob("*.jpg")}.items()
+    assert added.images == 9
+    assert left(project) == ["market1501"]
+
+
+def test_an_unreadable_folder_is_told_and_leaves_nothing(project, source, spec, unreadable):
+    unreadable(source / "query")
+    with pytest.raises(UserError, match=r"query: cannot be read: Permission denied"):
+        add_dataset(spec, source, project, workers=1)
+    assert left(project) == []
+
+
+@pytest.mark.parametrize(("pack", "archive"), [(zip_of, "Fotos für Zoë.zip"), (tar_of, "Fotos für Zoë.tar.gz")])
+def test_names_with_spaces_and_other_scripts(tmp_path, project, pack, archive):
+    spec = example(project)
+    images = ["train/zoë krüger/1 a.jpg", "train/李雷/копия 2.jpg", "query/bob/3.png", "gallery/bob/4.jpeg"]
+    for name in images:
+        picture(tmp_path / "meine Bilder" / name)
+    added = add_dataset(spec, pack(tmp_path / "meine Bilder", tmp_path / archive), project, workers=1)
+    rows = read_manifest(added.folder / MANIFEST).to_pylist()
+    assert [(row["path"], row["identity"], row["camera"]) for row in rows] == [
+        (images[0], 1, -1),
+        (images[1], 2, -1),
+        (images[2], 0, -2),
+        (images[3], 0, -1),
+    ]
+    assert any(text.startswith("no camera labels") for text in added.verification.at("notice"))
+    prepared = prepare(spec, added.folder, project / "prepared", workers=1)
+    assert prepared.split("train").paths == images[:2]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -227,7 +287,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def test_dvc_versions_the_folder_and_git_sees_only_its_dvc_file(project, source, spec):
-    shutil.copy(Path(__file__).parents[2] / ".gitignore", project)
+    shutil.copy(PROJECT / ".gitignore", project)
     git(project, "init", "-q")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=project, check=True)
     git(project, "add", "-A")

@@ -161,6 +161,10 @@ def test_official_archives_reach_their_scores(tmp_path, project):
         said = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=True))
         assert f"{name}: {IMAGES[name]} images in data/raw/{name}" in said
         assert any(f" pairings with {name} added" in line for line in said)
+    plan = (project / "pairings.yaml").read_bytes()
+    again = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=False))
+    assert again[0] == f"{name}: already there: {IMAGES[name]} images in data/raw/{name}"
+    assert (project / "pairings.yaml").read_bytes() == plan
     planned = Registry.load(project).planned
     assert before.items() <= planned.items()
     assert {pairing.seed for pairing in planned.values() if pairing.method == "sskd"} == {1, 4}

@@ -1,5 +1,4 @@
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ from hypothesis import strategies as st
 from harness.data import ImageRecord, read_dataset
 from harness.data.reading import recognise
 from harness.errors import UserError
-from harness.specs import load_dataset
-from tests.data.official import PROJECT, duke, market, msmt17, picture, shipped, veri
+from tests.data.official import duke, example, market, msmt17, msmt17_repacked, picture, shipped, veri
 
 
 def rows(records):
@@ -92,15 +90,24 @@ def test_msmt17_train_only_leaves_list_val_out(tmp_path):
 
 
 def test_msmt17_repacked_like_market(tmp_path):
-    for name in (
-        "bounding_box_train/0000_c14_0030.jpg",
-        "query/0000_c1_0002.jpg",
-        "bounding_box_test/0000_c15_0003.jpg",
-    ):
-        picture(tmp_path / name)
-    dataset = read_dataset(shipped("msmt17"), tmp_path)
-    assert rows(dataset.train) == [("bounding_box_train/0000_c14_0030.jpg", 0, 14)]
-    assert rows(dataset.gallery) == [("bounding_box_test/0000_c15_0003.jpg", 1041, 15)]
+    dataset = read_dataset(shipped("msmt17"), msmt17_repacked(tmp_path))
+    assert rows(dataset.train) == [
+        ("bounding_box_train/0000_c14_0030.jpg", 0, 14),
+        ("bounding_box_train/0000_c1_0000.jpg", 0, 1),
+        ("bounding_box_train/0781_c11_0015.jpg", 781, 11),
+    ]
+    assert rows(dataset.query) == [("query/0000_c1_0002.jpg", 1041, 1), ("query/0001_c15_0005.jpg", 1042, 15)]
+    assert rows(dataset.gallery) == [
+        ("bounding_box_test/0000_c7_0009.jpg", 1041, 7),
+        ("bounding_box_test/0001_c3_0000.jpg", 1042, 3),
+    ]
+    assert dataset.arrangement.startswith("repacked like Market-1501")
+
+
+@pytest.mark.parametrize("other", [market, duke])
+def test_other_datasets_in_those_folders_are_not_taken_for_msmt17(tmp_path, other):
+    with pytest.raises(UserError, match=r"this is not MSMT17.*does not fit"):
+        read_dataset(shipped("msmt17"), other(tmp_path))
 
 
 def test_veri(tmp_path):
@@ -129,13 +136,11 @@ def test_veri_without_its_label_files(tmp_path):
 
 @pytest.fixture
 def own(tmp_path):
-    """A project with the example spec of docs/, and a folder split/identity/image.jpg."""
-    (tmp_path / "datasets").mkdir()
-    shutil.copy(PROJECT / "docs" / "examples" / "my-dataset.yaml", tmp_path / "datasets")
+    """The example spec of docs/, and a folder split/identity/image.jpg."""
     root = tmp_path / "images"
     for name in ("train/zoë/1 a.jpg", "train/anna/2.jpg", "query/bob/3.png", "gallery/bob/4.jpeg"):
         picture(root / name)
-    return load_dataset("my-dataset", tmp_path), root
+    return example(tmp_path), root
 
 
 def test_own_dataset_without_cameras_and_with_named_identities(own):
