@@ -186,11 +186,18 @@ def _version(root: Path, folder: Path) -> bool:
     """Let DVC track `folder`, if `root` is a DVC repository. Raises UserError with what DVC said."""
     if not (root / ".dvc").is_dir():
         return False
+    pointer = folder.with_name(f"{folder.name}.dvc")
+    before = pointer.read_bytes() if pointer.exists() else None
     command = [sys.executable, "-m", "dvc", "add", "--no-relink", str(folder.relative_to(root))]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-500:]
+        pointer.unlink(missing_ok=True)  # DVC writes it before it has all the files
+        if before is not None:
+            pointer.write_bytes(before)
+        said = (done.stderr or done.stdout).strip()
+        errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
         raise UserError(
-            f"{folder}: DVC could not version it; nothing was registered. Mend this and run it again: {said}"
+            f"{folder}: DVC could not version it; nothing was registered. "
+            f"Mend this and run the same command again: {errors[-1] if errors else said[-500:]}"
         )
     return True

@@ -312,3 +312,24 @@ def test_if_dvc_fails_nothing_is_registered_and_a_rerun_completes(project, sourc
     shutil.rmtree(project / ".dvc")
     assert add_dataset(spec, source, project, workers=1).images == 9
     assert left(project) == ["market1501"]
+
+
+@pytest.mark.parametrize("before", [None, "outs: of a colleague"])
+def test_a_disk_that_is_full_for_dvc_leaves_no_pointer(project, source, spec, monkeypatch, before):
+    """DVC 3 writes the .dvc file before it has copied everything to its cache, and leaves it there."""
+    pointer = project / "data" / "raw" / "market1501.dvc"
+    pointer.parent.mkdir(parents=True)
+    if before:
+        pointer.write_text(before)
+
+    def dvc_add(command, **_):
+        pointer.write_text("outs: half")
+        said = "ERROR: failed to transfer 'f3'\nERROR: No space left on device\n\nHaving any troubles?"
+        return subprocess.CompletedProcess(command, 255, stdout="", stderr=said)
+
+    (project / ".dvc").mkdir()
+    monkeypatch.setattr(subprocess, "run", dvc_add)
+    with pytest.raises(UserError, match=r"nothing was registered.*run the same command again: ERROR: No space left"):
+        add_dataset(spec, source, project, workers=1)
+    assert (pointer.read_text() if pointer.exists() else None) == before
+    assert not (project / "data" / "raw" / "market1501").exists()
