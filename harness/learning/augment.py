@@ -20,6 +20,8 @@ from harness.specs.compute import Augment
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
+HIGH = np.float32(round(2**23 / 255) / 2**23)  # 1 / 255 in 16 bits …
+LOW = np.float32(1 / 255 - float(HIGH))  # … and the rest
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
@@ -131,7 +133,7 @@ def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # ty
         _crop(images[index[b]], offset[b, 0], offset[b, 1], flip[b], cropped)
         brightness, contrast, saturation = factors[b, 0], factors[b, 1], factors[b, 2]
         if brightness == 1 and contrast == 1 and saturation == 1:
-            _normalise(cropped.reshape(height, -1), mean, std, out[b])
+            _normalise_levels(cropped.reshape(height, -1), mean, std, out[b])
         else:
             _jitter(cropped, brightness, contrast, saturation, jittered)
             _normalise(jittered.reshape(height, -1), mean, std, out[b])
@@ -144,24 +146,22 @@ def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # ty
 def _crop(image, dy, dx, flip, cropped):  # type: ignore[no-untyped-def]
     """The window of `image` that begins at (dy, dx), black where it leaves the image, after the flip."""
     height, width, _ = image.shape
+    image_values, cropped_values = image.reshape(height, -1), cropped.reshape(height, -1)
     left = min(max(0, -dx), width)
     right = max(min(width, width - dx), left)  # columns left:right lie inside
     start = width - dx - right if flip else left + dx
-    for y in range(height):
-        if not 0 <= y + dy < height:
-            cropped[y] = 0
-            continue
-        cropped[y, :left] = 0
-        cropped[y, right:] = 0
-        taken, into = image[y + dy, start : start + right - left], cropped[y, left:right]
+    cropped[:] = 0
+    for y in range(max(0, -dy), min(height, height - dy)):
         if flip:
+            taken, into = image[y + dy, start : start + right - left], cropped[y, left:right]
             last = len(taken) - 1
             for x in range(len(taken)):  # upwards in what comes from memory, downwards in what lies in the cache
                 into[last - x, 0] = taken[x, 0]
                 into[last - x, 1] = taken[x, 1]
                 into[last - x, 2] = taken[x, 2]
         else:
-            values, copies = taken.reshape(-1), into.reshape(-1)
+            values = image_values[y + dy, 3 * start : 3 * (start + right - left)]
+            copies = cropped_values[y, 3 * left : 3 * right]
             for i in range(len(values)):
                 copies[i] = values[i]
 
@@ -192,3 +192,12 @@ def _normalise(levels, mean, std, out):  # type: ignore[no-untyped-def]
     for y in range(len(out)):
         for i in range(len(mean)):
             out[y, i] = (np.float32(levels[y, i]) / np.float32(255) - mean[i]) / std[i]
+
+
+@_compiled
+def _normalise_levels(levels, mean, std, out):  # type: ignore[no-untyped-def]
+    """The same for uint8 levels with one division: HIGH · level is exact, so the sum is level / 255 to the last bit."""
+    for y in range(len(out)):
+        for i in range(len(mean)):
+            level = np.float32(levels[y, i])
+            out[y, i] = (HIGH * level + LOW * level - mean[i]) / std[i]

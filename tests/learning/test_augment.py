@@ -126,6 +126,14 @@ def test_unchanged_only_normalises() -> None:
         np.testing.assert_allclose(result.numpy(), expected, atol=2e-6)
 
 
+def test_every_level_is_normalised_to_the_last_bit() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
+    mean, std = MEAN.astype(np.float32), STD.astype(np.float32)
+    expected = (levels.astype(np.float32) / np.float32(255) - mean) / std
+    assert expected.dtype == np.float32
+    np.testing.assert_array_equal(augmented(levels, np.arange(1), unchanged(1)).permute(0, 2, 3, 1).numpy(), expected)
+
+
 def test_rows_outside_the_index_change_nothing(tmp_path: Path) -> None:
     """A mapped file gives the same views, whatever its other rows hold."""
     pictures, index = images(9), np.array([7, 2, 7])
