@@ -14,6 +14,7 @@ from harness.data.records import Dataset, ImageRecord
 from harness.specs.dataset import DatasetSpec
 
 MARGIN = 4
+TILE = 128  # pixels, the height of one image on the sheet
 LABEL = 16  # pixels for the text above the columns and, times 3, left of the rows
 
 
@@ -71,7 +72,7 @@ def sample_sheet(
             rows[record.id].append(record)
     known = sorted(rows)
     shown = known[:: max(1, -(-len(known) // identities))]
-    width, height = spec.image.width // 2, spec.image.height // 2
+    width, height = TILE * spec.image.width // spec.image.height, TILE
     cameras = sorted({record.camera for record in dataset.splits[split]})[:columns] if dataset.has_cameras else None
     count = len(cameras) if cameras is not None else min(columns, max((len(rows[i]) for i in shown), default=0))
     size = (LABEL * 3 + count * (width + MARGIN), LABEL + len(shown) * (height + MARGIN))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.data import read_dataset
-from harness.data.sheet import sample_sheet, split_statistics
+from harness.data.sheet import SplitStatistics, sample_sheet, split_statistics
 from harness.errors import UserError
-from harness.pipeline.listing import show
+from harness.pipeline.listing import Row, show
 from harness.pipeline.paths import raw_folder, replacing
 from harness.specs.registry import Registry
 
@@ -21,8 +21,23 @@ def show_dataset(registry: Registry, name: str, output: Path) -> Iterator[str]:
         raise UserError(f"{name} is not here yet; run: {how}")
     dataset = read_dataset(spec, folder)
     yield f"{spec.title} ({spec.kind}s): {spec.access.licence}"
-    yield show([vars(row) for row in split_statistics(spec, dataset)], as_json=False)
+    if spec.access.withdrawn:
+        yield f"withdrawn: {spec.access.withdrawn}"
+    yield show([_row(split) for split in split_statistics(spec, dataset)], as_json=False)
+    yield "per id: fewest–median–most, without distractors; junk is left out of the images"
     path = registry.root / output / f"{name}.png"
     with replacing(path) as partial:
         sample_sheet(spec, dataset, folder).save(partial, format="png")
-    yield f"sample sheet: {path.relative_to(registry.root)}"
+    yield f"sample sheet: {output / path.name}"
+
+
+def _row(split: SplitStatistics) -> Row:
+    return {
+        "split": split.split, "images": split.images, "ids": split.ids, "cameras": split.cameras or None,
+        "images per id": _spread(split.images_per_id), "cameras per id": _spread(split.cameras_per_id),
+        "distractors": split.distractors, "junk": split.dropped,
+    }  # fmt: skip
+
+
+def _spread(values: tuple[int, float, int]) -> str | None:
+    return "–".join(f"{value:g}" for value in values) if any(values) else None
