@@ -14,16 +14,18 @@ from harness.leaderboard import charts, curves, url
 from harness.leaderboard.formats import escape_markdown, prose
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
+from harness.leaderboard.style import BLUE, ORANGE
 from harness.leaderboard.terminal import signed, task_title
-from harness.leaderboard.text import flat, value_text
+from harness.leaderboard.text import flat, unsigned_zero, value_text
 from harness.store import Store, queries
 from harness.store.comparing import Comparison, Contestant, compare, contestant, paired
 from harness.store.ranked import read_queries
 
 HELP = """Difference of mAP with its 95 % interval by a paired bootstrap over queries (10,000 resamples; Efron and
 Tibshirani 1993). The p-value is a paired permutation test: how often a difference at least as large arises when each
-query's two results change places by chance. With more than two, p-values are corrected after Holm (1979).
-It speaks about queries, not about seeds: the spread over seeds stands in the leaderboard."""
+query's two results change places by chance. With several comparisons, p-values are corrected after Holm (1979), and
+below 0.05 one is better. Seeds are averaged per query first: this speaks about queries, and the spread over seeds
+stands in the leaderboard."""
 
 
 def page() -> None:
@@ -37,14 +39,14 @@ def page() -> None:
     with left:
         task = url.select("Task", tasks, "task", show=task_title)
     rows = [row for row in read(queries.leaderboard, task) if row.scores]
-    titles = {row.method: f"{row.title} ({len(row.seeds)} seeds)" for row in rows if len(row.seeds) > 1}
-    titles |= {row.method: row.title for row in rows if len(row.seeds) == 1}
+    titles = {row.method: row.title for row in rows}
     for row in rows:
         titles |= {f"{row.method}__{row.task}__s{seed}": f"{row.title}, seed {seed}" for seed in row.seeds}
+    seeds = {row.method: f" ({len(row.seeds)} seeds)" for row in rows if len(row.seeds) > 1}
     with right:
         names = url.several(
             "Methods or runs, the reference first", list(titles), "of", [row.method for row in rows[:2]],
-            show=titles.__getitem__,
+            show=lambda name: titles[name] + seeds.get(name, ""),
         )  # fmt: skip
     if len(names) < 2:
         st.info("Choose at least two methods or runs: the first is the reference.")
@@ -78,17 +80,18 @@ def _compared(store: Store, task: str, names: tuple[str, ...]) -> tuple[list[Con
 
 
 def _differences(results: Sequence[Comparison], titles: dict[str, str]) -> None:
+    tested = "p-value" if len(results) == 1 else f"p-value, Holm over {len(results)}"
     for result in results:
         sure = result.corrected < 0.05
         sign = "better" if result.difference > 0 else "worse"
-        verdict = f"**{sign}**" if sure else "**not told apart**"
+        verdict = f"**{sign}**" if sure else "**cannot be told apart**"
         st.markdown(
             f"{escape_markdown(titles[result.other])} against {escape_markdown(titles[result.reference])}: {verdict}"
         )
         with st.container(horizontal=True):
             st.metric("Δ mAP", signed(result.difference), border=True, help=HELP)
             st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=HELP)
-            st.metric("p-value", _p(result.corrected), border=True, help=HELP)
+            st.metric(tested, _p(result.corrected), border=True, help=HELP)
             st.metric("better on", f"{100 * result.better / result.queries:.0f} %", border=True,
                       help=f"{result.better} of {result.queries} queries; worse on {result.worse}")  # fmt: skip
 
@@ -106,12 +109,17 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str) 
         other = next(c for c in chosen if c.name == name)
     a, b = paired(reference, other)
     index = np.flatnonzero(~np.isnan(reference.ap))
-    data = pd.DataFrame({"query": index, "a": 100 * a, "b": 100 * b, "difference": 100 * (b - a)})
+    data = pd.DataFrame({"query": index, "a": 100 * a, "b": 100 * b, "difference": unsigned_zero(100 * (b - a))})
     paths = read(query_paths, reference.keys[0])
     data["path"] = [paths[i] for i in index] if paths else ""
     left, right = st.columns(2)
     with left:
-        charts.show(_scatter(data, titles[reference.name], titles[other.name]), "scatter", "AP per query of both")
+        charts.show(
+            _scatter(data, titles[reference.name], titles[other.name]),
+            "scatter",
+            "AP of every query",
+            "coloured by who is better",
+        )
         if len(data) > 4000:
             st.caption("4,000 of the queries are drawn, every n-th.")
     with right:
@@ -149,12 +157,13 @@ def query_paths(_store: Store, key: str) -> list[str]:
 
 def _scatter(data: pd.DataFrame, reference: str, other: str) -> alt.LayerChart:
     drawn = data.iloc[:: max(1, -(-len(data) // 4000))]
+    drawn = drawn.assign(better=np.where(drawn["difference"] > 0, other, reference))
     line = alt.Chart(pd.DataFrame({"a": [0, 100], "b": [0, 100]})).mark_line(color="gray", strokeDash=[4, 4])
     dots = (
         alt.Chart(drawn)
         .mark_circle(size=36, opacity=0.55)
         .encode(
-            color=alt.condition("datum.difference > 0", alt.value("#0072B2"), alt.value("#E69F00")),
+            color=alt.Color("better:N", title=None, scale=alt.Scale(domain=[reference, other], range=[BLUE, ORANGE])),
             tooltip=["query", "path", *(alt.Tooltip(f"{c}:Q", format=".1f") for c in ("a", "b", "difference"))],
         )
     )
@@ -176,7 +185,7 @@ def _specs(chosen: Sequence[Contestant], titles: dict[str, str]) -> None:
         {"parameter": key, **{titles[n]: value_text(spec[key]) if key in spec else "" for n, spec in specs.items()}}
         for key in differing
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Parameters that differ")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", alt="Parameters that differ")
 
 
 if __name__ == "__main__":

@@ -26,11 +26,11 @@ SPLITS = ("train", "query", "gallery")
 def page() -> None:
     """Draw the page."""
     st.title("Datasets")
-    datasets = {dataset.name: dataset for dataset in read(queries.datasets)}
+    datasets = {d.name: d for d in sorted(read(queries.datasets), key=lambda d: d.role != "task")}
     if not datasets:
         st.info("There is no dataset yet: add a spec under `datasets/`.")
         return
-    left, right = st.columns([2, 2], vertical_alignment="bottom")
+    left, right = st.columns(2)
     with left:
         name = url.select("Dataset", list(datasets), "dataset", show=lambda name: datasets[name].title)
     with right:
@@ -42,7 +42,7 @@ def page() -> None:
     size = f"images {document['image']['height']} × {document['image']['width']}"
     use = [] if dataset.role == "task" else ["only pre-trains a start, never evaluated"]
     st.caption(" · ".join([dataset.kind, f"{dataset.regime} regime", size, *use]))
-    found, reason = _splits(name)
+    found, reason = _splits(dataset)
     _counts(dataset, found)
     if reason:
         st.info(prose(reason), icon=":material/image_not_supported:")
@@ -55,9 +55,9 @@ def page() -> None:
             link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
 
 
-def _splits(name: str) -> tuple[dict[str, Split], str]:
+def _splits(dataset: Dataset) -> tuple[dict[str, Split], str]:
     try:
-        return {split: images.split(name, split)[0] for split in SPLITS}, ""
+        return {split: images.split(dataset, split)[0] for split in SPLITS}, ""
     except UserError as error:
         return {}, str(error)
 
@@ -76,7 +76,10 @@ def _counts(dataset: Dataset, found: dict[str, Split]) -> None:
             right = all(row[f"{name}, here"] == row[f"{name}, expected"] for name in ("images", "ids", "cameras"))
             row["agrees"] = "✓ yes" if right else "✗ no"
         rows.append(row)
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Counts per split")
+    frame = pd.DataFrame(rows)
+    number = st.column_config.NumberColumn(format="localized")
+    config = dict.fromkeys(frame.columns.difference(["split", "agrees"]), number)
+    st.dataframe(frame, hide_index=True, column_config=config, alt="Counts per split")
     if any(row.get("agrees") == "✗ no" for row in rows):
         st.caption(f"`harness data verify {dataset.name}` says what differs.")
 
@@ -102,6 +105,7 @@ def _samples(split: Split) -> None:
             Picture(split.images[index], f"id {identity}, cam {split.cameras[index]}")
             for index in mine[np.sort(first)][:2]
         ]
+    st.markdown("**Samples** :gray[a few identities, each from two cameras where it was seen by two]")
     images.strip(pictures)
 
 
@@ -112,7 +116,7 @@ def _histograms(split: Split) -> None:
     with left:
         data = pd.DataFrame({"images": per_identity})
         chart = alt.Chart(data).mark_bar().encode(
-            x=alt.X("images:Q", bin=alt.Bin(maxbins=25, minstep=1), title="images per identity"),
+            x=alt.X("images:Q", bin=alt.Bin(maxbins=25, minstep=1), title="images", axis=alt.Axis(format="d")),
             y=alt.Y("count()", title="identities"),
         )  # fmt: skip
         charts.show(chart.properties(height=220), "per-identity", "Images per identity")

@@ -7,12 +7,19 @@ import html
 import io
 import json
 import re
+import shutil
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.leaderboard.style import CSS
 from harness.leaderboard.table import Cell, Table
 
 FORMATS = ("table", "csv", "md", "latex", "json", "html")
+UNLIMITED, NAME, SHORT = 240, 24, 12
+"""Characters: of a line that no terminal limits; that a name needs at least; of a text that is never broken."""
+LEAST = ("minp", "rank10", "rank5", "best", "reported_rank1", "seeds", "verdict", "setting")
+"""The columns that a narrow terminal does without, the least first."""
 TEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -168,21 +175,54 @@ def _html(table: Table) -> str:
 
 
 def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
-    """Return text for a terminal (plain characters where the output is no terminal)."""
+    """Return text for a terminal `width` characters wide (default: this one's; as wide as needed where it is none)."""
     from rich.console import Console  # the pages do without
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(width=width, file=io.StringIO(), force_terminal=False) if width else Console(file=io.StringIO())
-    for table in tables:
+    if width is None:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+    out = io.StringIO()
+    console = Console(width=width, file=out, force_terminal=False)
+    for whole in tables:
+        table = _narrowed(whole, width)
         grid = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for header, numeric in zip(table.headers, table.numeric, strict=True):
-            grid.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+        for header, numeric, size in zip(table.headers, table.numeric, _sizes(table), strict=True):
+            grid.add_column(
+                Text(header),
+                justify="right" if numeric else "left",
+                no_wrap=numeric or size <= SHORT,
+                overflow="fold",
+            )
         for row in table.rows:
             grid.add_row(*(Text(c.text, style={1: "bold", 2: "underline"}.get(c.place, "")) for c in row))
         console.print(grid)
         for note in table.notes:
             console.print(Text(note, style="dim"))
         console.print()
-    file = console.file
-    return file.getvalue() if isinstance(file, io.StringIO) else ""
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _narrowed(table: Table, width: int) -> Table:
+    """Leave out the columns that matter least until numbers and short texts fit, and say so below the table."""
+    left_out: list[str] = []
+    for key in LEAST:
+        needed = sum(
+            size if numeric else min(size, NAME) for size, numeric in zip(_sizes(table), table.numeric, strict=True)
+        )
+        if needed + 2 * (len(table.keys) - 1) <= width:
+            break
+        if key in table.keys:
+            left_out.append(table.headers[table.keys.index(key)])
+            table = table.without(key)
+    if not left_out:
+        return table
+    kept = [note for note in table.notes if not any(note[0] == header[-1] for header in left_out)]  # note of a †
+    return replace(
+        table, notes=(*kept, f"left out for want of room: {', '.join(left_out)}; `--format csv` has every column")
+    )
+
+
+def _sizes(table: Table) -> list[int]:
+    """The longest text of each column."""
+    return [max(map(len, (header, *(row[i].text for row in table.rows)))) for i, header in enumerate(table.headers)]

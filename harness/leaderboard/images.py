@@ -14,6 +14,7 @@ from harness.data import Split, open_prepared
 from harness.errors import UserError
 from harness.leaderboard.formats import escape_markdown
 from harness.leaderboard.state import project
+from harness.store.tables import Dataset
 
 HEIGHT = 150
 FRAME = 5
@@ -35,15 +36,15 @@ def load(dataset: str, split: str, _changed: float) -> tuple[Split, str]:
     return prepared.split(split), prepared.data_hash
 
 
-def split(dataset: str, name: str) -> tuple[Split, str]:
+def split(dataset: Dataset, name: str) -> tuple[Split, str]:
     """Return a split as `load` does, again if it was prepared again."""
-    info = project() / "data" / "prepared" / dataset / "info.json"
+    info = project() / "data" / "prepared" / dataset.name / "info.json"
     if not info.exists():
-        raise UserError(
-            f"the images of {dataset} are not on this machine: `dvc repro prepare@{dataset}` prepares them; "
-            f"for a real dataset, `harness data add {dataset} PATH` first"
-        )
-    return load(dataset, name, info.stat().st_mtime)
+        how = f"`dvc repro prepare@{dataset.name}` prepares them"
+        if not dataset.document["drawn"]:
+            how = f"`harness data add {dataset.name} PATH` imports them, {how}"
+        raise UserError(f"The images of {dataset.title} are not on this machine: {how}.")
+    return load(dataset.name, name, info.stat().st_mtime)
 
 
 def framed(picture: Picture) -> Image.Image:

@@ -28,6 +28,7 @@ KINDS = {
     "quoted": "quoted only",
     "unfinished": "unfinished",
 }
+LABEL = 12  # pixels by which a widget without a label is lowered, to stand beside those with one
 COSTS = {"gpu_hours": "GPU hours per run", "cpu_minutes": "CPU minutes per run", "peak_memory_gib": "peak memory (GiB)"}
 
 
@@ -40,7 +41,7 @@ def page() -> None:
             "There is no dataset, method or result yet. Add specs under `datasets/` and `methods/`, then run `make`."
         )
         return
-    top = st.columns([3, 4, 2], vertical_alignment="bottom")
+    top = st.columns([3, 4, 2])
     with top[0]:
         task = url.select("Task", tasks, "task", show=task_title)
     with top[1]:
@@ -56,10 +57,14 @@ def page() -> None:
     if not shown:
         st.info("No row matches these filters. Clear the search or show more kinds of rows.")
         return
-    chosen = _grid(shown, columns, f"{task}|{setting}|{metric}|{len(shown)}")
-    _below(task, chosen, shown, columns)
-    _pareto([row for row in shown if row.scores], metric)
-    _reading()
+    table, plot = url.tabs(["Table", "Score against cost"], "view")
+    with table:
+        chosen = _grid(shown, columns, f"{task}|{setting}|{metric}|{len(shown)}")
+        _below(task, chosen, shown, columns)
+        _reading()
+    with plot:
+        if plot.open:
+            _pareto([row for row in shown if row.scores], metric)
 
 
 def _kind(row: LeaderRow) -> str:
@@ -69,11 +74,12 @@ def _kind(row: LeaderRow) -> str:
 
 
 def _filters(rows: Sequence[LeaderRow]) -> tuple[list[LeaderRow], list[Column]]:
-    left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([3, 4, 2])
     with left:
         text = url.search("Search methods", "q", placeholder="name or title", icon=":material/search:")
     with middle:
         kinds = url.several("Rows", list(KINDS), "rows", list(KINDS), show=KINDS.__getitem__, pills=True, quiet=True)
+    right.space(LABEL)
     with right, st.popover("Columns", icon=":material/view_column:", width="stretch"):
         names = url.several(
             "Columns", [column.key for column in COLUMNS], "columns",
@@ -180,19 +186,17 @@ def _exports(task: str, rows: Sequence[LeaderRow], columns: Sequence[Column]) ->
 
 
 def _pareto(rows: Sequence[LeaderRow], metric: str) -> None:
-    from harness.leaderboard import charts  # Altair: imported when the table already stands
+    from harness.leaderboard import charts  # Altair: not needed by the table
 
     available = [cost for cost in COSTS if any(getattr(row, cost) for row in rows)]
     if not available:
+        st.info("No method was run here, so nothing has a cost yet: `make` runs the starter methods.")
         return
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.subheader("What does a point cost?")
-    with right:
-        cost = url.segments("Cost", available, "cost", available[0], show=COSTS.__getitem__)
+    cost = url.segments("Cost", available, "cost", available[0], show=COSTS.__getitem__)
     points = charts.pareto_points(rows, metric, cost)
-    charts.show(
-        charts.pareto(points, metric, COSTS[cost]), "pareto", f"{METRICS[metric]} against {COSTS[cost]} per method"
-    )
+    chart = charts.pareto(points, metric, COSTS[cost])
+    note = "dashed: no other method is both cheaper and better"
+    charts.show(chart, "pareto", f"{METRICS[metric]} against {COSTS[cost]}", note)
 
 
 def _reading() -> None:

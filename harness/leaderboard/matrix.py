@@ -24,7 +24,7 @@ SIGNS = {
     "queued": "queued",
     "failed": "failed",
     "interrupted": "stopped",
-    "not planned": "·",
+    "not planned": "not planned",
     "incompatible": "–",
 }
 
@@ -42,7 +42,7 @@ def page() -> None:
     if not rows:
         st.info("There is no method yet. Add one with `harness new method NAME --from OTHER`, then run `harness plan`.")
         return
-    left, middle, right = st.columns([3, 4, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([3, 4, 2])
     with left:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     with middle:
@@ -56,10 +56,9 @@ def page() -> None:
         st.info("Nothing is chosen: add a task above, or another setting.")
         return
     cells = _cells(shown, metric)
-    charts.show(_heat_map(cells, metric), "matrix", f"{METRICS[metric]} of every method on every task")
-    st.caption(
-        "Percent; \\* reported, not run here; – incompatible; **·** not planned. The reasons are in the list below."
-    )
+    heads = [task_title(name) for name in names]
+    note = "* reported, not run here; – incompatible; point at a cell for the reason"
+    charts.show(_heat_map(cells, heads, metric), "matrix", f"{METRICS[metric]} (%)", note)
     _reasons(cells)
     with st.container(horizontal=True):
         for name in names[:4]:
@@ -90,13 +89,13 @@ def _cells(rows: Sequence[LeaderRow], metric: str) -> pd.DataFrame:
     return pd.DataFrame(cells)
 
 
-def _heat_map(cells: pd.DataFrame, metric: str) -> alt.LayerChart:
+def _heat_map(cells: pd.DataFrame, tasks: list[str], metric: str) -> alt.LayerChart:
     order = list(dict.fromkeys(cells.sort_values(["setting", "method"])["method"]))
-    tasks = list(dict.fromkeys(cells["task"]))
     # every column must say its task: two lines for source → target, and no label left out where they come close
     heads = alt.Axis(
         orient="top",
         labelAngle=0,
+        labelPadding=18,
         labelLimit=130,
         labelOverlap=False,
         labelExpr=TWO_LINES,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from harness.errors import UserError
 from harness.leaderboard import url
-from harness.leaderboard.columns import SETTINGS
+from harness.leaderboard.columns import METRICS, SETTINGS
 from harness.leaderboard.formats import escape_markdown
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
@@ -19,7 +19,7 @@ from harness.leaderboard.text import bibtex, flat, to_yaml, value_text
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
 from harness.store import queries
-from harness.store.tables import Method
+from harness.store.tables import Figure, Method
 
 ROLES = {
     "method": "",
@@ -30,10 +30,13 @@ ROLES = {
 }
 
 
+ORDER = list(ROLES)
+
+
 def page() -> None:
     """Draw the page."""
     st.title("Methods")
-    methods = {method.name: method for method in read(queries.methods)}
+    methods = {m.name: m for m in sorted(read(queries.methods), key=lambda m: ORDER.index(m.role))}
     if not methods:
         st.info("There is no method yet: `harness new method NAME --from OTHER` makes one.")
         return
@@ -74,8 +77,6 @@ def _results(method: Method) -> None:
                 "Δ": row.difference,
                 "verdict": row.verdict,
                 "test": row.verdict_note,
-                "quoted from": row.reported_from,
-                "verified": ("yes" if row.reported_verified else "no") if row.reported else "",
             }
             for row in rows
         ]
@@ -83,17 +84,34 @@ def _results(method: Method) -> None:
     frame = frame.dropna(axis="columns", how="all")
     number, signed = st.column_config.NumberColumn(format="%.1f"), st.column_config.NumberColumn(format="%+.1f")
     config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
-    st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
-    quoted = [
-        figure.model_dump(exclude={"id", "method", "source", "target"}) for figure in read(queries.figures, method.name)
-    ]
+    ran = any(row.scores for row in rows)
+    if ran:
+        st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
+    quoted = read(queries.figures, method.name)
     if quoted:
-        with st.expander(f"{len(quoted)} reported figures, and where they were read", icon=":material/menu_book:"):
-            st.dataframe(pd.DataFrame(quoted), hide_index=True, placeholder="", alt="Reported figures")
+        title = "Reported figures, and where they were read"
+        with st.expander(title, expanded=not ran, icon=":material/menu_book:"):
+            st.markdown(_quotes(quoted))
     tasks = [row.task for row in rows if row.scores][:4]
     with st.container(horizontal=True):
         for task in tasks:
             link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
+
+
+def _quotes(figures: list[Figure]) -> str:
+    """Every reported figure with where it was read, as a list."""
+    lines = []
+    for figure in figures:
+        scores = [
+            f"{title} {getattr(figure, metric):.1f}"
+            for metric, title in METRICS.items()
+            if getattr(figure, metric, None) is not None
+        ]
+        seen = "seen there" if figure.verified else "not verified"
+        source = "; ".join(text for text in (figure.quoted_from, seen, figure.note) if text)
+        where = f"{task_title(figure.task)} ({figure.regime} regime)"
+        lines.append(f"- {escape_markdown(where)}: **{', '.join(scores)}** :gray[{escape_markdown(source)}]")
+    return "\n".join(lines)
 
 
 def _paper(name: str, paper: dict[str, Any]) -> None:
@@ -114,7 +132,12 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
         st.code(bibtex(name, paper), language="latex", wrap_lines=True)
     if paper["choices"]:
         st.markdown("**What the paper leaves open, and what was chosen**")
-        st.dataframe(pd.DataFrame(paper["choices"]), hide_index=True, alt="Choices")
+        lines = [
+            f"- {escape_markdown(choice['what'])}: **{escape_markdown(choice['chosen'])}** "
+            f":gray[{escape_markdown(choice['reason'])}]"
+            for choice in paper["choices"]
+        ]
+        st.markdown("\n".join(lines))
 
 
 def _parameters(document: dict[str, Any]) -> None:
@@ -139,6 +162,7 @@ def _parameters(document: dict[str, Any]) -> None:
         pd.DataFrame(rows),
         hide_index=True,
         column_config={"meaning": st.column_config.TextColumn("meaning and unit", width="large")},
+        height="content",
         alt="Parameters",
     )
     for target, change in section["targets"].items():

@@ -14,6 +14,7 @@ from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
 from harness.leaderboard.style import JUNK, RIGHT, WRONG
 from harness.leaderboard.terminal import task_title
+from harness.leaderboard.text import unsigned_zero
 from harness.store import Store, queries
 from harness.store.ranked import Query, Ranked, read_queries, read_ranked
 from harness.store.tables import Run
@@ -33,26 +34,23 @@ def page() -> None:
         task = url.select("Task", tasks, "task", show=task_title)
     target = read(queries.task, task).target
     runs = {run.key: run for name in dict.fromkeys((task, target)) for run in read(queries.runs, name)}
+    titles = {method.name: method.title for method in read(queries.methods)}
+    names = {key: f"{titles.get(run.method, run.method)}, seed {run.seed}" for key, run in runs.items()}
     with middle:
-        key = url.select("Run", list(runs), "run", show=lambda key: _name(runs[key]))
+        key = url.select("Run", list(runs), "run", show=names.__getitem__)
     with right:
         others = [NOBODY, *(other for other in runs if other != key)]
-        beside = url.select(
-            "Beside it", others, "beside", NOBODY, show=lambda key: _name(runs[key]) if key in runs else "no other run"
-        )
+        beside = url.select("Beside it", others, "beside", NOBODY, show=lambda key: names.get(key, "no other run"))
     found, reason = read(_queries, key)
     if reason:
         st.info(prose(reason), icon=":material/cloud_off:")
         return
     order = sorted(found, key=lambda query: (query.ap is None, query.ap if query.ap is not None else 0.0, query.index))
     chosen = _choose(order, beside)
-    _show(runs[key], chosen)
+    st.caption("By rank. ✓ in green: the same identity; ✗ in vermilion: another one; grey: the query, and junk.")
+    _show(runs[key], names[key], chosen)
     if beside != NOBODY:
-        _show(runs[beside], chosen)
-
-
-def _name(run: Run) -> str:
-    return f"{run.method}, seed {run.seed}"
+        _show(runs[beside], names[beside], chosen)
 
 
 def _queries(_store: Store, key: str) -> tuple[list[Query], str]:
@@ -78,7 +76,7 @@ def _choose(order: list[Query], beside: str) -> Query:
     )
     if other is not None and other.size == len(order):
         frame.insert(2, "AP beside", [100 * float(other[query.index]) for query in order])
-        frame.insert(3, "Δ", frame["AP beside"] - frame["AP"])
+        frame.insert(3, "Δ", unsigned_zero((frame["AP beside"] - frame["AP"]).to_numpy()))
     wanted = st.query_params.get("query")
     if wanted is not None and wanted not in position:
         st.warning(f"The address asks for query “{escape_markdown(wanted[:40])}”, which this run does not have.")
@@ -105,13 +103,14 @@ def _choose(order: list[Query], beside: str) -> Query:
     return query
 
 
-def _show(run: Run, query: Query) -> None:
+def _show(run: Run, name: str, query: Query) -> None:
     ap = float(read(queries.ap, run.key)[query.index])
     score = "no match in the gallery" if np.isnan(ap) else f"AP {100 * ap:.1f}"
-    st.markdown(f"**{escape_markdown(_name(run))}** · query {query.index} · {score}")
+    st.markdown(f"**{escape_markdown(name)}** · query {query.index} · {score}")
     try:
-        probes, data = images.split(run.target, "query")
-        gallery, _ = images.split(run.target, "gallery")
+        dataset = read(queries.dataset, run.target)
+        probes, data = images.split(dataset, "query")
+        gallery, _ = images.split(dataset, "gallery")
         ranked = read_ranked(project(), run.key, query.index)
     except UserError as error:
         st.info(prose(str(error)), icon=":material/image_not_supported:")

@@ -1,6 +1,7 @@
 """Colours and the static page's style: the Okabe-Ito palette, which colour-blind people can tell apart."""
 
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, "#56B4E9")
 RIGHT, WRONG, JUNK = GREEN, VERMILION, "#8A8F98"
 SETTING_COLOURS = {"usl": BLUE, "uda": ORANGE, "direct": PURPLE, "supervised": GREEN}
 

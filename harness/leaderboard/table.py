@@ -29,6 +29,18 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
 
+    def without(self, key: str) -> Table:
+        """Return the table without one column."""
+        kept = [i for i, name in enumerate(self.keys) if name != key]
+        return Table(
+            self.title,
+            tuple(self.headers[i] for i in kept),
+            tuple(self.keys[i] for i in kept),
+            tuple(self.numeric[i] for i in kept),
+            tuple(tuple(row[i] for i in kept) for row in self.rows),
+            self.notes,
+        )
+
 
 def leader_table(
     title: str, rows: Sequence[LeaderRow], columns: Sequence[Column], notes: tuple[str, ...] = ()

@@ -75,16 +75,15 @@ def _worth_showing(tasks: list[Task]) -> list[str]:
 def _table(store: Store, name: str, setting: str, metric: str, format: str) -> Table:  # noqa: A002
     rows = queries.leaderboard(store, name, setting, metric)
     if format in ("csv", "json"):
-        columns = list(COLUMNS)
-    else:
-        keys = PAPER if format == "latex" else TERMINAL
-        columns = useful(rows, [column for column in COLUMNS if column.key in keys])
-    notes: tuple[str, ...] = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
+        return leader_table(task_title(name), rows, COLUMNS)
+    waiting = [row for row in rows if row.state == "queued"]
     if format in ("table", "md"):
-        waiting = [row for row in rows if row.state == "queued"]
         rows = [row for row in rows if row.state != "queued"]
-        if waiting:
-            notes += (f"{len(waiting)} methods are planned and wait: `make full` or `dvc repro` runs them",)
+    keys = PAPER if format == "latex" else TERMINAL
+    columns = useful(rows, [column for column in COLUMNS if column.key in keys])
+    notes: tuple[str, ...] = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
+    if waiting and format in ("table", "md"):
+        notes += (f"{len(waiting)} methods are planned and wait: `make full` or `dvc repro` runs them",)
     return leader_table(task_title(name), rows, columns, notes)
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 
@@ -14,7 +16,7 @@ def to_yaml(document: Any) -> str:
     """Return a JSON-able document as YAML, short lists on one line."""
     writer = YAML()
     writer.default_flow_style = None
-    writer.width = 100
+    writer.width = 68
     out = io.StringIO()
     writer.dump(document, out)
     return out.getvalue()
@@ -39,6 +41,11 @@ def value_text(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(value_text(item) for item in value)}]"
     return str(value)
+
+
+def unsigned_zero(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points rounded to one decimal as they are shown, so that none reads −0.0."""
+    return np.round(points, 1) + 0.0
 
 
 def bibtex(name: str, paper: Mapping[str, Any]) -> str:

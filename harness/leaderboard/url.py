@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from harness.leaderboard.formats import escape_markdown
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.mutable_tab_container import TabContainer
 
 LATE_SECONDS = 3.0
 """How long an address from before the last choice may still arrive."""
@@ -73,6 +76,14 @@ def several(
         st.query_params[param] = values or [""]
     _remember(param, values or [""])
     return values
+
+
+def tabs(labels: Sequence[str], param: str) -> Sequence[TabContainer]:
+    """Tabs, the first one open unless the address names another; only the `open` one needs to be drawn."""
+    _prepare(param, labels, labels[0], "View")
+    containers = st.tabs(labels, key=param, on_change="rerun")
+    _written(param, next(label for label, tab in zip(labels, containers, strict=True) if tab.open))
+    return containers
 
 
 def search(label: str, param: str, **kwargs: Any) -> str:

@@ -294,6 +294,15 @@ def datasets(store: Store) -> list[tables.Dataset]:
         return list(session.exec(select(tables.Dataset).order_by(col(tables.Dataset.name))).all())
 
 
+def dataset(store: Store, name: str) -> tables.Dataset:
+    """Return a dataset. Raises UserError if it has no spec any more."""
+    with store.reading() as session:
+        found = session.get(tables.Dataset, name)
+    if found is None:
+        raise UserError(f"dataset {name} has no spec here any more, so its images cannot be shown")
+    return found
+
+
 def figures(store: Store, method: str) -> list[tables.Figure]:
     """Return every reported figure of a method, by task."""
     query = select(tables.Figure).where(tables.Figure.method == method)

@@ -56,8 +56,8 @@ def _read(root: Path, key: str, columns: list[str], query: int | None = None) ->
         return list(pq.read_table(path, columns=columns, filters=filters).to_pylist())
     except FileNotFoundError:
         raise UserError(
-            f"the ranked lists of {key} are not on this machine: "
-            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them"
+            f"The ranked lists of {key} are not on this machine: "
+            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them."
         ) from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"results/runs/{key}/queries.parquet cannot be read: {error}") from None

@@ -1,14 +1,22 @@
 """The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from alembic import command
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 
+from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
-from harness.store import ingest, publish, queries
+from harness.store import database, ingest, publish, queries
 from harness.store.database import database_url
+from harness.store.migrate import alembic_config
 from tests.store.factory import Project
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -107,6 +115,27 @@ def test_rejected_results_are_listed(project: Project, monkeypatch: pytest.Monke
     assert app.dataframe[1].value["path"].tolist() == ["results/runs/supervised__beta__s0"]
 
 
+def test_every_empty_cell_of_the_matrix_says_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = [f"{method}__alpha__s0" for method in ("supervised", "cluster-contrast", "cc-twin")]
+    project.plan(*waiting)
+    project.attempt(waiting[1], "running")
+    project.attempt(waiting[2], "failed")
+    tasks, kinds = ["alpha", "beta", "market", "alpha-to-beta"], ["method", "ablation"]
+    app = opened(project.root, monkeypatch, "matrix", setting="all", tasks=tasks, kinds=kinds)
+    shown = app.dataframe[0].value
+    reasons = {(row.method, row.task): (row.state, row.reason) for row in shown.itertuples()}
+    assert reasons["Supervised", "alpha"] == ("queued", "planned, not started")
+    assert reasons["Cluster Contrast", "alpha"] == ("running", "train, epoch 3 of 6")
+    assert reasons["Cc Twin", "alpha"] == ("failed", "nan: the loss is not a number")
+    assert reasons["Cluster Contrast", "market"] == ("reported", "quoted from Table 3; not run here")
+    assert reasons["Supervised", "market"][0] == "not planned"
+    assert reasons["Direct Transfer", "alpha"] == (
+        "incompatible",
+        "direct-transfer is a 'direct' method: it needs a labelled source",
+    )
+    assert shown["reason"].str.len().min() > 0
+
+
 def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(
         project.root,
@@ -130,6 +159,8 @@ def test_compare_tests_the_difference(project: Project, monkeypatch: pytest.Monk
     assert len(metrics) == 8
     assert metrics[0].startswith("−19.")
     assert metrics[2] == "< 0.001"
+    assert app.metric[2].label == "p-value, Holm over 2"
+    assert "corrected after Holm" in app.metric[2].help
     differing = app.dataframe[-1].value
     assert differing["parameter"].tolist() == ["name", "setting"]
 
@@ -168,7 +199,7 @@ def test_images_of_other_data_are_not_shown(pictured: Project, monkeypatch: pyte
 
 def test_absent_images_say_how_to_get_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(project.root, monkeypatch, "queries", task="beta")
-    assert "`dvc repro prepare@beta`" in app.info[0].value
+    assert "`harness data add beta PATH` imports them, `dvc repro prepare@beta` prepares them" in app.info[0].value
 
 
 def test_published_runs_have_no_ranked_lists(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +276,98 @@ def test_a_corrupt_database_is_said_so(project: Project, monkeypatch: pytest.Mon
     app = opened(project.root, monkeypatch)
     assert "nothing is lost" in app.error[0].value
     assert not app.exception
+
+
+def test_a_database_is_built_on_the_first_visit_and_an_older_one_migrated(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = Path(database_url(project.root))
+    assert not url.exists()
+    assert len(opened(project.root, monkeypatch, task="beta").dataframe[0].value) == 3
+    url.unlink()
+    with create_engine(f"sqlite:///{url}").begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    app = opened(project.root, monkeypatch, task="beta")
+    assert not app.error
+    assert len(app.dataframe[0].value) == 3
+
+
+def test_a_database_that_another_process_locks_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(project.root)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    other = sqlite3.connect(database_url(project.root), isolation_level=None)
+    other.execute("PRAGMA journal_mode=DELETE")
+    other.execute("BEGIN EXCLUSIVE")
+    app = opened(project.root, monkeypatch)
+    assert "locked by another process" in app.error[0].value
+    other.execute("ROLLBACK")
+    assert not app.run().error
+
+
+def test_the_app_opens_the_database_only_for_reading(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(project.root)
+    monkeypatch.chdir(project.root)
+    opened_store = state.store()
+    with opened_store.engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.execute(text("DELETE FROM run"))
+
+
+def test_a_run_whose_files_are_gone_is_still_told_of(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(project.root)
+    key = "supervised__beta__s0"
+    shutil.rmtree(project.root / "results" / "runs" / key)
+    app = opened(project.root, monkeypatch, "queries", task="beta", run=key)
+    assert not app.exception
+    assert f"`dvc repro evaluate@{key}` computes them" in app.info[0].value
+    app = opened(project.root, monkeypatch, "run", run=key)
+    assert not app.exception
+    assert len(app.metric) == 6
+
+
+@pytest.mark.parametrize(
+    ("page", "param"),
+    [("matrix", "metric"), ("compare", "of"), ("queries", "run"), ("run", "run"), ("methods", "method"),
+     ("datasets", "dataset")],
+)  # fmt: skip
+def test_every_page_says_which_name_it_does_not_know(
+    project: Project, monkeypatch: pytest.MonkeyPatch, page: str, param: str
+) -> None:
+    app = opened(project.root, monkeypatch, page, **{param: "../../etc"})
+    assert not app.exception
+    assert "The address asks for “../../etc”, which is not known here" in app.warning[0].value
+
+
+def test_no_path_or_index_of_a_result_reaches_a_file(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    path = project.root / "results" / "runs" / "supervised__beta__s0" / "queries.parquet"
+    table = pq.read_table(path)
+    evil = pa.array(["../../../../etc/passwd"] * len(table))
+    outside = pa.array([[10**6, -1, 3]] * len(table), pa.list_(pa.int32()))
+    wrong = pa.array([[False] * 3] * len(table), pa.list_(pa.bool_()))
+    for name, column in (("path", evil), ("gallery", outside), ("correct", wrong)):
+        table = table.set_column(table.column_names.index(name), name, column)
+    pq.write_table(table, path)
+    app = opened(project.root, monkeypatch, "queries", task="beta", run="supervised__beta__s0")
+    assert not app.exception
+    assert app.dataframe[0].value["image"].unique().tolist() == ["../../../../etc/passwd"]
+    junk = len(app.expander[0].get("image"))
+    assert len(app.get("image")) - junk == 2  # the query, and the one index that lies within the gallery
+
+
+def test_columns_are_chosen_in_the_address(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="beta", columns=["map", "tie"])
+    assert app.dataframe[0].value.columns.tolist() == ["method", "map", "tie"]
+
+
+def test_the_plot_is_drawn_when_its_tab_is_open(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not opened(project.root, monkeypatch, task="beta").get("vega_lite_chart")
+    app = opened(project.root, monkeypatch, task="beta", view="Score against cost")
+    assert len(app.get("vega_lite_chart")) == 1
+    assert app.query_params["view"] == "Score against cost"
 
 
 def test_a_rebuilt_database_is_seen_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
