@@ -114,13 +114,13 @@ def prose(text: str) -> str:
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    """Return booktabs tables: best bold, second underlined."""
+    """Return booktabs tables as wide as both columns of a paper: best bold, second underlined."""
     return "% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}\n" + "\n".join(_latex(t) for t in tables)
 
 
 def _latex(table: Table) -> str:
     alignment = "".join("r" if numeric else "l" for numeric in table.numeric)
-    lines = [r"\begin{table}[t]", r"\centering", rf"\caption{{{escape_latex(table.title)}}}"]
+    lines = [r"\begin{table*}[t]", r"\centering\small", rf"\caption{{{escape_latex(table.title)}}}"]
     lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     lines.append(" & ".join(escape_latex(header) for header in table.headers) + r" \\")
     lines.append(r"\midrule")
@@ -129,7 +129,7 @@ def _latex(table: Table) -> str:
         lines.append(" & ".join(cells) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in table.notes]
-    lines += [r"\end{table}"]
+    lines += [r"\end{table*}"]
     return "\n".join(lines) + "\n"
 
 

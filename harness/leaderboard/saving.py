@@ -8,7 +8,6 @@ from typing import Any
 
 import altair as alt
 import streamlit as st
-import vl_convert
 
 from harness.leaderboard.style import PALETTE
 
@@ -45,11 +44,15 @@ def menu(chart: Chart, name: str) -> None:
 
 def to_svg(chart: Chart) -> str:
     """Return the chart as SVG on white, its text as text."""
+    import vl_convert  # a JavaScript engine: loaded when a chart is saved
+
     return str(vl_convert.vegalite_to_svg(specification(chart), vl_version=_version()))
 
 
 def to_png(chart: Chart) -> bytes:
     """Return the chart as PNG, three pixels for one."""
+    import vl_convert
+
     return bytes(vl_convert.vegalite_to_png(specification(chart), vl_version=_version(), scale=PNG_SCALE))
 
 

@@ -3,6 +3,9 @@ import html.parser
 import io
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -66,6 +69,22 @@ def test_latex_is_booktabs_with_best_and_second_marked(evil: Project) -> None:
     assert re.search(r"\\textbf\{77\.\d\}", rows[0])
     assert re.search(r"\\underline\{58\.\d\}", rows[1])
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+
+
+def test_latex_compiles(evil: Project, tmp_path: Path) -> None:
+    """Where there is a TeX; where there is none, braces and environments must balance, as TeX would ask."""
+    tables = render(evil, "latex")
+    document = rf"\documentclass{{article}}\usepackage[T1]{{fontenc}}\usepackage{{booktabs}}\begin{{document}}{tables}"
+    source = tmp_path / "tables.tex"
+    source.write_text(document + "\\end{document}\n", encoding="utf-8")
+    if shutil.which("pdflatex"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", source.name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:]
+    bare = re.sub(r"\\[\\{}%&#_$]", "", source.read_text(encoding="utf-8"))
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    assert sorted(re.findall(r"\\begin\{([a-z*]+)\}", bare)) == sorted(re.findall(r"\\end\{([a-z*]+)\}", bare))
 
 
 @given(st.text())
