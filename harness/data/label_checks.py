@@ -21,6 +21,8 @@ def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: A
     """Compare counts with the spec, then look for whatever makes an evaluation wrong."""
     if spec.access.withdrawn:
         yield Finding("notice", f"withdrawn: {spec.access.withdrawn}")
+    if spec.layout.alternatives:
+        yield Finding("notice", f"distribution: {arrangement.name}")
     yield from _counts(spec, dataset)
     yield from _identities(spec, dataset)
     yield from _cameras(spec, dataset)

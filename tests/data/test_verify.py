@@ -15,6 +15,7 @@ from tests.data.official import (
     expecting_what_is_there,
     market,
     msmt17,
+    msmt17_repacked,
     picture,
     shipped,
     veri,
@@ -57,6 +58,18 @@ def test_counts_name_split_quantity_and_amount(market_root):
         "3 cameras, expected 6 (3 missing)"
     )
     assert [text.split(":")[0] for text in texts] == ["train", "query", "gallery"]
+
+
+@pytest.mark.parametrize(
+    ("make", "distribution"),
+    [
+        (msmt17, "MSMT17_V1"),
+        (lambda folder: msmt17(folder, "mask_train_v2", "mask_test_v2"), "MSMT17_V2 (blurred faces)"),
+        (msmt17_repacked, "repacked like Market-1501 (training and validation set merged)"),
+    ],
+)
+def test_it_is_said_which_distribution_it_is(tmp_path, make, distribution):
+    assert f"distribution: {distribution}" in verified("msmt17", make(tmp_path)).at("notice")
 
 
 def test_junk_is_counted_as_left_out(market_root):
