@@ -201,8 +201,8 @@ def data_prepare(name: str) -> None:
 
 @data_app.command("add")
 def data_add(
-    name: str,
-    path: Path,
+    name: Annotated[str, typer.Argument(help="The dataset's spec, as `harness list datasets` names it.")],
+    path: Annotated[Path, typer.Argument(help="The official zip or tar file, or the unpacked folder.")],
     link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
 ) -> None:
