@@ -1,4 +1,4 @@
-"""Training batches: the memory-mapped cache and the one-pass augmentation, against the per-image PIL pipeline."""
+"""Training batches: the memory-mapped cache and the one-pass augmentation, against the published per-image pipeline."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torchvision import transforms
 
 from benchmarks.measure import Outcome, measured
-from harness.learning.augment import MEAN, STD, augmented, draw
+from harness.learning.augment import ERASED_AREA, ERASED_ASPECT, MEAN, STD, augmented, draw
 from harness.specs.compute import Augment
 
 SIZES = {"small": 512, "large": 8_192}
@@ -27,7 +28,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     """Yield the outcome for so many images of 128×64, fed at 256×128 with the published transforms, on one thread."""
     count = SIZES[size]
     files = jpegs(count, *STORED)
-    cache = np.stack([np.asarray(resized(file)) for file in files])
+    cache = np.stack([np.asarray(decoded(file).resize(FED[::-1], Image.Resampling.BICUBIC)) for file in files])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -42,8 +43,9 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     finally:
         torch.set_num_threads(threads)
     yield Outcome(
-        "batches", f"{count:,} images", ours.seconds, ours.extra_gib, "PIL, image by image", slow.seconds,
-        slow.extra_gib, limit.seconds, f"{count / ours.seconds:,.0f} images/s, PIL {count / slow.seconds:,.0f}",
+        "batches", f"{count:,} images", ours.seconds, ours.extra_gib, "PIL, image by image",
+        slow.seconds, slow.extra_gib, limit.seconds,
+        f"{count / ours.seconds:,.0f} images/s, PIL {count / slow.seconds:,.0f}",
     )  # fmt: skip
 
 
@@ -59,9 +61,9 @@ def jpegs(count: int, height: int, width: int) -> list[bytes]:
     return files
 
 
-def resized(file: bytes, size: tuple[int, int] = FED) -> Image.Image:
-    """Decode and resize to (height, width), as every published loader does for every image in every epoch."""
-    return Image.open(io.BytesIO(file)).convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC)
+def decoded(file: bytes) -> Image.Image:
+    """Decode, as every published loader does for every image in every epoch."""
+    return Image.open(io.BytesIO(file)).convert("RGB")
 
 
 def from_cache(cache: Pixels) -> Iterator[Tensor]:
@@ -73,36 +75,31 @@ def from_cache(cache: Pixels) -> Iterator[Tensor]:
 
 
 def from_files(files: list[bytes]) -> Iterator[Tensor]:
-    """The reference: decode, resize, flip, pad, crop, to tensor, normalise, erase, image by image, then stack."""
-    rng = np.random.default_rng(1)
+    """The reference: decode, resize and transform image by image, then stack."""
+    transform = published(FED, PUBLISHED)
     for start in range(0, len(files), BATCH):
-        yield torch.stack([reference_image(file, FED, PUBLISHED, rng) for file in files[start : start + BATCH]])
+        yield torch.stack([transform(decoded(file)) for file in files[start : start + BATCH]])
 
 
-def reference_image(file: bytes, size: tuple[int, int], augment: Augment, rng: np.random.Generator) -> Tensor:
-    """One image of the reference, float32 [3, H, W]."""
-    image, (height, width), pad = resized(file, size), size, augment.pad
-    mean, std = torch.from_numpy(MEAN)[:, None, None], torch.from_numpy(STD)[:, None, None]
-    if rng.random() < augment.flip:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    padded = Image.new("RGB", (width + 2 * pad, height + 2 * pad))
-    padded.paste(image, (pad, pad))
-    top, left = rng.integers(0, 2 * pad + 1, 2)
-    cropped = padded.crop((left, top, left + width, top + height))
-    tensor = torch.from_numpy(np.array(cropped)).permute(2, 0, 1).float().div(255).sub(mean).div(std)
-    if rng.random() < augment.erase:
-        area, aspect = rng.uniform(0.02, 0.4) * height * width, rng.uniform(0.3, 1 / 0.3)
-        tall, wide = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
-        if tall < height and wide < width:
-            y, x = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
-            tensor[:, y : y + tall, x : x + wide] = mean
-    return tensor
+def published(size: tuple[int, int], augment: Augment) -> transforms.Compose:
+    """The transforms of Cluster Contrast's loader, by torchvision as there: PIL image -> float32 [3, H, W]."""
+    return transforms.Compose(
+        [
+            transforms.Resize(size, transforms.InterpolationMode.BICUBIC),
+            transforms.RandomHorizontalFlip(augment.flip),
+            transforms.Pad(augment.pad),
+            transforms.RandomCrop(size),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN.tolist(), STD.tolist()),
+            transforms.RandomErasing(augment.erase, ERASED_AREA, ERASED_ASPECT, tuple(MEAN.tolist())),
+        ]
+    )
 
 
 def written(count: int) -> Iterator[Tensor]:
     """The limit: writing the float32 batches."""
     for _ in range(0, count, BATCH):
-        yield torch.zeros(BATCH, 3, *FED)
+        yield torch.full((BATCH, 3, *FED), 0.5)
 
 
 def consume(batches: Iterator[Tensor]) -> int:

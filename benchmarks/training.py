@@ -1,12 +1,13 @@
 """A training epoch fed from the cache, against the same network step fed by the PIL pipeline, and on a resident batch.
 
 On a CPU: the drawn regime (64×32, the narrow network, batch 64). On a GPU: the paper regime (256×128, ResNet-50, batch
-256, bf16), the PIL side with 16 worker processes.
+256, bf16), the PIL side with 16 worker processes. HARNESS_COMPILE=1 compiles the network; warm-up is told apart.
 """
 
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,14 +17,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.batches import jpegs, reference_image
+from benchmarks.batches import decoded, jpegs, published
 from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
 from harness.learning.data import UnlabelledSet
+from harness.learning.device import choose_device, compiles
 from harness.specs.compute import Augment, Network, Optimiser
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
+INSTANCES, CLUSTERS = 16, 500
 
 
 @dataclass(frozen=True)
@@ -34,89 +37,88 @@ class Setting:
     batch: int
     height: int
     width: int
-    pad: int
+    augment: Augment
     workers: int
     bf16: bool
 
 
-CPU = Setting(Network(backbone="narrow", pooling="average", stem_relu=True, bn_groups=1), 64, 64, 32, 4, 0, False)
-GPU = Setting(Network(backbone="resnet50", pooling="gem", stem_relu=True, bn_groups=4), 256, 256, 128, 10, 16, True)
+CPU = Setting(
+    Network(backbone="narrow", pooling="average", stem_relu=True, bn_groups=1),
+    64, 64, 32, Augment(flip=0.5, pad=4, erase=0.3, jitter=0), workers=0, bf16=False,
+)  # fmt: skip
+GPU = Setting(
+    Network(backbone="resnet50", pooling="gem", stem_relu=True, bn_groups=4),
+    256, 256, 128, Augment(flip=0.5, pad=10, erase=0.5, jitter=0), workers=16, bf16=True,
+)  # fmt: skip
 
 
 def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     """Yield the outcome of so many iterations of Cluster Contrast's step."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    setting, iterations = (GPU if device.type == "cuda" else CPU), SIZES[size]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    threads, device = torch.get_num_threads(), choose_device()
     try:
-        yield _outcome(setting, device, iterations, repeats, with_reference)
+        yield outcome(GPU if device.type == "cuda" else CPU, device, SIZES[size], repeats, with_reference)
     finally:
         torch.set_num_threads(threads)
 
 
-def _outcome(setting: Setting, device: torch.device, iterations: int, repeats: int, with_reference: bool) -> Outcome:
+def outcome(setting: Setting, device: torch.device, iterations: int, repeats: int, with_reference: bool) -> Outcome:
+    """Measure `setting` on `device`."""
     files = jpegs(4 * setting.batch, setting.height, setting.width)
     cache = np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
     images = UnlabelledSet(cache, np.zeros(len(cache), np.int64), device)
-    augment = Augment(flip=0.5, pad=setting.pad, erase=0.5, jitter=0)
-    step = _Step(setting, device)
+    step = Step(setting, device)
 
     def ours() -> None:
-        rng = np.random.default_rng(0)
-        indices = sampler.shuffled_batches(len(cache), setting.batch, rng)
-        for batch in images.batches(indices, iterations, augment, [rng]):
+        indices = sampler.shuffled_batches(len(cache), setting.batch, np.random.default_rng(0))
+        for batch in images.batches(indices, iterations, setting.augment, [np.random.default_rng(1)]):
             step(batch.views[0])
-        _wait(device)
+        wait(device)
 
     def resident() -> None:
         batch = images.plain(np.arange(setting.batch))
         for _ in range(iterations):
             step(batch)
-        _wait(device)
+        wait(device)
 
     def reference() -> None:
-        data = _Files(files, (setting.height, setting.width), augment)
         loader = DataLoader(
-            data, setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
+            _Files(files, setting), setting.batch, shuffle=True, drop_last=True, num_workers=setting.workers,
             pin_memory=device.type == "cuda", persistent_workers=setting.workers > 0,
         )  # fmt: skip
         for batch in _endless(loader, iterations):
             step(batch.to(device, non_blocking=True))
-        _wait(device)
+        wait(device)
 
+    begun = time.perf_counter()
     ours()  # compile, choose algorithms
+    warm_up = time.perf_counter() - begun
     _, fed = measured(ours, repeats)
     _, pure = measured(resident, repeats)
+    slow = measured(reference, repeats)[1] if with_reference else None
     count = iterations * setting.batch
-    name, size = f"training {setting.network.backbone}", f"{iterations}×{setting.batch} images"
-    rate = f"{count / fed.seconds:,.0f} images/s, resident batch {count / pure.seconds:,.0f}"
-    if not with_reference:
-        return Outcome(name, size, fed.seconds, fed.extra_gib, limit_s=pure.seconds, agreement=rate)
-    _, slow = measured(reference, repeats)
-    rate += f", PIL {count / slow.seconds:,.0f}"
+    rates = [f"{count / fed.seconds:,.0f} images/s", f"resident batch {count / pure.seconds:,.0f}"]
+    rates += [f"PIL {count / slow.seconds:,.0f}"] if slow else []
+    rates.append(f"{'compiled, ' if compiles() else ''}warm-up {warm_up - fed.seconds:.1f} s")
     return Outcome(
-        name,
-        size,
-        fed.seconds,
-        fed.extra_gib,
-        "the same step fed by PIL",
-        slow.seconds,
-        slow.extra_gib,
-        pure.seconds,
-        rate,
-    )
+        f"training {setting.network.backbone} on {device.type}", f"{iterations}×{setting.batch} images",
+        fed.seconds, peak_gib(device) or fed.extra_gib,
+        reference="the same step fed by PIL" if slow else "", reference_s=slow.seconds if slow else None,
+        reference_extra_gib=slow.extra_gib if slow else None, limit_s=pure.seconds, agreement=", ".join(rates),
+    )  # fmt: skip
 
 
-class _Step:
+class Step:
     """One iteration of Cluster Contrast: forward, InfoNCE against 500 clusters, backward, Adam, memory update."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network = networks.build(setting.network, 0, device)
+        if compiles():
+            self.network.compile()  # type: ignore[no-untyped-call]
         self.optimiser = optim.adam([self.network], Optimiser(learning_rate=3.5e-4, weight_decay=5e-4))
         rng = torch.Generator().manual_seed(0)
-        self.memory = torch.nn.functional.normalize(torch.randn(500, self.network.features, generator=rng)).to(device)
-        self.labels = torch.arange(setting.batch // 16, device=device).repeat_interleave(16)
+        centroids = torch.randn(CLUSTERS, self.network.features, generator=rng)
+        self.memory = torch.nn.functional.normalize(centroids).to(device)
+        self.labels = torch.arange(setting.batch // INSTANCES, device=device).repeat_interleave(INSTANCES)
         self.bf16, self.device = setting.bf16, device
 
     def __call__(self, images: Tensor) -> None:
@@ -124,20 +126,21 @@ class _Step:
             features = self.network(images.contiguous(memory_format=torch.channels_last)).normalised
         logits = memory.similarity_logits(features, self.memory, 0.05)
         optim.minimise(losses.smoothed_cross_entropy(logits, self.labels, 0), self.optimiser)
-        memory.update(self.memory, features.detach(), self.labels, 0.1)
+        memory.update(self.memory, features.detach(), self.labels, 0.1, INSTANCES)
 
 
 class _Files(Dataset[Tensor]):
     """The reference input: every image decoded and transformed by itself."""
 
-    def __init__(self, files: list[bytes], size: tuple[int, int], augment: Augment) -> None:
-        self.files, self.size, self.augment = files, size, augment
+    def __init__(self, files: list[bytes], setting: Setting) -> None:
+        self.files, self.transform = files, published((setting.height, setting.width), setting.augment)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        return reference_image(self.files[index], self.size, self.augment, np.random.default_rng(index))
+        tensor: Tensor = self.transform(decoded(self.files[index]))
+        return tensor
 
 
 def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
@@ -150,6 +153,16 @@ def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
                 return
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
+    """Return when the device has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def peak_gib(device: torch.device) -> float | None:
+    """Return the most GPU memory that tensors have held since the last call, in GiB; nothing on a CPU."""
+    if device.type == "cpu":
+        return None
+    peak = torch.cuda.max_memory_allocated(device) / 2**30
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak

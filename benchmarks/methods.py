@@ -1,0 +1,182 @@
+"""Every method at the paper regime's image size, batch and network, in bf16 and in float32, on drawn images.
+
+On a CPU: the same methods on small images with the narrow network and small batches, so that the code is tried; nothing
+is measured of the paper regime, and the outcomes say so. All start from a few supervised iterations, since the
+published ImageNet weights need a download.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Outcome, measured
+from benchmarks.training import peak_gib, wait
+from harness.drawn.dataset import draw_images
+from harness.errors import UserError
+from harness.learning.algorithm import Algorithm, RunContext
+from harness.learning.data import LabelledSet, UnlabelledSet
+from harness.learning.device import choose_device
+from harness.learning.state import RunState
+from harness.specs import Pairing, Registry
+from harness.specs.method import ResolvedMethod
+
+SIZES = {"small": 50, "large": 200}
+"""Iterations on a GPU."""
+PRECISIONS: tuple[Literal["bf16", "float32"], ...] = ("bf16", "float32")
+SOURCE, TARGET, PAPER_SOURCE, PAPER_TARGET = "drawn-winter", "drawn-summer", "dukemtmc", "market1501"
+LABELS = {"k1": 12, "k2": 4, "eps": 0.7, "rho": 0.03, "min_samples": 2}
+"""Clustering that suits a thousand images as the specs' suits twelve thousand."""
+CURVE = 5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is; `changes` are made to every method's `compute`."""
+
+    height: int
+    width: int
+    identities: int
+    iterations: int
+    start_iterations: int
+    changes: Mapping[str, Any]
+
+
+def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+    """Yield an outcome per method and precision; there is no reference, and nothing is repeated."""
+    threads, device = torch.get_num_threads(), choose_device()
+    scale = Scale(256, 128, 96, SIZES[size], 50, {})
+    if device.type == "cpu":
+        small = {"network": {"backbone": "narrow"}, "batch": {"identities": 8, "instances": 4}}
+        scale = Scale(32, 16, 32, 2, 60, small)
+    try:
+        yield from Trial(Registry.load(Path(__file__).parents[1]).checked(), device, scale).outcomes()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Trial:
+    """The drawn images, and the starts that methods with the same network share."""
+
+    def __init__(self, registry: Registry, device: torch.device, scale: Scale) -> None:
+        self.registry, self.device, self.scale = registry, device, scale
+        self.source, target = self._drawn(SOURCE), self._drawn(TARGET)
+        self.labelled_target = target
+        self.target = UnlabelledSet(target.images, target.cameras, device)
+        self.starts: dict[str, Mapping[str, Tensor]] = {}
+
+    def outcomes(self) -> Iterator[Outcome]:
+        for name, spec in self.registry.methods.items():
+            if "paper" not in spec.regimes or not spec.regimes["paper"].compute.iterations:
+                continue
+            for precision in PRECISIONS:
+                yield self.outcome(name, precision)
+
+    def outcome(self, name: str, precision: Literal["bf16", "float32"]) -> Outcome:
+        """Train one method for so many iterations, after the first, which is not timed."""
+        method = self._resolved(name, precision)
+        size, iterations = method.compute.batch.size, self.scale.iterations
+        what = f"{iterations}×{size} {self.scale.height}×{self.scale.width}"
+        remark = "" if self.device.type == "cuda" else "; no GPU: the paper regime was NOT measured"
+        losses: list[Tensor] = []
+        try:
+            iteration = _iterations(self._algorithm(method, self._start(method)), losses)
+            next(iteration)
+            peak_gib(self.device)
+            _, timing = measured(lambda: self._finish(iteration, iterations - 1))
+            waits = f", {_host_waits(iteration)} host waits an iteration" if self.device.type == "cuda" else ""
+        except UserError as error:
+            return Outcome(f"{name} {precision}", what, 0, 0, agreement=f"STOPPED: {error}{remark}")
+        rate = f"{(iterations - 1) * size / timing.seconds:,.0f} images/s"
+        gib = peak_gib(self.device) or timing.extra_gib
+        said = f"{rate}{waits}, {_curve(losses)}{remark}"
+        return Outcome(f"{name} {precision}", what, timing.seconds, gib, agreement=said)
+
+    def _finish(self, iteration: Iterator[None], count: int) -> None:
+        for _ in islice(iteration, count):
+            pass
+        wait(self.device)
+
+    def _algorithm(self, method: ResolvedMethod, start: Mapping[str, Tensor] | None) -> Algorithm:
+        uda, usl = method.setting == "uda", method.setting == "usl"
+        source = self.source if uda else None if usl else self.labelled_target
+        module, class_name = method.algorithm.split(":")
+        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+        context = RunContext(
+            method.compute, 0, self.device, RunState(), source, self.target if uda or usl else None,
+            (start,) * 3 if start else (),
+        )  # fmt: skip
+        return algorithm(context, algorithm.Params.model_validate(method.params))
+
+    def _resolved(self, name: str, precision: Literal["bf16", "float32"]) -> ResolvedMethod:
+        needs_source = self.registry.method(name).setting in ("uda", "direct")
+        pairing = Pairing(name, PAPER_SOURCE if needs_source else None, PAPER_TARGET, 0)
+        method = self.registry.resolved(pairing)
+        iterations = self.scale.iterations + 1  # one more, to see how often the host waits
+        compute = method.compute.model_dump() | {"precision": precision, "iterations": iterations}
+        for part, changes in self.scale.changes.items():
+            compute[part] = compute[part] | changes
+        params = dict(method.params)
+        if "labels" in params:
+            params["labels"] |= {key: value for key, value in LABELS.items() if key in params["labels"]}
+        changed = {"params": params, "compute": type(method.compute).model_validate(compute)}
+        return method.model_copy(update=changed)
+
+    def _start(self, method: ResolvedMethod) -> Mapping[str, Tensor]:
+        """The network of `method` after a few supervised iterations."""
+        network = method.compute.network
+        key = network.model_dump_json()
+        if key not in self.starts:
+            supervised = self._resolved("supervised", "float32")
+            changes = {"network": network, "iterations": self.scale.start_iterations}
+            supervised = supervised.model_copy(update={"compute": supervised.compute.model_copy(update=changes)})
+            algorithm = self._algorithm(supervised, None)
+            self._finish(_iterations(algorithm, []), self.scale.start_iterations)
+            self.starts[key] = {name: tensor.clone() for name, tensor in algorithm.export().items()}
+        return self.starts[key]
+
+    def _drawn(self, name: str) -> LabelledSet:
+        spec, scale = self.registry.dataset(name).drawn, self.scale
+        assert spec is not None
+        train = spec.train.model_copy(update={"identities": scale.identities})
+        test = spec.test.model_copy(update={"identities": 1})
+        few = {"height": scale.height, "width": scale.width, "train": train, "test": test, "distractors": 0, "junk": 0}
+        drawn = draw_images(spec.model_copy(update=few))
+        kept = drawn.splits == "train"
+        return LabelledSet(drawn.images[kept], drawn.cameras[kept], drawn.identities[kept], self.device)
+
+
+def _iterations(algorithm: Algorithm, losses: list[Tensor]) -> Iterator[None]:
+    """Do the iterations of the first epoch, one at a time; their total losses, on the device, go to `losses`."""
+    for batch in algorithm.begin_epoch(0):
+        losses.extend(loss.detach() for name, loss in algorithm.step(batch).items() if name == "total")
+        yield
+
+
+def _host_waits(iteration: Iterator[None]) -> int:
+    """Do one more iteration; return how often the host waited for the GPU in it."""
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            next(iteration)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return len(caught)
+
+
+def _curve(losses: list[Tensor]) -> str:
+    """The mean loss of each of a few stretches."""
+    if not losses:
+        return "no loss"
+    values = torch.stack(losses).float().cpu()
+    means = " ".join(f"{part.mean():.3f}" for part in values.tensor_split(min(CURVE, len(values))))
+    return f"loss {means}{'' if values.isfinite().all() else ' NOT FINITE'}"
