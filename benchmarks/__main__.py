@@ -5,32 +5,52 @@ all.
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
-from benchmarks import batches, evaluate, growth, jaccard, training
+from benchmarks import batches, evaluate, growth, jaccard, leaderboard, startup, training
+from benchmarks.measure import Outcome
 
-BENCHMARKS = {"evaluate": evaluate, "jaccard": jaccard, "batches": batches, "training": training}
+
+class Benchmark(Protocol):
+    """A module of this package."""
+
+    @property
+    def SIZES(self) -> Mapping[str, Any]:  # noqa: N802 - a constant there
+        """The sizes by name."""
+
+    def run(self, size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+        """Yield the outcomes at a named size."""
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "evaluate": evaluate,
+    "jaccard": jaccard,
+    "batches": batches,
+    "training": training,
+    "growth": growth,
+    "startup": startup,
+    "leaderboard": leaderboard,
+}
 
 
 def main() -> None:
     """Run the benchmarks named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=[*BENCHMARKS, "growth", "all"])
-    parser.add_argument("--size", default="small", help=f"one of: {', '.join(jaccard.SIZES)} (evaluate: up to msmt17)")
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"])
+    sizes = "; ".join(f"{name}: {', '.join(benchmark.SIZES)}" for name, benchmark in BENCHMARKS.items())
+    parser.add_argument("--size", default="small", help=sizes)
     parser.add_argument("--repeats", type=int, default=3, help="the fastest of so many runs counts")
     parser.add_argument("--no-reference", action="store_true", help="leave out the slow reference implementation")
     parser.add_argument("--json", action="store_true", help="one JSON list instead of lines")
     options = parser.parse_args()
 
-    if options.name == "growth":
-        if options.size not in growth.STEPS:
-            sys.exit(f"growth has no size {options.size!r}; it has {', '.join(growth.STEPS)}")
-        growth.write(options.size, options.repeats)
-        return
     chosen = BENCHMARKS if options.name == "all" else {options.name: BENCHMARKS[options.name]}
-    outcomes = []
     for name, benchmark in chosen.items():
         if options.size not in benchmark.SIZES:
             sys.exit(f"{name} has no size {options.size!r}; it has {', '.join(benchmark.SIZES)}")
+    outcomes = []
+    for benchmark in chosen.values():
         for outcome in benchmark.run(options.size, options.repeats, not options.no_reference):
             outcomes.append(outcome.as_dict())
             if not options.json:

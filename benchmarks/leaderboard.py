@@ -1,19 +1,15 @@
-"""The leaderboard with 1,000 runs of 12,000 queries: ingestion, first page, filter change, each measured in one run.
+"""The leaderboard over drawn (not trained) results: ingestion, what its pages ask the store for, first page, filter.
 
-    python -m benchmarks.leaderboard [--runs 1000] [--queries 12000] [--no-browser]
-
-Makes a project with drawn results (not trained ones) in a temporary folder, takes it into a new database, serves it and
-opens it in headless Chromium. The store's figures are the least of five; those of the browser are single first views.
+A temporary project is taken into a new database, served, and opened in headless Chromium where there is one. The
+reference of the store is reading the result files themselves; the limit of a page is Streamlit showing a single line.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.measure import Outcome, measured
+from harness.evaluation.statistics import compare_ap
 from harness.pipeline.documents import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
 from harness.store import ingest, open_store, queries
 from harness.store.comparing import compare, contestant
@@ -30,9 +28,28 @@ from harness.store.database import database_url
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# Runs, and queries of each.
+SIZES = {"small": (100, 1_000), "full": (1_000, 12_000)}
 SEEDS = 5
 METHODS = 20
 EPOCHS = 50
+FILES = "reading the files"
+BLANK = "an empty Streamlit page"
+
+
+def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+    """Yield the outcomes of the store, then those of the browser."""
+    from scripts.screenshots import CHROMIUM
+
+    os.environ.pop("HARNESS_DATABASE_URL", None)
+    runs, query_count = SIZES[size]
+    shape = f"{runs:,} x {query_count:,}"
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        tasks = make_results(root, runs, query_count)
+        yield from store_outcomes(root, tasks, shape, repeats, with_reference)
+        if Path(CHROMIUM).exists():
+            yield from page_outcomes(root, tasks, shape)
 
 
 def make_results(root: Path, runs: int, query_count: int) -> list[str]:
@@ -85,50 +102,79 @@ def _write(folder: Path, key: str, ap: np.ndarray, fixed: dict[str, pa.Array], h
     (folder / "history.csv").write_text(history)
 
 
-def seconds(work: Callable[[], object], repeats: int = 1) -> float:
-    """Return the least wall time of `repeats` calls."""
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return min(times)
-
-
-def measure_store(root: Path, tasks: list[str]) -> dict[str, float]:
-    """Return seconds of ingestion and of what the pages ask the store for."""
-    found = {"ingest, all new": seconds(lambda: ingest(root)), "ingest, unchanged": seconds(lambda: ingest(root))}
+def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+    """Yield what ingestion takes, and what the pages ask the store for."""
+    _, new = measured(lambda: ingest(root))
+    _, again = measured(lambda: ingest(root), repeats)
+    size = Path(database_url(root)).stat().st_size / 2**20
+    yield Outcome("leaderboard ingest", shape, new.seconds, new.extra_gib, agreement=f"database of {size:.1f} MiB")
+    yield Outcome("leaderboard ingest again", shape, again.seconds, again.extra_gib, agreement="nothing has changed")
     store = open_store(database_url(root), read_only=True)
-    found["leaderboard of one task"] = seconds(lambda: queries.leaderboard(store, tasks[0]), 5)
-    found["matrix of all"] = seconds(lambda: queries.matrix(store), 5)
-    a, b = contestant(store, tasks[0], "method00"), contestant(store, tasks[0], "method01")
-    found["compare two methods"] = seconds(lambda: compare(a, [b]), 5)
-    store.close()
-    return found
+    try:
+        rows, ours = measured(lambda: queries.leaderboard(store, tasks[0]), repeats)
+        _, matrix = measured(lambda: queries.matrix(store), repeats)
+        a, b = contestant(store, tasks[0], "method00"), contestant(store, tasks[0], "method01")
+        (pair,), compared = measured(lambda: compare(a, [b]), repeats)
+    finally:
+        store.close()
+    yield Outcome("leaderboard matrix", shape, matrix.seconds, matrix.extra_gib)
+    if not with_reference:
+        yield Outcome("leaderboard task", shape, ours.seconds, ours.extra_gib)
+        yield Outcome("leaderboard compare", shape, compared.seconds, compared.extra_gib)
+        return
+    means, slow = measured(lambda: read_means(root, tasks[0]), repeats)
+    off = max(abs(row.scores["map"].mean - means[row.method]) for row in rows)
+    yield Outcome(
+        "leaderboard task", shape, ours.seconds, ours.extra_gib, FILES, slow.seconds, slow.extra_gib,
+        agreement=f"{len(rows)} methods, mAP off by at most {off:.0e}",
+    )  # fmt: skip
+    difference, slow = measured(lambda: read_and_compare(root, tasks[0]), repeats)
+    yield Outcome(
+        "leaderboard compare", shape, compared.seconds, compared.extra_gib, FILES, slow.seconds, slow.extra_gib,
+        agreement=f"difference off by {abs(pair.difference - 100 * difference):.0e} points",
+    )  # fmt: skip
 
 
-def measure_browser(root: Path, tasks: list[str]) -> dict[str, float]:
-    """Return seconds of the first page after the server has started, of a reload, and of filter changes."""
+def read_means(root: Path, task: str) -> dict[str, float]:
+    """The mean mAP of every method on a task, from its runs' documents."""
+    found: dict[str, list[float]] = {}
+    for folder in (root / "results" / "runs").glob(f"*__{task}__*"):
+        record = Record.model_validate_json((folder / "record.json").read_bytes())
+        metrics = Metrics.model_validate_json((folder / "metrics.json").read_bytes())
+        found.setdefault(record.method, []).append(metrics.map)
+    return {method: float(np.mean(scores)) for method, scores in found.items()}
+
+
+def read_and_compare(root: Path, task: str) -> float:
+    """The difference of the first two methods' mAP on a task, tested, from the lists of their queries."""
+    ap = []
+    for method in ("method01", "method00"):
+        folders = sorted((root / "results" / "runs").glob(f"{method}__{task}__*"))
+        columns = [pq.read_table(folder / "queries.parquet", columns=["ap"])["ap"].to_numpy() for folder in folders]
+        ap.append(np.mean(columns, axis=0))
+    return compare_ap(ap[0], ap[1], seed=0).difference
+
+
+def page_outcomes(root: Path, tasks: list[str], shape: str) -> Iterator[Outcome]:
+    """Yield seconds of the first page after the server has started, of another task's, and of filter changes."""
     from scripts.screenshots import chromium, new_page, serving
 
     grid = '[data-testid="stDataFrame"] canvas'
     idle = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-    found: dict[str, float] = {}
     with serving(root) as address, chromium() as browser:
+        blank = _blank(browser)
 
-        def view(page_address: str) -> tuple[float, float]:
+        def outcome(what: str, seconds: float) -> Outcome:
+            return Outcome(f"leaderboard {what}", shape, seconds, 0.0, limit_s=blank, limit=BLANK)
+
+        for visitor, task in (("first page", tasks[0]), ("second page", tasks[1 % len(tasks)])):
             page = new_page(browser)
             begun = time.perf_counter()
-            page.goto(page_address)
+            page.goto(f"{address}/?task={task}")
             page.wait_for_selector(grid)
-            table = time.perf_counter() - begun
+            yield outcome(f"{visitor}, table", time.perf_counter() - begun)
             page.wait_for_selector(idle)
-            return table, time.perf_counter() - begun
-
-        found["an empty Streamlit page"] = _blank(browser)
-        for visitor, task in (("first", tasks[0]), ("second", tasks[1 % len(tasks)])):
-            table, all_of_it = view(f"{address}/?task={task}")
-            found[f"{visitor} visitor, table"], found[f"{visitor} visitor, whole page"] = table, all_of_it
+            yield outcome(f"{visitor}, whole", time.perf_counter() - begun)
         page = new_page(browser)
         page.goto(f"{address}/?task={tasks[0]}")
         page.wait_for_selector(grid)
@@ -141,8 +187,7 @@ def measure_browser(root: Path, tasks: list[str]) -> dict[str, float]:
             page.wait_for_selector(idle)
             changes.append(time.perf_counter() - begun)
             page.wait_for_timeout(500)
-        found["filter change, slowest of 4"] = max(changes)
-    return found
+        yield outcome("filter, slowest of 4", max(changes))
 
 
 def _blank(browser: Browser) -> float:
@@ -158,25 +203,3 @@ def _blank(browser: Browser) -> float:
             page.goto(address)
             page.wait_for_selector("h1")
             return time.perf_counter() - begun
-
-
-def main() -> None:
-    """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--queries", type=int, default=12000)
-    parser.add_argument("--no-browser", action="store_true")
-    options = parser.parse_args()
-    os.environ.pop("HARNESS_DATABASE_URL", None)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        tasks = make_results(root, options.runs, options.queries)
-        found = measure_store(root, tasks)
-        found["database, MiB"] = Path(database_url(root)).stat().st_size / 2**20
-        if not options.no_browser:
-            found |= measure_browser(root, tasks)
-    print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

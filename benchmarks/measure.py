@@ -1,9 +1,11 @@
 """Seconds, memory, and the figures of one benchmark."""
 
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
@@ -25,7 +27,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of a benchmark. `limit` is the bare matrix product (or whatever bounds the work), in the same run."""
+    """One line of a benchmark. `limit` is what bounds the work (such as the bare matrix product), in the same run."""
 
     benchmark: str
     size: str
@@ -36,6 +38,7 @@ class Outcome:
     reference_extra_gib: float | None = None
     limit_s: float | None = None
     agreement: str = ""
+    limit: str = "the limit"
 
     @property
     def ratio(self) -> float | None:
@@ -54,10 +57,10 @@ class Outcome:
     def __str__(self) -> str:
         parts = [f"{self.benchmark:<24} {self.size:<16} {self.ours_s:8.3f} s  +{self.extra_gib:.3f} GiB"]
         if self.limit_s is not None:
-            parts.append(f"{self.over_limit:.2f} x the product ({self.limit_s:.3f} s)")
+            parts.append(f"{self.over_limit:.2f} x {self.limit} ({self.limit_s:.3f} s)")
         if self.reference_s is not None:
             parts.append(f"{self.ratio:.1f} x faster than {self.reference} ({self.reference_s:.2f} s")
-            parts[-1] += f", +{self.reference_extra_gib:.3f} GiB)"
+            parts[-1] += ")" if self.reference_extra_gib is None else f", +{self.reference_extra_gib:.3f} GiB)"
         return "  ".join([*parts, self.agreement]).rstrip()
 
 
@@ -70,24 +73,56 @@ def measured(work: Callable[[], T], repeats: int = 1) -> tuple[T, Timing]:
     return result, Timing(fastest, most)
 
 
+def command(arguments: Sequence[str], folder: Path, repeats: int = 1) -> tuple[str, Timing]:
+    """Run a command in `folder`; return what it printed last, the shortest time and the most memory of its process.
+
+    Raises RuntimeError if it fails.
+    """
+    fastest, most = float("inf"), 0.0
+    for _ in range(repeats):
+        start = time.perf_counter()
+        with psutil.Popen(
+            arguments, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            watched = _Watch(process)
+            said = process.communicate()[0]
+        fastest, most = min(fastest, time.perf_counter() - start), max(most, watched.stop())
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(arguments)} failed: {said}")
+    return said, Timing(fastest, most)
+
+
+class _Watch:
+    """Samples the memory of a process until it is stopped; `stop` returns the peak in GiB."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.process, self.peak, self.done = process, 0, threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self.peak = max(self.peak, self.process.memory_info().rss)
+            except psutil.NoSuchProcess:
+                return
+            if self.done.wait(SAMPLE_SECONDS):
+                return
+
+    def stop(self) -> float:
+        self.done.set()
+        self.thread.join()
+        return self.peak / 2**30
+
+
 def _once(work: Callable[[], T]) -> tuple[T, float, float]:
     process = psutil.Process()
-    before = peak = process.memory_info().rss
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(SAMPLE_SECONDS):
-            peak = max(peak, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    before = process.memory_info().rss / 2**30
+    watched = _Watch(process)
     start = time.perf_counter()
     try:
         result = work()
     finally:
         seconds = time.perf_counter() - start
-        done.set()
-        watcher.join()
-    peak = max(peak, process.memory_info().rss)
-    return result, seconds, (peak - before) / 2**30
+        peak = watched.stop()
+    return result, seconds, max(peak, process.memory_info().rss / 2**30) - before

@@ -1,12 +1,18 @@
-"""The benchmarks' references agree with the product, and their page and plot are well formed. Nothing here is timed."""
+"""Every benchmark runs, its references agree, its document, page and plots are well formed. Nothing here is timed."""
 
+import json
+import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import evaluate, growth, jaccard
-from benchmarks.measure import Outcome, measured
+from benchmarks import __main__ as cli
+from benchmarks import evaluate, growth, jaccard, leaderboard, startup
+from benchmarks.measure import Outcome, command, measured
 from benchmarks.plot import log_log_svg
+
+TINY = growth.Steps((300, 600), 64, ((20, 300),), (300, 500), 300, (64, 128))
 
 
 def test_the_references_agree():
@@ -24,16 +30,83 @@ def test_without_the_reference_there_is_no_ratio():
     assert outcomes[0].as_dict()["over_limit"] == outcomes[0].over_limit
 
 
-def test_the_page_and_the_plot():
-    sizes = growth.STEPS["small"]
+def documents(monkeypatch, capsys, *arguments: str) -> list[dict[str, object]]:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments, "--json", "--repeats", "1"])
+    cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found
+    assert all(outcome["ours_s"] > 0 and {"ratio", "extra_gib", "agreement"} <= outcome.keys() for outcome in found)
+    return found
+
+
+def test_growth_writes_its_page_and_plots(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(growth.SIZES, "full", TINY)
+    monkeypatch.setattr(growth, "DOCS", tmp_path)
+    monkeypatch.setattr(growth, "QUERIES", 20)
+    monkeypatch.setattr(growth, "PEAK_SIDE", 64)
+    found = documents(monkeypatch, capsys, "growth", "--size", "full")
+    names = {outcome["benchmark"] for outcome in found}
+    assert {"batches", "evaluate from features", "jaccard after neighbours", "jaccard total"} <= names
+    page = (tmp_path / "performance.md").read_text()
+    assert all(f"## {name[0].upper()}{name[1:]}" in page for name in names - {"evaluate from distances"})
+    assert "1,000,000 images, on paper" in page
+    for plot in ("performance.svg", "performance-memory.svg"):
+        assert plot in page
+        ElementTree.fromstring((tmp_path / plot).read_text())
+
+
+def test_growth_leaves_the_page_alone_at_other_sizes(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(growth.SIZES, "small", growth.Steps((300,), 64, (), (), 0, ()))
+    monkeypatch.setattr(growth, "DOCS", tmp_path)
+    monkeypatch.setattr(growth, "PEAK_SIDE", 64)
+    assert len(documents(monkeypatch, capsys, "growth")) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_agrees_with_the_files(monkeypatch, tmp_path):
+    monkeypatch.delenv("HARNESS_DATABASE_URL", raising=False)
+    tasks = leaderboard.make_results(tmp_path, 15, 40)
+    found = {o.benchmark: o for o in leaderboard.store_outcomes(tmp_path, tasks, "15 x 40", 1, True)}
+    assert found["leaderboard task"].agreement.startswith("3 methods, mAP off by at most")
+    assert float(found["leaderboard task"].agreement.split()[-1]) < 1e-9
+    assert float(found["leaderboard compare"].agreement.split()[-2]) < 1e-4
+
+
+def test_a_command_is_timed_and_its_failure_told():
+    said, timing = command([sys.executable, "-c", "print('here')"], Path.cwd(), repeats=2)
+    assert said == "here\n"
+    assert timing.seconds > 0
+    with pytest.raises(RuntimeError, match="no such thing"):
+        command([sys.executable, "-c", "raise SystemExit('no such thing')"], Path.cwd())
+
+
+def test_starting_up(monkeypatch, capsys):
+    monkeypatch.setitem(startup.SIZES, "small", ("list",))
+    (found,) = documents(monkeypatch, capsys, "startup", "--no-reference")
+    assert found["benchmark"] == "startup harness list"
+    assert startup.trivial_repro(2, 3, 1).seconds > 0
+
+
+def test_an_unknown_size_is_named_with_those_there_are(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "all", "--size", "huge"])
+    with pytest.raises(SystemExit, match="evaluate has no size 'huge'; it has small, market1501, msmt17"):
+        cli.main()
+
+
+def test_the_fit_and_the_table():
+    sizes = [2_000, 4_000, 8_000]
     outcomes = [
-        Outcome("jaccard total", str(n), ours_s=1e-6 * n**2, extra_gib=0.1, limit_s=0.8e-6 * n**2) for n in sizes
+        Outcome("jaccard total", str(n), ours_s=1e-6 * n**2, extra_gib=1e-3 * n, limit_s=0.8e-6 * n**2) for n in sizes
     ]
-    curve = growth.Curve("jaccard total", outcomes)
-    assert curve.exponent(list(sizes)) == pytest.approx(2)
-    page = growth.page([curve], "small", peak=100)
+    curve = growth.Curve("jaccard total", sizes, outcomes, [2e6 * n**2 for n in sizes])
+    assert curve.power(curve.seconds) == pytest.approx((2, 1e-6))
+    assert curve.power(curve.memory)[0] == pytest.approx(1)
+    assert curve.at(16_000, curve.seconds) == pytest.approx(256)
+    rest = [growth.Curve(f"jaccard {part}", sizes, outcomes, [0, 0, 0]) for part in ("neighbours", "after neighbours")]
+    page = growth.page([curve, *rest], [], TINY, peak=4_000)
     assert "power **2.00**" in page
-    assert "| 8,000 | 64.000 | 1.25 |" in page
+    assert "| 8,000 | 64.000 | 1.25 | 50% | 8.000 |" in page
+    assert "1,000,000 s of exact search" in page
     plot = ElementTree.fromstring(log_log_svg([("a <line>", [1, 10], [0.1, 5])], "images", "seconds"))
     assert len(plot.findall("{http://www.w3.org/2000/svg}circle")) == 2
 
