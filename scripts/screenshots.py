@@ -1,6 +1,6 @@
-"""Takes the README's screenshots of the leaderboard from the current results.
+"""Takes the README's screenshots of the leaderboard from the current results of the drawn benchmark.
 
-    python scripts/screenshots.py [--root .] [--out docs/screenshots] [--dark] [page?query ...]
+    python scripts/screenshots.py [--root .] [--out docs/screenshots] [--full] [NAME ...]
 
 Needs the `dev` extra and Chromium: apt-get install -y --no-install-recommends chromium
 """
@@ -23,7 +23,18 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent.parent
-PAGES = ("", "matrix", "compare", "queries", "run", "methods", "datasets")
+TASK = "drawn-summer-to-drawn-winter"
+VIEWS = {
+    "leaderboard": f"?task={TASK}",
+    "pareto": f"?task={TASK}&view=Score+against+cost",
+    "matrix": "matrix",
+    "compare": f"compare?task={TASK}&of=mmt&of=sskd",
+    "queries": f"queries?task={TASK}&run=sskd__{TASK}__s0&beside=mmt__{TASK}__s0&query=100",
+    "run": f"run?run=sskd__{TASK}__s0",
+    "methods": "methods?method=dkd-mpl",
+    "datasets": "datasets?dataset=drawn-summer",
+}
+DARK = ("leaderboard", "matrix", "compare")
 CHROMIUM = "/usr/bin/chromium"
 WIDTH, HEIGHT = 1366, 768
 
@@ -107,15 +118,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path())
     parser.add_argument("--out", type=Path, default=HERE / "docs" / "screenshots")
-    parser.add_argument("--dark", action="store_true")
     parser.add_argument("--full", action="store_true", help="the whole page instead of what a laptop shows")
-    parser.add_argument("views", nargs="*", default=list(PAGES))
+    parser.add_argument("names", nargs="*", metavar="NAME", default=[*VIEWS, *(f"{name}-dark" for name in DARK)],
+                        help=f"one of {', '.join(VIEWS)}, with -dark or without")  # fmt: skip
     options = parser.parse_args()
+    unknown = [name for name in options.names if name.removesuffix("-dark") not in VIEWS]
+    if unknown:
+        parser.error(f"no view is called {unknown[0]}; there are {', '.join(VIEWS)}, with -dark or without")
     options.out.mkdir(parents=True, exist_ok=True)
-    suffix = "-dark" if options.dark else ""
-    views = {view: options.out / f"{view.split('?')[0] or 'leaderboard'}{suffix}.png" for view in options.views}
     with serving(options.root.resolve()) as address, chromium() as browser:
-        shoot(new_page(browser, options.dark), address, views, options.full)
+        for dark in (False, True):
+            names = [name for name in options.names if name.endswith("-dark") == dark]
+            views = {VIEWS[name.removesuffix("-dark")]: options.out / f"{name}.png" for name in names}
+            shoot(new_page(browser, dark), address, views, options.full)
 
 
 if __name__ == "__main__":

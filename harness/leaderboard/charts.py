@@ -11,7 +11,6 @@ import streamlit as st
 from harness.leaderboard import saving
 from harness.leaderboard.columns import METRICS, SETTINGS
 from harness.leaderboard.formats import escape_markdown
-from harness.leaderboard.style import SETTING_COLOURS
 from harness.store.queries import LeaderRow
 
 HEIGHT = 340
@@ -44,12 +43,11 @@ def pareto_points(rows: Sequence[LeaderRow], metric: str, cost: str) -> pd.DataF
 
 def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart:
     """Score against cost (logarithmic: from seconds to days), the front of what is worth its cost drawn through."""
-    settings = list(SETTINGS)
     x = alt.X(
         "cost:Q",
         title=cost_title,
         scale=alt.Scale(type="log", nice=False, padding=70),
-        axis=alt.Axis(tickCount=6, format="~g"),
+        axis=alt.Axis(grid=False, format="~g"),
     )
     y = alt.Y("score:Q", title=f"{METRICS[metric]} (%)", scale=alt.Scale(zero=False, nice=False, padding=24))
     base = alt.Chart(points)
@@ -61,13 +59,7 @@ def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart
     dots = base.mark_circle(size=110, opacity=0.95).encode(
         x=x,
         y=y,
-        color=alt.Color(
-            "setting:N",
-            title=None,
-            scale=alt.Scale(
-                domain=[SETTINGS[name] for name in settings], range=[SETTING_COLOURS[name] for name in settings]
-            ),
-        ),
+        color=alt.Color("setting:N", title=None, scale=alt.Scale(domain=list(SETTINGS.values()))),
         tooltip=[
             "method",
             "setting",

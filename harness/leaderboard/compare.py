@@ -14,7 +14,6 @@ from harness.leaderboard import charts, curves, url
 from harness.leaderboard.formats import escape_markdown, prose
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
-from harness.leaderboard.style import BLUE, ORANGE
 from harness.leaderboard.terminal import signed, task_title
 from harness.leaderboard.text import flat, unsigned_zero, value_text
 from harness.store import Store, queries
@@ -163,7 +162,7 @@ def _scatter(data: pd.DataFrame, reference: str, other: str) -> alt.LayerChart:
         alt.Chart(drawn)
         .mark_circle(size=36, opacity=0.55)
         .encode(
-            color=alt.Color("better:N", title=None, scale=alt.Scale(domain=[reference, other], range=[BLUE, ORANGE])),
+            color=alt.Color("better:N", title=None, scale=alt.Scale(domain=[reference, other])),
             tooltip=["query", "path", *(alt.Tooltip(f"{c}:Q", format=".1f") for c in ("a", "b", "difference"))],
         )
     )

@@ -107,7 +107,7 @@ def _quotes(figures: list[Figure]) -> str:
             for metric, title in METRICS.items()
             if getattr(figure, metric, None) is not None
         ]
-        seen = "seen there" if figure.verified else "not verified"
+        seen = "verified" if figure.verified else "not verified"
         source = "; ".join(text for text in (figure.quoted_from, seen, figure.note) if text)
         where = f"{task_title(figure.task)} ({figure.regime} regime)"
         lines.append(f"- {escape_markdown(where)}: **{', '.join(scores)}** :gray[{escape_markdown(source)}]")

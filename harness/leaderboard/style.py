@@ -3,7 +3,6 @@
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, "#56B4E9")
 RIGHT, WRONG, JUNK = GREEN, VERMILION, "#8A8F98"
-SETTING_COLOURS = {"usl": BLUE, "uda": ORANGE, "direct": PURPLE, "supervised": GREEN}
 
 CSS = """\
 :root { color-scheme: light dark; --ink: #1b2430; --dim: #5b6673; --line: #d9dee5; --paper: #fff; --mark: #0072B2 }
