@@ -156,6 +156,17 @@ def test_mean_similarity_logits_are_products_with_the_unnormalised_centroid() ->
             assert logits[i, label].item() == pytest.approx((features[i] @ centroid).item() / 0.05, abs=1e-5)
 
 
+def test_mean_similarity_logits_train_the_features_and_not_the_memory() -> None:
+    """The gradient of the sum of all logits is the sum of the labels' mean rows over τ."""
+    features, memory = unit(3, 4).requires_grad_(), unit(6, 4, seed=1).requires_grad_()
+    labels = torch.tensor([2, 0, 1, 0, 0, 1])
+    logits = memories.mean_similarity_logits(features, memory, labels, memories.sizes(labels), 0.05)
+    of_features, of_memory = torch.autograd.grad(logits.sum(), (features, memory), allow_unused=True)
+    assert of_memory is None
+    expected = torch.stack([memory[labels == label].mean(0) for label in range(3)]).sum(0) / 0.05
+    torch.testing.assert_close(of_features, expected.detach().expand(3, 4))
+
+
 def test_labels_arrive_as_int64() -> None:
     labels = memories.as_labels(np.array([2, -1, 0], np.int32)[::-1], torch.device("cpu"))
     assert labels.dtype == torch.int64

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from harness.learning import optim
+from harness.learning import losses, memory, optim
 from harness.learning.networks import build
 from harness.specs.compute import Optimiser, Schedule
 from tests.learning.parts import CPU, compute, context, network
@@ -99,6 +99,21 @@ def test_precision_of_the_backbone_but_features_in_float32(precision: str, dtype
         assert net.backbone(images).dtype == dtype
         embedding = net(images)
     assert embedding.pooled.dtype == embedding.neck.dtype == embedding.normalised.dtype == torch.float32
+
+
+def test_in_bf16_memory_losses_and_gradients_are_float32() -> None:
+    run, labels = context(compute=compute(precision="bf16")), torch.tensor([0, 0, 1, 1])
+    net = build(network(), 0, CPU)
+    rows = torch.nn.functional.normalize(torch.randn(2, net.features), dim=1)
+    with optim.precision(run):
+        embedding = net(torch.randn(4, 3, 16, 8))
+    loss = losses.smoothed_cross_entropy(memory.similarity_logits(embedding.normalised, rows, 0.05), labels, 0.1)
+    triplet = losses.batch_hard_triplet(embedding.pooled, labels, 0.3)
+    assert loss.dtype == triplet.dtype == losses.pairwise_distances(embedding.pooled).dtype == torch.float32
+    (loss + triplet).backward()
+    assert {p.grad.dtype for p in net.parameters() if p.grad is not None} == {torch.float32}
+    memory.update(rows, embedding.normalised.detach(), labels, 0.1, 2)
+    assert rows.dtype == torch.float32
 
 
 def test_no_grad_records_nothing() -> None:

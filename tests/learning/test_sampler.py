@@ -120,6 +120,22 @@ def test_pk_batches_cut_a_pass_and_drop_its_tail() -> None:
         assert len(set(labels[batch])) == 3
 
 
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_no_label_and_no_image_is_in_a_batch_more_often_than_instances(
+    identities: int, instances: int, seed: int
+) -> None:
+    """What a memory's update counts on: a label comes once a pass, with at most so many images, repeats included."""
+    labels, cameras = rng(seed).integers(-1, 8, 60), rng(seed + 1).integers(0, 2, 60)
+    try:
+        batches = list(islice(pk_batches(labels, cameras, identities, instances, rng(seed)), 6))
+    except UserError:  # a pass of fewer images than a batch
+        return
+    for batch in batches:
+        assert np.bincount(labels[batch]).max() <= instances
+        assert np.bincount(batch).max() <= instances
+
+
 def test_pk_batches_need_a_batch_of_images() -> None:
     labels, cameras = np.array([0, 0, 0, 1, -1, -1, -1, -1]), np.zeros(8, np.int64)
     with pytest.raises(UserError, match="only 5 images can be sampled, fewer than a batch of 2×4"):
