@@ -99,8 +99,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "verdict",
         "verdict",
-        "within the spread: a one-sample t-test over seeds does not reject the reported figure at 5 %; close: within "
-        "1 point; off: neither",
+        "within the spread: a one-sample t-test over seeds (Welch's test where the publication states several runs) "
+        "does not reject the reported figure at 5 %; close: within 1 point; off: neither",
         lambda row: row.verdict,
     ),
     Column(

@@ -102,9 +102,9 @@ def _p(value: float) -> str:
 def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str) -> None:
     st.subheader("Query by query")
     reference = chosen[0]
-    other = chosen[1]
-    if len(chosen) > 2:
-        name = st.selectbox("Against the reference", [c.name for c in chosen[1:]], format_func=titles.__getitem__)
+    other, others = chosen[1], chosen[1:]
+    if len(others) > 1:
+        name = url.select("Against the reference", [c.name for c in others], "against", show=titles.__getitem__)
         other = next(c for c in chosen if c.name == name)
     a, b = paired(reference, other)
     index = np.flatnonzero(~np.isnan(reference.ap))

@@ -129,9 +129,10 @@ def _heat_map(cells: pd.DataFrame, tasks: list[str], metric: str) -> alt.LayerCh
 def _reasons(cells: pd.DataFrame) -> None:
     empty = cells[cells["value"].isna()]
     states = [state for state in tables.STATES if (empty["state"] == state).any()]
-    with st.expander(f"Why {len(empty)} cells are empty", icon=":material/help:"):
-        state = st.pills("State", states, default=None, key="matrix:state")
-        chosen = empty if state is None else empty[empty["state"] == state]
+    title, asked = f"Why {len(empty)} cells are empty", "states" in st.query_params
+    with st.expander(title, expanded=asked, icon=":material/help:"):
+        wanted = url.several("State", states, "states", states, pills=True, quiet=True)
+        chosen = empty[empty["state"].isin(wanted)]
         st.dataframe(chosen[["method", "task", "state", "reason"]], hide_index=True, alt="Reasons of empty cells")
 
 

@@ -17,6 +17,7 @@ from harness.store import tables
 from harness.store.ties import refresh_ties
 from harness.store.verdict import verdict
 
+REPORTED = ("map", "rank1", "rank5", "rank10")
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
 SILENT = timedelta(minutes=30)
 """An attempt that has not been updated for so long is no longer running: its process was killed."""
@@ -107,30 +108,36 @@ def _entry(
     source, target = key
     task = f"{source}-to-{target}" if source else target
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
-    quoted = _quoted(figures.get((method, task), []), _regime(registry, target))
-    state, reason = _state(registry, method, key, mine, quoted, planned[method, task], latest)
+    trials = _trials(figures.get((method, task), []), _regime(registry, target))
+    state, reason = _state(registry, method, key, mine, trials, planned[method, task], latest)
     values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
     values |= _summary(mine)
-    if quoted is not None:
+    if trials:
+        for score in REPORTED:
+            found = [value for trial in trials if (value := getattr(trial, score)) is not None]
+            values[f"reported_{score}"] = statistics.fmean(found) if found else None
         values |= {
-            "reported_map": quoted.map,
-            "reported_rank1": quoted.rank1,
-            "reported_rank5": quoted.rank5,
-            "reported_rank10": quoted.rank10,
-            "reported_from": quoted.quoted_from,
-            "reported_verified": quoted.verified,
-            "reported_note": quoted.note,
+            "reported_from": trials[0].quoted_from,
+            "reported_verified": trials[0].verified,
+            "reported_note": trials[0].note,
         }
-        if mine and quoted.map is not None:
-            judged = verdict([run.map for run in mine], [quoted.map])
+        maps = [trial.map for trial in trials if trial.map is not None]
+        if mine and maps:
+            judged = verdict([run.map for run in mine], maps)
             values |= {"difference": judged.difference, "verdict": judged.verdict, "verdict_note": judged.note}
     return tables.Entry.made(**values)
 
 
-def _quoted(figures: list[tables.Figure], regime: str) -> tables.Figure | None:
-    """The figure to stand beside our own: same regime, seen in its source if possible."""
+def _trials(figures: list[tables.Figure], regime: str) -> list[tables.Figure]:
+    """The figure to stand beside our own: same regime, seen in its source if possible.
+
+    Several that one place states with the same note are the trials of one experiment, and stand together.
+    """
     same = [figure for figure in figures if figure.regime == regime]
-    return min(same, key=lambda figure: (not figure.verified, figure.map is None, figure.id)) if same else None
+    if not same:
+        return []
+    best = min(same, key=lambda figure: (not figure.verified, figure.map is None, figure.id))
+    return [figure for figure in same if (figure.quoted_from, figure.note) == (best.quoted_from, best.note)]
 
 
 def _summary(runs: list[tables.Run]) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def _state(
     method: str,
     key: TaskKey,
     runs: list[tables.Run],
-    quoted: tables.Figure | None,
+    trials: list[tables.Figure],
     planned: list[Pairing],
     latest: dict[str, Attempt],
 ) -> tuple[str, str]:
@@ -171,8 +178,8 @@ def _state(
         reasons = [reason for _, state, reason in states if state == wanted]
         if reasons:
             return wanted, reasons[0]
-    if quoted is not None:
-        return "reported", f"quoted from {quoted.quoted_from}; not run here"
+    if trials:
+        return "reported", f"quoted from {trials[0].quoted_from}; not run here"
     spec = registry.methods.get(method)
     if spec is None:
         return "not planned", "no spec is registered under this name"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from harness.errors import UserError
 from harness.store import tables
@@ -82,15 +82,18 @@ def snapshot(store: Store) -> Snapshot:
     """Return what the database holds."""
     with store.reading() as session:
         meta = {row.name: row.value for row in session.exec(select(tables.Meta))}
-        flags = session.exec(select(tables.Run.published, tables.Run.stale)).all()
+        runs, published, stale = (
+            session.exec(select(func.count()).select_from(tables.Run).where(*conditions)).one()
+            for conditions in ((), (col(tables.Run.published),), (tables.Run.stale != "",))
+        )
         rejected = session.exec(select(tables.Rejected).order_by(col(tables.Rejected.path))).all()
     return Snapshot(
         id=meta.get("snapshot", ""),
         published_version=meta.get("published_version", ""),
         published_written=meta.get("published_written", ""),
-        runs=len(flags),
-        published_runs=sum(published for published, _ in flags),
-        stale_runs=sum(bool(stale) for _, stale in flags),
+        runs=runs,
+        published_runs=published,
+        stale_runs=stale,
         rejected=tuple((row.path, row.reason) for row in rejected),
     )
 

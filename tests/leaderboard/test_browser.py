@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -31,6 +33,9 @@ def address(pictured: Project, tmp_path_factory: pytest.TempPathFactory) -> Iter
     paper = {"title": EVIL, "authors": ["Eve <b>Evil</b>"], "year": 2022, "venue": "ACCV", "fidelity": "reconstructed",
              "notes": EVIL, "url": "javascript:window.pwned=1"}  # fmt: skip
     project.method("cc-twin", title=EVIL, description=EVIL, paper=paper, role="ablation")
+    queries = root / "results" / "runs" / "supervised__beta__s0" / "queries.parquet"
+    table = pq.read_table(queries)
+    pq.write_table(table.set_column(table.column_names.index("path"), "path", pa.array([EVIL] * len(table))), queries)
     with serving(root) as served:
         yield served
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from scipy import stats
 
 from harness.store import Store, ingest, open_store, queries
 from harness.store.database import database_url
@@ -125,6 +126,17 @@ def test_a_reported_figure_of_the_same_regime_gets_a_verdict(project: Project) -
     assert row.verdict == "within the spread"
     assert "one-sample t-test over 3 seeds" in row.verdict_note
     assert row.difference == pytest.approx((row.score("map") or 0) - 57.9)
+
+
+def test_several_runs_of_one_publication_are_judged_by_welchs_test(project: Project) -> None:
+    quoted = {"target": "beta", "regime": "drawn", "quoted_from": "Table 3", "verified": True}
+    other = quoted | {"map": 20.0, "note": "with half the epochs"}
+    project.method("cluster-contrast", reported=[*(quoted | {"map": value} for value in (57.2, 58.4, 57.9)), other])
+    row = entry(project, "cluster-contrast", "beta")
+    assert row.reported["map"] == pytest.approx((57.2 + 58.4 + 57.9) / 3)
+    ours = [run.map for run in queries.runs(open_store(database_url(project.root), read_only=True), "beta", row.method)]
+    p = stats.ttest_ind(ours, [57.2, 58.4, 57.9], equal_var=False).pvalue
+    assert row.verdict_note == f"Welch's test over 3 seeds: p = {p:.3f}"
 
 
 def test_a_figure_of_another_regime_is_not_compared(project: Project) -> None:
