@@ -18,7 +18,7 @@ SHARED = (
     "harness/pipeline/diagnostics.py",
     "harness/pipeline/train.py",
 )
-"""Code of every training run, besides the method's own file; the same list stands in `dvc.yaml`."""
+"""Code of every training run, besides the method's own file; the same list stands in `dvc.yaml`, under `spec`."""
 
 
 def algorithm_hash(import_path: str) -> str:

@@ -1,7 +1,8 @@
-"""The resolved spec of a method on a task, as one JSON file: what training depends on.
+"""The resolved spec of a method on a task and the hashes of its code, as one JSON file: what its runs depend on.
 
-A cheap stage writes these files whenever any YAML of the method changes. Training stages depend on the file, so a new
-title, citation or reported figure, or a change to another regime or task, retrains nothing.
+A cheap stage writes these files whenever any YAML of the method or any code of training changes. The stages of the
+runs depend on the file, so a new title, citation or reported figure, or a change to another regime or task, retrains
+nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.pipeline.code import algorithm_hash
+from harness.pipeline.code import algorithm_hash, shared_code_hash
 from harness.pipeline.paths import spec_file, write_text
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
@@ -24,7 +25,8 @@ def write_resolved(registry: Registry, method: str, tasks: Iterable[str]) -> lis
     paths = []
     for task in tasks:
         resolved = registry.resolved(parse_key(f"{method}__{task}__s0"))
-        document = resolved.model_dump(mode="json") | {"code": algorithm_hash(resolved.algorithm)}
+        code = [algorithm_hash(resolved.algorithm), shared_code_hash(registry.root)]
+        document = resolved.model_dump(mode="json") | {"code": code}
         path = spec_file(registry.root, method, task)
         write_text(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
         paths.append(path)

@@ -63,6 +63,18 @@ def test_what_changes_no_number_trains_nothing(project: Versioned) -> None:
     assert stages(project.run("dvc", "repro")) == ["spec@cluster-contrast"]
 
 
+@pytest.mark.parametrize("file", ["harness/learning/losses.py", "harness/labels/clustering.py", "harness/features.py"])
+def test_code_that_can_change_a_number_is_a_dependency_of_every_run(project: Versioned, file: str) -> None:
+    before = (project.root / file).read_bytes()
+    project.append(file, "\n# Changed.\n")
+    project.run("dvc", "repro", "spec")
+    changed = json.loads(project.run("dvc", "status", "--json"))
+    assert {f"{stage}@{key}" for stage in ("train", "evaluate") for key in KEYS} <= set(changed)
+    (project.root / file).write_bytes(before)
+    project.run("dvc", "repro", "spec")
+    assert json.loads(project.run("dvc", "status", "--json")) == {}
+
+
 def test_an_experiment_with_one_value_runs_that_method_alone(project: Versioned) -> None:
     output = project.run("dvc", "exp", "run", "-S", f"{SPEC}:params.temperature=0.07")
     assert stages(output) == [*RUN_OF_CLUSTERS, "leaderboard"]
