@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness import __version__
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.specs.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
@@ -20,6 +24,8 @@ app.add_typer(new_app, name="new")
 app.add_typer(results_app, name="results")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Key = Annotated[str, typer.Argument(help="The pairing, as `harness list pairings` names it.")]
+Method = Annotated[str, typer.Argument(help="A method, as `harness list methods` names it.")]
 
 
 def main() -> None:
@@ -33,6 +39,19 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to continue\n")
         sys.exit(130)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _say(f"reid-harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Experiments and an honest leaderboard for unsupervised and cross-domain re-identification."""
 
 
 @app.command("list")
@@ -55,7 +74,7 @@ def list_command(
 @app.command()
 def check() -> None:
     """Validate every spec, pairing and prepared dataset; exit 1 and the list of what is wrong."""
-    from harness.pipeline.check import check_project
+    from harness.pipeline.check import check_project, unplanned_methods
 
     registry = _registry()
     problems = check_project(registry)
@@ -63,6 +82,9 @@ def check() -> None:
         raise UserError("\n".join([*problems, f"{len(problems)} problems"]))
     counts = f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings"
     _say(f"{counts}: all fine")
+    unplanned = sorted(unplanned_methods(registry))
+    if unplanned:
+        _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan")
 
 
 @app.command()
@@ -71,7 +93,7 @@ def plan(
     methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
     targets: Annotated[str, typer.Option(help="Comma-separated; default: all present datasets.")] = "",
 ) -> None:
-    """(Re)write pairings.yaml from the specs and the datasets present."""
+    """Write pairings.yaml anew from the specs and the datasets present: what is not asked for is planned no longer."""
     from harness.pipeline.plan import plan_pairings, write_plan
 
     registry = _registry()
@@ -79,12 +101,14 @@ def plan(
     if not all(part.isdigit() for part in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
     pairings = plan_pairings(registry, [int(part) for part in numbers], _names(methods), _names(targets))
+    before, after = set(registry.planned), {pairing.key for pairing in pairings}
     path = write_plan(registry, pairings)
-    _say(f"{path.name}: {len(pairings)} pairings on {len({p.task for p in pairings})} tasks")
+    dropped = f"; {len(before - after)} are planned no longer, their results stay" if before - after else ""
+    _say(f"{path.name}: {len(pairings)} pairings on {len({p.task for p in pairings})} tasks{dropped}")
 
 
 @app.command()
-def spec(method: str, tasks: list[str]) -> None:
+def spec(method: Method, tasks: Annotated[list[str], typer.Argument(help="Like drawn-summer, or A-to-B.")]) -> None:
     """Write what a method computes on each task (a DVC stage)."""
     from harness.pipeline.resolved import write_resolved
 
@@ -101,7 +125,7 @@ def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pat
 
 
 @app.command()
-def train(key: str) -> None:
+def train(key: Key) -> None:
     """Train one pairing (a DVC stage); an interrupted run continues where it stopped."""
     from harness.pipeline.train import train as run
     from harness.specs.pairing import parse_key
@@ -111,7 +135,7 @@ def train(key: str) -> None:
 
 
 @app.command()
-def evaluate(key: str) -> None:
+def evaluate(key: Key) -> None:
     """Evaluate one trained pairing on its target (a DVC stage)."""
     from harness.pipeline.evaluate import evaluate as run
     from harness.specs.pairing import parse_key
@@ -145,10 +169,10 @@ def leaderboard(
 
 @app.command()
 def compare(
-    a: str,
-    b: str,
-    target: Annotated[str, typer.Option("--target", "-t")],
-    source: Annotated[str, typer.Option("--source", "-s")] = "",
+    a: Method,
+    b: Method,
+    target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")],
+    source: Annotated[str, typer.Option("--source", "-s", help="Their labelled source, for UDA and direct.")] = "",
 ) -> None:
     """Compare two methods on a task: mAP difference, 95 % paired-bootstrap interval, p-value."""
     from harness.leaderboard.terminal import compare as compare_methods
@@ -279,7 +303,7 @@ def results_report() -> None:
     _say(f"wrote {write_report(root).relative_to(root)}")
 
 
-def _registry() -> Any:
+def _registry() -> Registry:
     from harness.pipeline.paths import project_root
     from harness.specs.registry import Registry
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import __version__
 from harness.cli import main
 from harness.specs import Registry
 from tests.pipeline.conftest import tiny
@@ -135,11 +136,18 @@ def test_check_lists_what_is_wrong_and_counts_it(harness: Command, specs: Specs,
 
 def test_plan_writes_what_check_then_accepts(harness: Command, project: Path) -> None:
     code, out, _ = harness(project, "plan", "--seeds", "0,5", "--methods", "moved", "--targets", "spring")
-    assert (code, out) == (0, "pairings.yaml: 4 pairings on 2 tasks\n")
+    dropped = "; 4 are planned no longer, their results stay"
+    assert (code, out) == (0, f"pairings.yaml: 4 pairings on 2 tasks{dropped}\n")
     assert set(Registry.load(project).planned) == {
         f"{run}__s{seed}" for run in ("moved__autumn-to-spring", "teacher__autumn") for seed in (0, 5)
     }
-    assert harness(project, "check")[0] == 0
+    code, out, _ = harness(project, "check")
+    assert code == 0
+    assert out.splitlines()[-1] == "in no planned pairing: clusters; to plan them too: harness plan"
+
+
+def test_the_version_is_said_outside_a_project_too(harness: Command, tmp_path: Path) -> None:
+    assert harness(tmp_path, "--version") == (0, f"reid-harness {__version__}\n", "")
 
 
 @pytest.mark.parametrize("origin", ["teacher", "clusters", "moved"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.pipeline.paths import PAIRINGS, prepared_folder, raw_folder
-from harness.pipeline.plan import plan_document
+from harness.pipeline.plan import plan_document, plan_pairings
 from harness.specs.method import InitRun
 from harness.specs.pairing import Pairing, parse_key
 from harness.specs.registry import Registry
@@ -23,6 +23,12 @@ def check_project(registry: Registry) -> list[str]:
     if not problems:
         problems += _check_plan(registry)
     return list(dict.fromkeys(problems))
+
+
+def unplanned_methods(registry: Registry) -> set[str]:
+    """Return the methods that run on some present dataset, and of which no pairing is planned."""
+    possible = {pairing.method for pairing in plan_pairings(registry, [0])}
+    return possible - {pairing.method for pairing in registry.planned.values()}
 
 
 def _check_method(registry: Registry, name: str) -> list[str]:

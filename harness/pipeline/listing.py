@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.pipeline.documents import Attempt
-from harness.pipeline.paths import attempts_folder, run_folder
+from harness.pipeline.paths import attempts_folder, raw_folder, run_folder
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -69,7 +69,10 @@ def _dataset_row(registry: Registry, name: str) -> Row:
     from harness.pipeline.plan import present_datasets
 
     spec = registry.datasets[name]
-    here = "drawn" if spec.drawn else "added" if name in present_datasets(registry) else "absent"
+    if spec.drawn:
+        here = "drawn" if raw_folder(registry.root, name).exists() else "to be drawn"
+    else:
+        here = "added" if name in present_datasets(registry) else "absent"
     return {
         "name": name, "kind": spec.kind, "regime": spec.regime, "role": spec.role, "here": here,
         "train": _images(spec, "train"), "query": _images(spec, "query"), "gallery": _images(spec, "gallery"),
