@@ -91,7 +91,7 @@ def _markdown(table: Table) -> str:
     lines += [_markdown_row([escape_markdown(header) for header in table.headers]), _markdown_row(rule)]
     for row in table.rows:
         lines.append(_markdown_row([_marked(escape_markdown(c.text), c.place, ("**", "**"), ("_", "_")) for c in row]))
-    lines += ["", *(f"{escape_markdown(note)}  " for note in table.notes)]
+    lines += ["", *(f"{prose(note)}  " for note in table.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -217,7 +217,7 @@ def _narrowed(table: Table, width: int) -> Table:
             table = table.without(key)
     if not left_out:
         return table
-    kept = [note for note in table.notes if not any(note[0] == header[-1] for header in left_out)]  # note of a †
+    kept = [note for note in table.notes if not any(header.endswith(note[0]) for header in left_out)]  # that of a †
     return replace(
         table, notes=(*kept, f"left out for want of room: {', '.join(left_out)}; `--format csv` has every column")
     )

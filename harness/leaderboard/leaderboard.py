@@ -14,7 +14,7 @@ from harness.leaderboard.formats import escape_markdown, to_csv, to_html, to_lat
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import read
 from harness.leaderboard.table import leader_table
-from harness.leaderboard.terminal import BEST_NOTE, PAPER, task_title
+from harness.leaderboard.terminal import PAPER, notes_on, task_title
 from harness.store import queries
 from harness.store.queries import LeaderRow
 
@@ -160,10 +160,10 @@ def _below(task: str, chosen: Sequence[LeaderRow], shown: Sequence[LeaderRow], c
 
 
 def _exports(task: str, rows: Sequence[LeaderRow], columns: Sequence[Column]) -> None:
-    notes = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
     paper = [column for column in columns if column.key in PAPER]
     title = task_title(task)
-    table, short = leader_table(title, rows, columns, notes), leader_table(title, rows, paper, notes)
+    table = leader_table(title, rows, columns, notes_on(columns))
+    short = leader_table(title, rows, paper, notes_on(paper))
     files = {
         "csv": (to_csv([table]), "text/csv"),
         "tex": (to_latex([short]), "application/x-tex"),

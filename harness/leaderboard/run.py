@@ -17,6 +17,8 @@ from harness.store import queries
 from harness.store.folders import BrokenResultError, read_attempt
 from harness.store.tables import Attempt, Run
 
+LOG_LINES = 12
+
 
 def page() -> None:
     """Draw the page."""
@@ -83,7 +85,7 @@ def _unfinished(attempts: list[Attempt]) -> None:
         st.error(f"{last.stage.title()} {last.status}: {escape_markdown(reason)}", icon=":material/error:")
         if last.log_tail:
             st.caption("The end of its log")
-            st.code(last.log_tail, language=None, height=260)
+            st.code(last.log_tail, language=None, height=260 if last.log_tail.count("\n") > LOG_LINES else "content")
     _attempts(attempts)
 
 
@@ -142,7 +144,7 @@ def _record(run: Run, record: dict[str, object]) -> None:
 def _attempts(attempts: list[Attempt]) -> None:
     if not attempts:
         return
-    with st.expander(f"{len(attempts)} attempts", icon=":material/history:"):
+    with st.expander(f"{len(attempts)} attempt{'s' * (len(attempts) > 1)}", icon=":material/history:"):
         rows = [
             {
                 "started": f"{attempt.started:%Y-%m-%d %H:%M}",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from harness.errors import UserError
-from harness.leaderboard.columns import COLUMNS, METRICS, useful
+from harness.leaderboard.columns import COLUMNS, METRICS, Column, useful
 from harness.leaderboard.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
 from harness.leaderboard.table import Table, leader_table
 from harness.store import Store, open_store, queries
@@ -20,7 +21,10 @@ TERMINAL = ("method", "setting", "map", "map_std", "tie", "rank1", "rank5", "ran
             "difference", "verdict", "best", "status")  # fmt: skip
 PAPER = ("method", "setting", "map", "map_std", "rank1", "rank5", "rank10", "minp", "seeds", "reported", "difference",
          "best")  # fmt: skip
-BEST_NOTE = "† best epoch on the test set, as papers often report it; the headline is the last epoch"
+NOTES = {
+    "best": "† best epoch on the test set, as papers often report it; the headline is the last epoch",
+    "tie": "tied: rows that share a letter cannot be told apart (paired bootstrap over queries, 5 %, Holm)",
+}
 
 
 def render_leaderboard(
@@ -81,10 +85,15 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
         rows = [row for row in rows if row.state != "queued"]
     keys = PAPER if format == "latex" else TERMINAL
     columns = useful(rows, [column for column in COLUMNS if column.key in keys])
-    notes: tuple[str, ...] = (BEST_NOTE,) if any(column.key == "best" for column in columns) else ()
+    notes = notes_on(columns)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `dvc repro` runs them",)
     return leader_table(task_title(name), rows, columns, notes)
+
+
+def notes_on(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return what must be said below a table with these columns."""
+    return tuple(NOTES[column.key] for column in columns if column.key in NOTES)
 
 
 def task_title(name: str) -> str:
