@@ -152,10 +152,11 @@ def leaderboard(
     output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
 ) -> None:
     """Rebuild the database from results/ and print the leaderboard."""
-    from harness.leaderboard.terminal import render_leaderboard
+    from harness.leaderboard.terminal import check_choices, render_leaderboard
     from harness.pipeline.paths import project_root, write_text
     from harness.store import ingest
 
+    check_choices(format, metric)
     root = project_root()
     report = ingest(root)
     for line in report.problems:

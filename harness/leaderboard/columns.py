@@ -83,8 +83,8 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "tie",
         "tied",
-        "rows that share a letter cannot be told apart: paired bootstrap over queries of AP averaged over seeds, "
-        "5 %, Holm's correction over all pairs of this view",
+        "rows that share a letter cannot be told apart: difference of AP averaged over seeds against its standard "
+        "error by paired bootstrap over queries, 5 %, Holm's correction over all pairs of this view",
         lambda row: row.letters,
     ),
     Column("rank1", "R-1", "share of queries whose first hit is at rank 1, percent", _mean("rank1"), 1, score=True),
@@ -122,8 +122,11 @@ COLUMNS: tuple[Column, ...] = (
         "verified", "verified", "whether the reported figure was seen in that place",
         lambda row: row.reported_verified if row.reported else None, shown=False,
     ),
-    Column("p_top", "p vs top", "p-value of the paired bootstrap against the top row", lambda row: row.p_top, 3,
-           shown=False),
+    Column(
+        "p_top", "p vs top", "against the top row: normal test with the paired bootstrap's standard error, Holm",
+        lambda row: row.p_top, 3, shown=False,
+    ),
+    Column("name", "name", "the method's name in specs and commands", lambda row: row.method, shown=False),
 )  # fmt: skip
 BY_KEY = {column.key: column for column in COLUMNS}
 

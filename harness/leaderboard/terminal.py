@@ -27,6 +27,13 @@ NOTES = {
 }
 
 
+def check_choices(format: str, metric: str) -> None:  # noqa: A002 - the option's name
+    """Raise UserError for an unknown format or metric, before anything is computed."""
+    for kind, given, known in (("format", format, FORMATS), ("metric", metric, METRICS)):
+        if given not in known:
+            raise UserError(f"no {kind} is called {given!r}; there are {', '.join(known)}")
+
+
 def render_leaderboard(
     root: Path,
     format: str = "table",  # noqa: A002 - the option's name
@@ -40,10 +47,7 @@ def render_leaderboard(
     `format` is one of `FORMATS`; `width` is the terminal's, in characters. Raises UserError for an unknown format,
     task, setting or metric.
     """
-    if format not in FORMATS:
-        raise UserError(f"no format is called {format!r}; there are {', '.join(FORMATS)}")
-    if metric not in METRICS:
-        raise UserError(f"no metric is called {metric!r}; there are {', '.join(METRICS)}")
+    check_choices(format, metric)
     store = open_store(database_url(root), read_only=True)
     try:
         known = queries.tasks(store)
@@ -51,7 +55,7 @@ def render_leaderboard(
         names = [task] if task else [found.name for found in known] if everything else _worth_showing(known)
         tables = [_table(store, name, setting, metric, format) for name in names]
         tables = [table for table in tables if table.rows]
-        footer = _footer(queries.snapshot(store))
+        footer = _footer(queries.snapshot(store), sum(1 for found in known if not found.reproduced) if not task else 0)
     finally:
         store.close()
     if format == "csv":
@@ -81,8 +85,7 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
     if format in ("csv", "json"):
         return leader_table(task_title(name), rows, COLUMNS)
     waiting = [row for row in rows if row.state == "queued"]
-    if format in ("table", "md"):
-        rows = [row for row in rows if row.state != "queued"]
+    rows = [row for row in rows if row.state != "queued"]
     keys = PAPER if format == "latex" else TERMINAL
     columns = useful(rows, [column for column in COLUMNS if column.key in keys])
     notes = notes_on(columns)
@@ -101,7 +104,7 @@ def task_title(name: str) -> str:
     return name.replace("-to-", " → ")
 
 
-def _footer(snapshot: queries.Snapshot) -> str:
+def _footer(snapshot: queries.Snapshot, reported_only: int) -> str:
     parts = [f"{snapshot.runs} runs", "mAP in percent, protocol reid-v1, last epoch, mean over seeds"]
     if snapshot.published_runs:
         parts.append(
@@ -110,6 +113,8 @@ def _footer(snapshot: queries.Snapshot) -> str:
         )
     if snapshot.stale_runs:
         parts.append(f"{snapshot.stale_runs} outdated: their specs have changed")
+    if reported_only and snapshot.runs:
+        parts.append(f"{reported_only} more tasks have reported figures only: --task NAME shows one, --format csv all")
     if snapshot.rejected:
         parts.append(f"{len(snapshot.rejected)} folders rejected: {snapshot.rejected[0][0]}: {snapshot.rejected[0][1]}")
     return " · ".join([*parts, f"snapshot {snapshot.id}"])
@@ -120,12 +125,14 @@ def compare(root: Path, a: str, b: str, target: str, source: str | None = None) 
 
     `a` and `b` are methods (their seeds averaged per query) or runs' keys. Raises UserError for unknown names.
     """
+    if a == b:
+        raise UserError(f"{a!r} is on both sides; name two methods or runs")
     store = open_store(database_url(root), read_only=True)
     try:
         task = f"{source}-to-{target}" if source else target
         first, second = contestant(store, task, a), contestant(store, task, b)
         (result,) = compare_contestants(second, [first])
-        published = [key for key in (*first.keys, *second.keys) if (run := queries.run(store, key)) and run.published]
+        found = [run for key in (*first.keys, *second.keys) if (run := queries.run(store, key))]
     finally:
         store.close()
     lines = [f"{task_title(task)}, {result.queries} queries"]
@@ -143,8 +150,11 @@ def compare(root: Path, a: str, b: str, target: str, source: str | None = None) 
         else f"  {first.title} and {second.title} cannot be told apart on these queries"
     )
     lines.append("  (paired bootstrap and permutation over queries; the spread over seeds is a separate matter)")
+    published, stale = sum(run.published for run in found), sum(bool(run.stale) for run in found)
     if published:
-        lines.append(f"  {len(published)} of the runs are published figures, not computed here")
+        lines.append(f"  {published} of the runs are published figures, not computed here")
+    if stale:
+        lines.append(f"  {stale} of the runs are outdated: their specs have changed since")
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.evaluation.statistics import compare_ap, holm
+from harness.specs.yamlfile import nearest
 from harness.store import queries
 from harness.store.database import Store
 
@@ -63,7 +64,18 @@ def contestant(store: Store, task_name: str, name: str) -> Contestant:
             keys = tuple(run.key for run in runs)
             data = frozenset(run.target_hash for run in runs)
             return Contestant(name, name, keys, queries.mean_ap(store, name, place), data)
-    raise UserError(f"{name!r} has no finished run on {task_name}; run `dvc repro`, or `harness train` and evaluate")
+    raise UserError(f"{name!r} has no finished run on {task_name}; {_hint(store, name)}")
+
+
+def _hint(store: Store, name: str) -> str:
+    """Where a method has runs, if it is one at all."""
+    known = [method.name for method in queries.methods(store)]
+    if name not in known:
+        return f"no method is called so{nearest(name, known)}"
+    tasks = sorted({run.task for run in queries.runs(store, method=name)})
+    if tasks:
+        return f"it has on {', '.join(tasks)} (a source is named with --source)"
+    return "to run it there: dvc repro evaluate@KEY, for a KEY of `harness list pairings`"
 
 
 def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Comparison]:
