@@ -174,7 +174,7 @@ def test_compare_takes_methods_without_source_on_a_source_task(project: Project,
 def test_compare_names_what_is_missing(project: Project, store: Store) -> None:
     with pytest.raises(UserError, match="'nobody' has no finished run on beta; no method is called so"):
         compare(project.root, "nobody", "supervised", "beta")
-    with pytest.raises(UserError, match="'supervise' .* did you mean 'supervised'"):
+    with pytest.raises(UserError, match=r"'supervise' .* did you mean 'supervised'"):
         compare(project.root, "supervise", "cluster-contrast", "beta")
     with pytest.raises(UserError, match="'direct-transfer' has no finished run on beta; it has on alpha-to-beta"):
         compare(project.root, "direct-transfer", "supervised", "beta")
