@@ -101,7 +101,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return `text` so that Markdown (Streamlit's included: colours, LaTeX, icons) shows it as it is, on one line."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$:>-])", r"\\\1", re.sub(r"\s+", " ", text))
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$:>]|(?<!\w)-)", r"\\\1", re.sub(r"\s+", " ", text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;")
 
 

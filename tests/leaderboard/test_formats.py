@@ -98,7 +98,11 @@ def test_latex_text_holds_no_active_character(text: str) -> None:
 @given(st.text())
 def test_markdown_text_holds_no_active_character(text: str) -> None:
     escaped = re.sub(r"\\[\\`*_{}\[\]()#+!|~$:>-]", "", escape_markdown(text))
-    assert not re.search(r"[\\`*_{}\[\]()#+!|~$:<>-]", escaped)
+    assert not re.search(r"[\\`*_{}\[\]()#+!|~$:<>]|^-", escaped)
+
+
+def test_markdown_leaves_a_hyphen_within_words_alone() -> None:
+    assert escape_markdown("- drawn-summer, R-1 --- x") == r"\- drawn-summer, R-1 \-\-\- x"
 
 
 def test_messages_keep_their_code() -> None:
