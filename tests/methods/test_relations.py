@@ -195,7 +195,7 @@ def test_sskd_students_learn_from_the_next_ones_teacher() -> None:
     assert losses["soft"].item() == pytest.approx(soft, rel=1e-4)
     assert losses["nuclear_norm"].item() == pytest.approx(-norms, rel=1e-4)
     total = 0.5 * losses["identity"] + 0.5 * losses["soft"] + 3 * losses["multi_similarity"]
-    assert losses["total"].item() == pytest.approx(float(total + 1.5 * losses["nuclear_norm"]), rel=1e-5)
+    assert losses["total"].item() == pytest.approx((total + 1.5 * losses["nuclear_norm"]).item(), rel=1e-5)
     losses["total"].backward()
     assert all(student.pooled.grad is not None for student in students)
     assert all(teacher.pooled.grad is None for teacher in teachers)
