@@ -208,7 +208,7 @@ def test_mmt_students_learn_from_each_others_teacher() -> None:
     t = [head(teacher.neck) for head, teacher in zip(mmt.teacher_heads, teachers, strict=True)]
     soft = sum(-(softened(t[1 - k], 1) * np.log(softened(z[k], 1))).sum(1).mean() for k in (0, 1))
     triplet = learning.losses.soft_softmax_triplet
-    soft_triplet = sum(float(triplet(students[k].pooled, teachers[1 - k].pooled, labels)) for k in (0, 1))
+    soft_triplet = sum(triplet(students[k].pooled, teachers[1 - k].pooled, labels).item() for k in (0, 1))
     assert losses["soft_identity"].item() == pytest.approx(soft, rel=1e-4)
     assert losses["soft_triplet"].item() == pytest.approx(soft_triplet, rel=1e-5)
     total = 0.5 * losses["identity"] + 0.5 * soft + 0.2 * losses["triplet"] + 0.8 * soft_triplet
