@@ -20,7 +20,7 @@ HEADER = """\
 
 Written by `harness results report`; do not edit. Percent, protocol reid-v1, last epoch, mean over the seeds.
 The comparisons average each query's AP over the seeds; intervals are 95 % paired bootstraps over queries, p-values
-paired permutation tests of 10,000 flips (no p-value below 0.0001), corrected after Holm for the number of comparisons on
+paired permutation tests of 10,000 flips (none is below 0.0001), corrected after Holm for the number of comparisons on
 the task. The spread over seeds is the column ±.
 """
 

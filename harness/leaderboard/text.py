@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
+JOURNALS = "Transactions|Journal|Letters|Pattern Recognition|Neural Networks|arXiv"
+"""What the venue of an article is called; all others are proceedings."""
+
 
 def to_yaml(document: Any) -> str:
     """Return a JSON-able document as YAML, short lists on one line."""
@@ -53,17 +56,18 @@ def bibtex(name: str, paper: Mapping[str, Any]) -> str:
     if paper.get("bibtex"):
         return str(paper["bibtex"]).strip()
     first = re.sub(r"[^a-z]", "", (paper["authors"][0].split()[-1] if paper["authors"] else name).lower())
+    article = re.search(JOURNALS, paper["venue"]) is not None
     fields = {
         "title": f"{{{paper['title']}}}",
         "author": " and ".join(paper["authors"]),
-        "booktitle": paper["venue"],
+        "journal" if article else "booktitle": paper["venue"],
         "year": str(paper["year"]),
         "doi": paper.get("doi", ""),
         "eprint": paper.get("arxiv", ""),
         "url": paper.get("url", ""),
     }
     lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items() if value)
-    return f"@inproceedings{{{first}{paper['year']},\n{lines}\n}}"
+    return f"@{'article' if article else 'inproceedings'}{{{first}{paper['year']},\n{lines}\n}}"
 
 
 def commands(key: str) -> str:

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
+from harness.leaderboard.text import bibtex
 from harness.store import database, ingest, publish, queries
 from harness.store.database import database_url
 from harness.store.migrate import alembic_config
@@ -241,6 +242,16 @@ def test_a_running_run_shows_its_progress(project: Project, monkeypatch: pytest.
     app = opened(project.root, monkeypatch, "run", run="uda-baseline__alpha-to-beta__s1")
     (bar,) = app.get("progress")
     assert bar.proto.value == 50
+
+
+@pytest.mark.parametrize(
+    ("venue", "entry"),
+    [("ACCV", "@inproceedings"), ("IEEE Transactions on Multimedia", "@article"), ("Pattern Recognition", "@article")],
+)
+def test_an_article_is_cited_with_its_journal(venue: str, entry: str) -> None:
+    cited = bibtex("x", {"title": "On Clusters", "authors": ["Ann Lee"], "venue": venue, "year": 2022})
+    assert cited.startswith(f"{entry}{{lee2022,")
+    assert f"  {'journal' if entry == '@article' else 'booktitle'} = {{{venue}}}" in cited
 
 
 def test_a_method_shows_paper_bibtex_and_parameters(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
