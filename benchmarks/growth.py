@@ -153,7 +153,7 @@ def page(curves: list[Curve], fixed: list[Outcome], steps: Steps, peak: float) -
         f"Features are float32, random but clustered. {QUERIES:,} queries with {steps.dimensions} dimensions are",
         f"ranked against N gallery images; N images with {DIMENSIONS:,} dimensions are given pseudo-labels",
         f"(k1 {jaccard.K1}, k2 {jaccard.K2}, eps {jaccard.EPS}); N images of {batches.FED[0]}×{batches.FED[1]} pixels",
-        "are made training batches on one thread. Seconds are the fastest of `--repeats` runs (of one, where it takes a",
+        "are made training batches on one thread. Seconds are the best of `--repeats` runs (of one, where it takes a",
         "minute); *extra* is memory beyond the input.",
         "",
         f"Machine: {os.cpu_count()} cores ({platform.machine()}). The largest square product in the same run reached",
