@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 
-LIBRARIES = ("altair", "pandas", "pyarrow.pandas_compat", "sqlmodel")
+from harness.errors import UserError
+
+LIBRARIES = ("pandas", "pandas.io.formats.style", "pyarrow.pandas_compat", "sqlmodel", "altair")
 
 
 @asynccontextmanager
@@ -18,8 +20,17 @@ async def warmed(_app: object) -> AsyncIterator[None]:
 
 
 def warm_up() -> None:
-    """Import the pages and their libraries: those of the first page first."""
+    """Import the pages and their libraries, those of the first page first, and ask the database what it will ask."""
     from harness.leaderboard.frame import PAGES
 
     for name in (*LIBRARIES, *(f"harness.leaderboard.{page}" for page in PAGES)):
         import_module(name)
+    from harness.leaderboard.state import project
+    from harness.store import open_store, queries
+    from harness.store.database import database_url
+
+    with suppress(UserError):  # which the page will say
+        store = open_store(database_url(project()), read_only=True)
+        for task in queries.tasks(store)[:1]:  # what is asked first is slow: statements are compiled
+            queries.leaderboard(store, task.name)
+        store.close()
