@@ -212,7 +212,7 @@ def test_mmt_students_learn_from_each_others_teacher() -> None:
     assert losses["soft_identity"].item() == pytest.approx(soft, rel=1e-4)
     assert losses["soft_triplet"].item() == pytest.approx(soft_triplet, rel=1e-5)
     total = 0.5 * losses["identity"] + 0.5 * soft + 0.2 * losses["triplet"] + 0.8 * soft_triplet
-    assert losses["total"].item() == pytest.approx(float(total), rel=1e-4)
+    assert losses["total"].item() == pytest.approx(total.item(), rel=1e-4)
     losses["total"].backward()
     assert all(student.pooled.grad is not None for student in students)
     assert all(teacher.pooled.grad is None for teacher in teachers)
