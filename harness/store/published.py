@@ -1,6 +1,6 @@
 """`results/published.json`: the results of the whole plan, small enough for git, for a fresh clone to show.
 
-Records, metrics and curves are exact; AP per query is rounded to 1/65534: less than 0.001 points of mAP.
+Records and metrics are exact; curves are rounded to seven digits, AP per query to 1/65534 (below 0.001 points of mAP).
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ def unpacked(key: str, run: PublishedRun) -> RunResult:
 
 
 def _packed(result: RunResult) -> PublishedRun:
-    return PublishedRun(record=result.record, metrics=result.metrics, history=result.history, ap=quantised(result.ap))
+    history = {name: [_rounded(value) for value in curve] for name, curve in result.history.items()}
+    return PublishedRun(record=result.record, metrics=result.metrics, history=history, ap=quantised(result.ap))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.7g}")
 
 
 def quantised(ap: NDArray[np.float32]) -> str:
