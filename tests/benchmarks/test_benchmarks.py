@@ -103,7 +103,7 @@ def test_the_fit_and_the_table():
     assert curve.power(curve.memory)[0] == pytest.approx(1)
     assert curve.at(16_000, curve.seconds) == pytest.approx(256)
     rest = [growth.Curve(f"jaccard {part}", sizes, outcomes, [0, 0, 0]) for part in ("neighbours", "after neighbours")]
-    page = growth.page([curve, *rest], [], TINY, peak=4_000)
+    page = growth.page("the command", [curve, *rest], [], TINY, peak=4_000)
     assert "power **2.00**" in page
     assert "| 8,000 | 64.000 | 1.25 | 50% | 8.000 |" in page
     assert "1,000,000 s of exact search" in page
