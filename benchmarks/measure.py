@@ -1,18 +1,21 @@
 """Seconds, memory, and the figures of one benchmark."""
 
+import ctypes
+import gc
+import os
 import subprocess
-import threading
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psutil
-
 T = TypeVar("T")
 
-SAMPLE_SECONDS = 0.002
+NOW, PEAK = "VmRSS", "VmHWM"
+FORGET_PEAK = "5"
+GLANCE_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
@@ -81,48 +84,32 @@ def command(arguments: Sequence[str], folder: Path, repeats: int = 1) -> tuple[s
     fastest, most = float("inf"), 0.0
     for _ in range(repeats):
         start = time.perf_counter()
-        with psutil.Popen(
-            arguments, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
-            watched = _Watch(process)
-            said = process.communicate()[0]
-        fastest, most = min(fastest, time.perf_counter() - start), max(most, watched.stop())
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(arguments, cwd=folder, text=True, stdout=output, stderr=subprocess.STDOUT)
+            while process.poll() is None:
+                most = max(most, _gib(PEAK, process.pid))
+                time.sleep(GLANCE_SECONDS)
+            fastest = min(fastest, time.perf_counter() - start)
+            output.seek(0)
+            said = output.read()
         if process.returncode:
             raise RuntimeError(f"{' '.join(arguments)} failed: {said}")
     return said, Timing(fastest, most)
 
 
-class _Watch:
-    """Samples the memory of a process until it is stopped; `stop` returns the peak in GiB."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self.process, self.peak, self.done = process, 0, threading.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.peak = max(self.peak, self.process.memory_info().rss)
-            except psutil.NoSuchProcess:
-                return
-            if self.done.wait(SAMPLE_SECONDS):
-                return
-
-    def stop(self) -> float:
-        self.done.set()
-        self.thread.join()
-        return self.peak / 2**30
-
-
 def _once(work: Callable[[], T]) -> tuple[T, float, float]:
-    process = psutil.Process()
-    before = process.memory_info().rss / 2**30
-    watched = _Watch(process)
+    """The kernel keeps the peak, so nothing runs beside the work; memory that was freed is given back first."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text(FORGET_PEAK)
+    before = _gib(NOW, os.getpid())
     start = time.perf_counter()
-    try:
-        result = work()
-    finally:
-        seconds = time.perf_counter() - start
-        peak = watched.stop()
-    return result, seconds, max(peak, process.memory_info().rss / 2**30) - before
+    result = work()
+    seconds = time.perf_counter() - start
+    return result, seconds, _gib(PEAK, os.getpid()) - before
+
+
+def _gib(field: str, process: int) -> float:
+    """A line of a process's status, which Linux states in KiB; 0 of a process that has just ended."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith(field)), 0.0)

@@ -32,13 +32,15 @@ class AdaBN(Algorithm):
 
     def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
         run, compute = self.run, self.run.compute
-        learning.batchnorm.forget_statistics(self.network)
         self.network.train()
+        self.done = 0
         target = run.unlabelled
         indices = learning.sampler.shuffled_batches(len(target), compute.batch.size, run.rng("sample", epoch))
         return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
     def step(self, batch: UnlabelledBatch) -> Losses:
+        learning.batchnorm.average_statistics(self.network, self.done)
+        self.done += 1
         with learning.optim.precision(self.run), learning.optim.no_grad():
             self.network(batch.views[0])
         return {}

@@ -82,9 +82,11 @@ def target_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.replace(".target.", "."): value for name, value in tensors.items() if ".source." not in f".{name}"}
 
 
-def forget_statistics(module: nn.Module) -> None:
-    """Reset running statistics; from now on they are the plain average over all training batches."""
+def average_statistics(module: nn.Module, batches: int) -> None:
+    """Make the next training batch count as one of `batches` + 1: running statistics become the plain average.
+
+    torch's own way, momentum None, counts batches on the device, for which the host of a GPU would wait.
+    """
     for child in module.modules():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            child.reset_running_stats()
-            child.momentum = None
+            child.momentum = 1 / (batches + 1)

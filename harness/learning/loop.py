@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.learning.algorithm import Algorithm, Losses
+from harness.learning.algorithm import Algorithm
 
 Row = dict[str, float | int | None]
 
@@ -42,7 +42,7 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
         names: list[str] = []
         images = 0
         for batch in algorithm.begin_epoch(epoch):
-            losses = _step(algorithm, batch, epoch + 1, len(rows) + 1)
+            losses = algorithm.step(batch)
             names = list(losses)
             if losses:
                 rows.append(torch.stack([loss.detach() for loss in losses.values()]))
@@ -50,14 +50,6 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
         means = _means(names, rows, epoch + 1)
         run.state.epoch = epoch + 1
         observe(EpochDone(epoch + 1, means, time.perf_counter() - begun, images))
-
-
-def _step(algorithm: Algorithm, batch: object, epoch: int, iteration: int) -> Losses:
-    """One iteration. Factorising a matrix with NaN raises at once, before the loss could show it."""
-    try:
-        return algorithm.step(batch)
-    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-        raise NotFiniteError(_advice(epoch, iteration, f"a matrix cannot be factorised ({error})")) from error
 
 
 def _images_in(batch: object) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, normalize, relu
 
 SELF_SIMILARITY = 1 - 1e-5
+SMALLEST_SINGULAR_VALUE = 1e-6
+"""Relative to the Frobenius norm: what is smaller counts in part, zero not at all."""
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -98,9 +101,40 @@ def multi_similarity(
 
 
 def nuclear_norm(logits: Tensor) -> Tensor:
-    """‖softmax(logits)‖_* / B: large for predictions that are confident and diverse (Cui et al., CVPR 2020, BNM)."""
-    norm: Tensor = torch.linalg.matrix_norm(logits.softmax(1), ord="nuc")
-    return norm / len(logits)
+    """‖softmax(logits)‖_* / B: large for predictions that are confident and diverse (Cui et al., CVPR 2020, BNM).
+
+    ‖A‖_* = ⟨U, A⟩, where the polar factor U of A is also the gradient.
+    """
+    predictions = logits.softmax(1)
+    return (polar_factor(predictions.detach()) * predictions).sum() / len(logits)
+
+
+def polar_factor(matrix: Tensor) -> Tensor:
+    """PQᵀ [m, n] of the singular value decomposition PΣQᵀ; directions with singular value zero are left out.
+
+    QDWH (Nakatsukasa, Bai, Gygi, SIAM J. Matrix Anal. Appl. 2010, Eq. 3.3 and 3.5) by Cholesky factors in float64. The
+    number of steps is known beforehand, so a GPU's host need not wait to see whether they converged, as it must for
+    a singular value decomposition. A matrix with NaN gives NaN.
+    """
+    x = matrix.double() if len(matrix) >= matrix.shape[1] else matrix.double().T
+    x = x / x.norm()
+    one = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    for a, b, c in _halley_weights(SMALLEST_SINGULAR_VALUE):
+        factor, _ = torch.linalg.cholesky_ex(one + c * (x.T @ x))
+        x = b / c * x + (a - b / c) * torch.cholesky_solve(x.T, factor).T
+    return (x if len(matrix) >= matrix.shape[1] else x.T).to(matrix.dtype)
+
+
+def _halley_weights(smallest: float) -> Iterator[tuple[float, float, float]]:
+    """The weights of each step that takes singular values of [smallest, 1] towards 1 fastest, until all are there."""
+    while 1 - smallest > 1e-8:
+        square = smallest**2
+        d = math.cbrt(4 * (1 - square) / square**2)
+        a = math.sqrt(1 + d) + math.sqrt(8 - 4 * d + 8 * (2 - square) / (square * math.sqrt(1 + d))) / 2
+        b = (a - 1) ** 2 / 4
+        c = a + b - 1
+        yield a, b, c
+        smallest = smallest * (a + b * square) / (1 + c * square)
 
 
 def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

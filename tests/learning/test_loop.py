@@ -106,14 +106,14 @@ def test_a_broken_loss_names_epoch_iteration_and_the_part_that_broke(value: floa
 
 
 def test_a_matrix_of_nan_is_told_like_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nuclear norm of predictions that are NaN does not become NaN: its factorisation raises."""
+    """A decomposition would raise for it, and name no loss."""
 
     def step(algorithm: Scripted, batch: object) -> Losses:
         algorithm.seen.append((algorithm.epoch, len(algorithm.seen)))
         return {"total": nuclear_norm(torch.full((3, 4), float("nan" if len(algorithm.seen) == 3 else 1)))}
 
     monkeypatch.setattr(Scripted, "step", step)
-    with pytest.raises(NotFiniteError, match=r"epoch 2, iteration 2: a matrix cannot be factorised .*; .* epoch 1's"):
+    with pytest.raises(NotFiniteError, match=r"epoch 2, iteration 2: loss 'total' is nan; .* epoch 1's"):
         run([[{}], [{}, {}]])
 
 

@@ -367,6 +367,19 @@ def test_nuclear_norm_rewards_confident_and_diverse_predictions() -> None:
     assert losses.nuclear_norm(torch.zeros(4, 4)).item() == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize("shape", [(64, 300), (64, 40)])
+def test_the_polar_factor_is_that_of_the_singular_value_decomposition(shape: tuple[int, int]) -> None:
+    matrix = (4 * random(*shape)).softmax(1)
+    left, values, right = torch.linalg.svd(matrix, full_matrices=False)
+    assert values[-1] > losses.SMALLEST_SINGULAR_VALUE * matrix.norm()
+    torch.testing.assert_close(losses.polar_factor(matrix), left @ right, atol=1e-8, rtol=0)
+
+
+def test_the_polar_factor_leaves_out_what_a_matrix_lacks() -> None:
+    rank_one = torch.ones(3, 1, dtype=torch.float64) @ random(1, 5)
+    torch.testing.assert_close(losses.polar_factor(rank_one), rank_one / rank_one.norm(), atol=1e-8, rtol=0)
+
+
 @pytest.mark.parametrize("logits", [torch.zeros(4, 4), 1e3 * torch.eye(4), torch.ones(6, 2)])
 def test_nuclear_norm_gradient_is_finite_for_equal_singular_values(logits: Tensor) -> None:
     assert_finite(losses.nuclear_norm, logits)

@@ -1,43 +1,18 @@
-"""Nothing inside an iteration makes the host wait for a GPU, seen from the operations that would.
-
-The nuclear norm is left out: on a GPU a singular value decomposition looks whether it has converged.
-"""
+"""Nothing inside an iteration makes the host wait for a GPU, seen from the operations that would."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.learning import losses, memory, sampler, teacher
 from harness.learning.augment import augmented_on_device, draw
-from harness.learning.batchnorm import split_domains
+from harness.learning.batchnorm import average_statistics, split_domains
 from harness.learning.networks import build
 from tests.learning.parts import CPU, STRONG, images, network
-
-READS = {"_local_scalar_dense", "nonzero", "bincount", "masked_select", "_unique2", "unique_dim", "unique_consecutive"}
-"""Operations whose result the host must have before it can go on: a value, or a shape that depends on values."""
-
-
-class Watch(TorchDispatchMode):
-    """Notes every operation that would make the host wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        masks = name in ("index", "index_put", "index_put_") and any(
-            where is not None and where.dtype == torch.bool for where in args[1]
-        )
-        if name in READS or masks:
-            self.seen.append(name)
-        return func(*args, **(kwargs or {}))
-
+from tests.learning.waiting import Watch
 
 B, D, C = 8, 6, 4
 LABELS = torch.tensor([0, 0, 2, 2, 3, 3, 3, 0])
@@ -54,6 +29,12 @@ def forward_and_backward() -> None:
     net.train()(torch.randn(B, 3, 16, 8)).normalised.sum().backward()
 
 
+def averaged_statistics() -> None:
+    net = build(network(), 0, CPU)
+    average_statistics(net, 3)
+    net.train()(torch.randn(B, 3, 16, 8))
+
+
 def follow() -> None:
     student = nn.Linear(2, 2)
     teacher.Followers([teacher.copy_of(student)], [student]).follow(0.9, 3)
@@ -67,6 +48,7 @@ def augmentation() -> None:
 STEPS: dict[str, Callable[[], object]] = {
     "network": forward_and_backward,
     "augmentation": augmentation,
+    "averaged_statistics": averaged_statistics,
     "teachers": follow,
     "smoothed_cross_entropy": lambda: losses.smoothed_cross_entropy(features(), LABELS, 0.1).backward(),
     "soft_cross_entropy": lambda: losses.soft_cross_entropy(features(), features(1)).backward(),
@@ -74,6 +56,7 @@ STEPS: dict[str, Callable[[], object]] = {
     "softmax_triplet": lambda: losses.softmax_triplet(features(), LABELS).backward(),
     "soft_softmax_triplet": lambda: losses.soft_softmax_triplet(features(), features(1), LABELS).backward(),
     "multi_similarity": lambda: losses.multi_similarity(features(), LABELS, 0.5, 0.1, 2, 40).backward(),
+    "nuclear_norm": lambda: losses.nuclear_norm(features()).backward(),
     "distillation": lambda: losses.distillation(features(), features(1), 2.0).backward(),
     "one_hot_logits": lambda: losses.one_hot_logits(LABELS, C),
     "random_positives": lambda: sampler.random_positives(LABELS, np.random.default_rng(0)),
@@ -94,7 +77,15 @@ def test_the_host_does_not_wait(step: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", [lambda x: x.sum().item(), lambda x: x[x > 0], lambda x: x.nonzero(), lambda x: bool((x > 0).any())]
+    "read",
+    [
+        lambda x: x.sum().item(),
+        lambda x: x[x > 0],
+        lambda x: x.nonzero(),
+        lambda x: bool((x > 0).any()),
+        lambda x: torch.linalg.svdvals(x[None]),
+        lambda x: torch.linalg.matrix_norm(x[None], "nuc"),
+    ],
 )
 def test_what_would_wait_is_seen(read: Callable[[Tensor], object]) -> None:
     with Watch() as watch:
