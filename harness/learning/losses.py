@@ -122,7 +122,8 @@ def polar_factor(matrix: Tensor) -> Tensor:
     for a, b, c in _halley_weights(SMALLEST_SINGULAR_VALUE):
         factor, _ = torch.linalg.cholesky_ex(one + c * (x.T @ x))
         x = b / c * x + (a - b / c) * torch.cholesky_solve(x.T, factor).T
-    return (x if len(matrix) >= matrix.shape[1] else x.T).to(matrix.dtype)
+    factor_of_matrix: Tensor = x if len(matrix) >= matrix.shape[1] else x.T
+    return factor_of_matrix.to(matrix.dtype)
 
 
 def _halley_weights(smallest: float) -> Iterator[tuple[float, float, float]]:
