@@ -108,6 +108,15 @@ def plan(
 
 
 @app.command()
+def code() -> None:
+    """Write the hashes of the code that all runs share (a DVC stage)."""
+    from harness.pipeline.code import write_code_hashes
+    from harness.pipeline.paths import project_root
+
+    write_code_hashes(project_root())
+
+
+@app.command()
 def spec(method: Method, tasks: Annotated[list[str], typer.Argument(help="Like drawn-summer, or A-to-B.")]) -> None:
     """Write what a method computes on each task (a DVC stage)."""
     from harness.pipeline.resolved import write_resolved

@@ -2,7 +2,7 @@
 
     manifest.parquet                       one row per image, in index order within each split
     train.npy  query.npy  gallery.npy      uint8 [N, H, W, 3], C order
-    info.json                              name, data hash, image size, counts
+    info.json                              name, data hash, image size, counts, hash of each file
 
 The same input gives the same bytes, whatever the number of workers.
 """
@@ -10,6 +10,7 @@ The same input gives the same bytes, whatever the number of workers.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -76,7 +77,10 @@ def _write(spec: DatasetSpec, dataset: Dataset, raw: Path, out: Path, workers: i
         )
     manifest = build_manifest(dataset, facts)
     write_manifest(manifest, out / "manifest.parquet")
-    info = _info(spec, dataset) | {"data_hash": manifest_hash(manifest, spec.image.height, spec.image.width)}
+    info = _info(spec, dataset) | {
+        "data_hash": manifest_hash(manifest, spec.image.height, spec.image.width),
+        "files": {path.name: _file_hash(path) for path in sorted(out.iterdir())},
+    }
     (out / "info.json").write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -98,6 +102,11 @@ def _info(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
             for split, records in dataset.splits.items()
         },
     }
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _create_array(path: Path, images: int, height: int, width: int) -> Pixels:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.pipeline.paths import CODE_HASHES, write_text
 
 SHARED = (
     "harness/learning",
@@ -18,7 +21,9 @@ SHARED = (
     "harness/pipeline/diagnostics.py",
     "harness/pipeline/train.py",
 )
-"""Code of every training run, besides the method's own file; the same list stands in `dvc.yaml`, under `spec`."""
+"""Code of every training run, besides the method's own file."""
+RESOLVING = "harness/specs"
+"""Code that says what a method computes; with `SHARED`, the dependencies of `code` in `dvc.yaml`."""
 
 
 def algorithm_hash(import_path: str) -> str:
@@ -46,13 +51,25 @@ def _sources(import_path: str) -> dict[str, Path]:
 
 def shared_code_hash(root: Path) -> str:
     """Return the SHA-256 (16 hex digits) of the shared training code under `root`."""
+    return _digest(_python_files(root, SHARED))
+
+
+def write_code_hashes(root: Path) -> Path:
+    """Write the SHA-256 (16 hex digits) of each file of the code that all runs share to `results/code.json`."""
+    files = _python_files(root, (RESOLVING, *SHARED))
+    path = root / CODE_HASHES
+    write_text(path, json.dumps({name: _digest({name: files[name]}) for name in sorted(files)}, indent=2) + "\n")
+    return path
+
+
+def _python_files(root: Path, places: Iterable[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    for place in SHARED:
+    for place in places:
         path = root / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             if file.exists():
                 files[file.relative_to(root).as_posix()] = file.read_bytes()
-    return _digest(files)
+    return files
 
 
 def _digest(files: dict[str, bytes]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.errors import UserError
 
 PAIRINGS = Path("pairings.yaml")
+CODE_HASHES = Path("results/code.json")
 
 
 def project_root() -> Path:

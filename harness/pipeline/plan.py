@@ -133,7 +133,10 @@ def _method_entry(registry: Registry, name: str, pairings: list[Pairing]) -> dic
             f"methods/{name}.yaml: the algorithm's code is {len(code)} files; the pipeline has room for two"
         )
     tasks = sorted({pairing.task for pairing in pairings if pairing.method == name})
-    unused = ["harness/specs/base.py", "harness/specs/compute.py"]  # the stage depends on their folder anyway
+    unused = [
+        "harness/specs/base.py",
+        "harness/specs/compute.py",
+    ]  # which results/code.json stands for anyway
     return _files(registry, "methods", name) | {"tasks": " ".join(tasks), "code": [*code, *unused][:CODE_SLOTS]}
 
 
@@ -143,14 +146,14 @@ def _run_entry(registry: Registry, pairing: Pairing) -> dict[str, Any]:
     DVC wants as many dependencies for every run. A run without a source, or with fewer than three inits, names parts of
     its target instead, which it depends on anyway.
     """
-    target = f"data/prepared/{pairing.target}"
+    target, source = f"data/prepared/{pairing.target}", f"data/prepared/{pairing.source}"
     inits = [f"results/runs/{init.key}/checkpoint.safetensors" for init in registry.init_pairings(pairing)]
     if len(inits) > INIT_SLOTS:
         raise UserError(f"{pairing.key}: starts from {len(inits)} runs; the pipeline has room for {INIT_SLOTS}")
-    unused = [f"{target}/{part}" for part in ("manifest.parquet", "train.npy", "query.npy")]
+    unused = [f"{target}/{part}" for part in ("train.npy", "query.npy", "gallery.npy")]
     return {
         "spec": f"results/specs/{pairing.method}/{pairing.task}.json",
-        "target": target,
-        "source": f"data/prepared/{pairing.source}" if pairing.source else f"{target}/info.json",
+        "target": f"{target}/info.json",
+        "source": f"{source}/info.json" if pairing.source else f"{target}/manifest.parquet",
         "init": [*inits, *unused][:INIT_SLOTS],
     }

@@ -49,7 +49,7 @@ def test_a_run_depends_on_its_start_its_data_and_its_resolved_spec(specs: Specs)
     registry = specs.load()
     entry = plan_document(registry, plan_pairings(registry, [0]))["runs"]["moved__autumn-to-spring__s0"]
     assert entry["spec"] == "results/specs/moved/autumn-to-spring.json"
-    assert (entry["target"], entry["source"]) == ("data/prepared/spring", "data/prepared/autumn")
+    assert (entry["target"], entry["source"]) == ("data/prepared/spring/info.json", "data/prepared/autumn/info.json")
     start, *unused = entry["init"]
     assert start == "results/runs/teacher__autumn__s0/checkpoint.safetensors"
     assert all(path.startswith("data/prepared/spring/") for path in unused)
