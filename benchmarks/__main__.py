@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, startup, training
+from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, peers, startup, training
 from benchmarks.measure import Outcome
 
 
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "jaccard": jaccard,
     "batches": batches,
     "training": training,
+    "peers": peers,
     "epoch": epoch,
     "methods": methods,
     "growth": growth,

@@ -24,18 +24,20 @@ class Steps:
     protocols: tuple[tuple[int, int], ...]
     clustered: tuple[int, ...]
     reference: int
+    approximate: tuple[int, ...]
     batches: tuple[int, ...]
 
 
 # `full` took seven minutes on two cores. A million gallery features fit where they have 512 dimensions.
 SIZES = {
-    "small": Steps((2_000, 4_000, 8_000), 512, (), (1_000, 2_000, 4_000), 1_000, (256, 512)),
+    "small": Steps((2_000, 4_000, 8_000), 512, (), (1_000, 2_000, 4_000), 1_000, (), (256, 512)),
     "full": Steps(
         (8_192, 19_281, 82_161, 262_144, 1_000_000),
         512,
         ((3_368, 19_281), (11_659, 82_161)),
         (4_096, 8_192, 12_936, 32_621, 65_242),
         12_936,
+        (4_096, 8_192, 12_936),
         (512, 2_048, 8_192),
     ),
     "larger": Steps(
@@ -44,6 +46,7 @@ SIZES = {
         ((3_368, 19_281), (11_659, 82_161)),
         (4_096, 8_192, 12_936, 32_621, 65_242, 131_072),
         32_621,
+        (4_096, 12_936, 32_621),
         (512, 2_048, 8_192),
     ),
 }
@@ -108,6 +111,8 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
         for outcome in jaccard.outcomes(n, repeats if n < LONG[0] else 1, reference):
             product = 0 if "after" in outcome.benchmark else DIMENSIONS * n * (n + 1)
             yield kept(n, product, outcome)
+    for n in steps.approximate:
+        yield kept(n, 0, jaccard.approximate(n, repeats if n < LONG[0] else 1))
     for queries, gallery in steps.protocols:
         once = 1 if queries * gallery > LONG[1] else repeats
         for outcome in evaluate.outcomes(queries, gallery, once, with_reference):
@@ -163,7 +168,7 @@ def page(command: str, curves: list[Curve], fixed: list[Outcome], steps: Steps, 
         f"ranked against N gallery images; N images with {DIMENSIONS:,} dimensions are given pseudo-labels",
         f"(k1 {jaccard.K1}, k2 {jaccard.K2}, eps {jaccard.EPS}); N images of {batches.FED[0]}×{batches.FED[1]} pixels",
         "are made training batches on one thread. Seconds are the best of `--repeats` runs (of one, where it takes a",
-        "minute); *extra* is memory beyond the input.",
+        "minute); *extra* is the most memory beyond the input, as the kernel counts it.",
         "",
         f"Machine: {os.cpu_count()} cores ({platform.machine()}). The largest square product in the same run reached",
         f"{peak:.0f} GFLOP/s; *share of peak* is the useful part of the product, over the whole time, over that.",
@@ -196,17 +201,28 @@ HEADER = [
 
 def _section(curve: Curve, peak: float) -> list[str]:
     limit = next((f" The limit is {o.limit}." for o in curve.outcomes if o.limit_s), "")
+    reference = next((f" The reference is {o.reference}." for o in curve.outcomes if o.reference_s), "")
+    found = next(
+        (f" {o.agreement[0].upper()}{o.agreement[1:]}." for o in curve.outcomes[::-1] if "%" in o.agreement), ""
+    )
     lines = [
         f"## {curve.name[0].upper()}{curve.name[1:]}",
         "",
-        f"Time grows with N to the power **{curve.power(curve.seconds)[0]:.2f}**, extra memory with N to the power"
-        f" **{curve.power(curve.memory)[0]:.2f}**.{limit}",
+        f"Time grows with N to the power **{curve.power(curve.seconds)[0]:.2f}**, extra memory {_growth(curve)}."
+        f"{limit}{reference}{found}",
         "",
         *HEADER,
     ]
     for n, outcome, flop in zip(curve.sizes, curve.outcomes, curve.flop, strict=True):
         lines.append(_row(f"{n:,}", outcome, f"{flop / outcome.ours_s / 1e9 / peak:.0%}" if flop else ""))
     return [*lines, ""]
+
+
+def _growth(curve: Curve) -> str:
+    """How memory grows, in words; buffers of fixed size, which are all that small inputs need, have no exponent."""
+    if max(curve.memory) < 2 * min(curve.memory):
+        return f"stays within {max(curve.memory):.2f} GiB"
+    return f"with N to the power **{curve.power(curve.memory)[0]:.2f}**"
 
 
 def _row(size: str, outcome: Outcome, share: str) -> str:
@@ -223,6 +239,16 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
     """A million images, on paper: what the fitted curves say."""
     search, after = curves["jaccard neighbours"], curves["jaccard after neighbours"]
     memory = max(curve.at(PLANNED, curve.memory) for curve in (search, after))
+    index = curves.get(jaccard.APPROXIMATE)
+    exponent, factor = search.power(search.seconds)
+    approximate = []
+    if index:
+        other, theirs = index.power(index.seconds)
+        equal = (theirs / factor) ** (1 / (exponent - other))
+        approximate = [
+            f"Its curve says {index.at(PLANNED, index.seconds):,.0f} s; it is faster than the exact search from some",
+            f"{float(f'{equal:.1g}'):,.0f} images on.",
+        ]
     return [
         f"## {PLANNED:,} images, on paper",
         "",
@@ -231,5 +257,6 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
         f" all that follows, with {memory:.1f} GiB beyond the features' {4 * DIMENSIONS * PLANNED / 2**30:.1f} GiB.",
         "The exact search is the product of all pairs; above the size that a method's spec states",
         "(`labels.approximate_above`) an approximate index takes its place, and the run's record holds its recall.",
+        *approximate,
         "",
     ]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import batches, epoch, methods, training
+from benchmarks import batches, epoch, methods, peers, training
 from harness.learning.augment import augmented, unchanged
 from harness.specs import Registry
 from harness.specs.compute import Augment
@@ -28,6 +28,13 @@ def test_a_step_is_fed_in_three_ways():
     assert outcome.size == "2×64 images"
     assert all(word in outcome.agreement for word in ("images/s", "resident batch", "PIL", "warm-up"))
     assert outcome.ratio is not None
+
+
+def test_six_networks_and_what_one_would_take():
+    outcome = peers.outcome(training.CPU.network, CPU, iterations=1, repeats=1, with_reference=True)
+    assert outcome.agreement.startswith("not compiled")
+    assert outcome.ratio is not None
+    assert outcome.over_limit is not None
 
 
 def test_an_epochs_phases_and_the_schedule_made_of_them():

@@ -1,0 +1,90 @@
+"""SSKD's six networks in one iteration, three students and three teachers, against six iterations of one network.
+
+The images are so small that their arithmetic is next to nothing: what is timed is what the host does to call, launch
+and update. HARNESS_COMPILE=1 compiles the networks; all students share one compiled graph, all teachers another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Outcome, measured
+from benchmarks.training import CPU, GPU, wait
+from harness.learning import networks, optim, teacher
+from harness.learning.device import choose_device, compiles
+from harness.specs.compute import Network, Optimiser
+
+SIZES = {"small": 10, "large": 50}
+"""Iterations."""
+PEERS = 3
+BATCH, HEIGHT, WIDTH = 8, 16, 8
+MOMENTUM = 0.999
+
+
+def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+    """Yield the outcome of so many iterations."""
+    threads, device = torch.get_num_threads(), choose_device()
+    try:
+        network = (GPU if device.type == "cuda" else CPU).network
+        yield outcome(network, device, SIZES[size], repeats, with_reference)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def outcome(network: Network, device: torch.device, iterations: int, repeats: int, with_reference: bool) -> Outcome:
+    """Measure `network` on `device`."""
+    images = torch.randn(BATCH, 3, HEIGHT, WIDTH, device=device).contiguous(memory_format=torch.channels_last)
+    six, one = Peers(network, device, PEERS), Peers(network, device, 1)
+
+    def repeated(work: Callable[[Tensor], object]) -> Callable[[], None]:
+        def times() -> None:
+            for _ in range(iterations):
+                work(images)
+            wait(device)
+
+        times()  # compile, choose algorithms
+        return times
+
+    _, ours = measured(repeated(six.step), repeats)
+    _, step = measured(repeated(one.learn), repeats)
+    _, forward = measured(repeated(one.look), repeats)
+    kind = "compiled" if compiles() else "not compiled"
+    slow = 2 * PEERS * step.seconds if with_reference else None
+    return Outcome(
+        f"six {network.backbone} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
+        reference="six iterations of one network" if slow else "", reference_s=slow,
+        limit_s=PEERS * (step.seconds + forward.seconds), limit="three iterations and three forward passes of one",
+        agreement=f"{kind}, {1e3 * ours.seconds / iterations:.1f} ms an iteration",
+    )  # fmt: skip
+
+
+class Peers:
+    """Students and their teachers, trained as `methods.peers` trains them, with a loss that costs nothing."""
+
+    def __init__(self, network: Network, device: torch.device, count: int) -> None:
+        self.students = [networks.build(network, seed, device).train() for seed in range(count)]
+        if compiles():
+            for student in self.students:
+                student.compile()  # type: ignore[no-untyped-call]
+        self.teachers = [teacher.copy_of(student) for student in self.students]
+        self.followers = teacher.Followers(self.teachers, self.students)
+        self.optimiser = optim.adam(self.students, Optimiser(learning_rate=1e-4, weight_decay=0))
+
+    def step(self, images: Tensor) -> None:
+        """An iteration of all networks."""
+        self.look(images)
+        self.learn(images)
+        self.followers.follow(MOMENTUM, 1_000)
+
+    def learn(self, images: Tensor) -> None:
+        """The students' part: forward, backward, Adam."""
+        optim.minimise(torch.stack([student(images).neck.sum() for student in self.students]).sum(), self.optimiser)
+
+    def look(self, images: Tensor) -> None:
+        """The teachers' part: forward."""
+        with optim.no_grad():
+            for network in self.teachers:
+                network(images)
