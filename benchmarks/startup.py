@@ -1,8 +1,9 @@
 """How long a user waits before anything happens: `harness list`, `harness check`, and `dvc repro` with nothing to do.
 
 The commands are run in the project in the current folder. What a command line that imports torch waits for, as those
-of all peers do, is the reference of the first two. That of the third is DVC's own minimum: as many stages that do
-nothing, with one small dependency and output each; its limit is the same with as many dependencies as the project has.
+of all peers do, is the reference of the first two. That of the third is as many stages that do nothing, with one small
+dependency and output each. Its limit is DVC's own minimum for what the project is: as many stages that do nothing, with
+as many dependencies and outputs, all of them small files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from benchmarks.measure import Outcome, Timing, command
 SIZES = {"small": ("list", "check"), "full": ("list", "check", "repro")}
 PYTHON, DVC = [sys.executable, "-c"], [sys.executable, "-m", "dvc"]
 EMPTY = "an empty Python process"
-COUNT = "from dvc.repo import Repo; stages = Repo().index.stages; print(len(stages), sum(len(s.deps) for s in stages))"
+COUNT = (
+    "from dvc.repo import Repo; stages = Repo().index.stages;"
+    "print(len(stages), sum(len(s.deps) for s in stages), sum(len(s.outs) for s in stages))"
+)
 HARNESS = [*PYTHON, "from harness.cli import main; main()"]
 
 
@@ -39,18 +43,19 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 def repro(project: Path, repeats: int, with_reference: bool) -> Outcome:
     """The outcome of `dvc repro --dry`, which looks at every stage as `dvc repro` does and never runs one."""
     counted, _ = command([*PYTHON, COUNT], project)
-    stages, dependencies = map(int, counted.split())
+    stages, dependencies, outs = map(int, counted.split())
     said, ours = command([*DVC, "repro", "--dry"], project, repeats)
     to_run = said.count("Running stage")
     state = f"{to_run} stages would run" if to_run else "nothing to do"
-    minimum = trivial_repro(stages, 1, repeats) if with_reference else None
-    each = round(dependencies / stages)
-    limit = trivial_repro(stages, each, repeats)
+    minimum = trivial_repro(stages, 1, 1, repeats) if with_reference else None
+    each = round(dependencies / stages), round(outs / stages)
+    limit = trivial_repro(stages, *each, repeats)
     size, trivial = f"{stages} stages", "as many trivial stages"
-    return _outcome("startup dvc repro", size, ours, trivial, minimum, limit, state, f"{trivial}, {each} dependencies")
+    shape = f"{trivial}, {each[0]} dependencies and {each[1]} outputs each"
+    return _outcome("startup dvc repro", size, ours, trivial, minimum, limit, state, shape)
 
 
-def trivial_repro(stages: int, dependencies: int, repeats: int) -> Timing:
+def trivial_repro(stages: int, dependencies: int, outs: int, repeats: int) -> Timing:
     """Time `dvc repro --dry` in a project with so many stages that do nothing, and nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -62,16 +67,13 @@ def trivial_repro(stages: int, dependencies: int, repeats: int) -> Timing:
         dependency = ", ".join(f"{{path: {name}, {_hash(name)}}}" for name in names)
         definition, lock = ["stages:"], ["schema: '2.0'", "stages:"]
         for number in range(stages):
-            name = f"out{number}"
-            (root / name).write_text(name)
-            definition += [f"  s{number}:", f"    cmd: echo {name}", f"    deps: [{', '.join(names)}]"]
-            definition.append(f"    outs: [{name}]")
-            lock += [
-                f"  s{number}:",
-                f"    cmd: echo {name}",
-                f"    deps: [{dependency}]",
-                f"    outs: [{{path: {name}, {_hash(name)}}}]",
-            ]
+            made = [f"out{number}-{out}" for out in range(outs)]
+            for name in made:
+                (root / name).write_text(name)
+            stage = [f"  s{number}:", f"    cmd: echo {number}"]
+            written = ", ".join(f"{{path: {name}, {_hash(name)}}}" for name in made)
+            definition += [*stage, f"    deps: [{', '.join(names)}]", f"    outs: [{', '.join(made)}]"]
+            lock += [*stage, f"    deps: [{dependency}]", f"    outs: [{written}]"]
         (root / "dvc.yaml").write_text("\n".join(definition) + "\n")
         (root / "dvc.lock").write_text("\n".join(lock) + "\n")
         command([*DVC, "commit", "--quiet", "--force"], root)

@@ -90,7 +90,7 @@ def test_starting_up(monkeypatch, capsys):
     monkeypatch.setitem(startup.SIZES, "small", ("list",))
     (found,) = documents(monkeypatch, capsys, "startup", "--no-reference")
     assert found["benchmark"] == "startup harness list"
-    assert startup.trivial_repro(2, 3, 1).seconds > 0
+    assert startup.trivial_repro(2, 3, 2, 1).seconds > 0
 
 
 def test_an_unknown_size_is_named_with_those_there_are(monkeypatch):
