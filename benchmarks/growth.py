@@ -52,6 +52,7 @@ SIZES = {
 }
 QUERIES = 1_024
 PLANNED = 1_000_000
+ROUND = [digit * 10**power for power in range(3, 9) for digit in range(1, 10)]
 PEAK_SIDE = 4_096
 # Above so many images, or pairs of query and gallery image, once is enough: it takes a minute.
 LONG = 40_000, 500_000_000
@@ -241,14 +242,12 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
     search, after = curves["jaccard neighbours"], curves["jaccard after neighbours"]
     memory = max(curve.at(PLANNED, curve.memory) for curve in (search, after))
     index = curves.get(jaccard.APPROXIMATE)
-    exponent, factor = search.power(search.seconds)
     approximate = []
     if index:
-        other, theirs = index.power(index.seconds)
-        equal = (theirs / factor) ** (1 / (exponent - other))
+        faster = [n for n in ROUND if index.at(n, index.seconds) < search.at(n, search.seconds)]
         approximate = [
             f"Its curve says {index.at(PLANNED, index.seconds):,.0f} s; it is faster than the exact search from some",
-            f"{float(f'{equal:.1g}'):,.0f} images on.",
+            f"{faster[0]:,} images on." if faster else "billion images on, or never.",
         ]
     return [
         f"## {PLANNED:,} images, on paper",

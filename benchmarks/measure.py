@@ -85,10 +85,10 @@ def command(arguments: Sequence[str], folder: Path, repeats: int = 1) -> tuple[s
     for _ in range(repeats):
         start = time.perf_counter()
         with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(arguments, cwd=folder, text=True, stdout=output, stderr=subprocess.STDOUT)
-            while process.poll() is None:
-                most = max(most, _gib(PEAK, process.pid))
-                time.sleep(GLANCE_SECONDS)
+            with subprocess.Popen(arguments, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process:
+                while process.poll() is None:
+                    most = max(most, _gib(PEAK, process.pid))
+                    time.sleep(GLANCE_SECONDS)
             fastest = min(fastest, time.perf_counter() - start)
             output.seek(0)
             said = output.read()

@@ -36,7 +36,7 @@ def choose_device() -> torch.device:
 def compiles() -> bool:
     """Return whether networks are compiled (torch.compile) before they train: HARNESS_COMPILE=1, by default not.
 
-    It pays on a GPU in runs long enough to earn back the minutes it takes: `python -m benchmarks training` says.
+    Compiling takes minutes; whether a run is long enough to earn them back, `python -m benchmarks training` tells.
     """
     value = os.environ.get("HARNESS_COMPILE") or "0"
     if value not in ("0", "1"):

@@ -112,9 +112,9 @@ def nuclear_norm(logits: Tensor) -> Tensor:
 def polar_factor(matrix: Tensor) -> Tensor:
     """PQᵀ [m, n] of the singular value decomposition PΣQᵀ; directions with singular value zero are left out.
 
-    QDWH (Nakatsukasa, Bai, Gygi, SIAM J. Matrix Anal. Appl. 2010, Eq. 3.3 and 3.5) by Cholesky factors in float64. The
-    number of steps is known beforehand, so a GPU's host need not wait to see whether they converged, as it must for
-    a singular value decomposition. A matrix with NaN gives NaN.
+    QDWH, Halley's iteration with dynamic weights (Nakatsukasa, Bai, Gygi, SIAM J. Matrix Anal. Appl. 2010), by Cholesky
+    factors in float64. The number of steps is known beforehand, so a GPU's host need not wait to see whether they
+    converged, as it must for a singular value decomposition. A matrix of zeros or with NaN gives NaN.
     """
     x = matrix.double() if len(matrix) >= matrix.shape[1] else matrix.double().T
     x = x / x.norm()

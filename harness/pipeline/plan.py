@@ -133,10 +133,7 @@ def _method_entry(registry: Registry, name: str, pairings: list[Pairing]) -> dic
             f"methods/{name}.yaml: the algorithm's code is {len(code)} files; the pipeline has room for two"
         )
     tasks = sorted({pairing.task for pairing in pairings if pairing.method == name})
-    unused = [
-        "harness/specs/base.py",
-        "harness/specs/compute.py",
-    ]  # which results/code.json stands for anyway
+    unused = ["harness/specs/base.py", "harness/specs/compute.py"]  # results/code.json stands for both anyway
     return _files(registry, "methods", name) | {"tasks": " ".join(tasks), "code": [*code, *unused][:CODE_SLOTS]}
 
 

@@ -55,6 +55,18 @@ def test_data_hash_changes_with_an_image_and_with_a_label(tmp_path):
     assert len({before, changed, relabelled}) == 3
 
 
+def test_the_info_file_stands_for_every_pixel(tmp_path, monkeypatch):
+    """Runs depend on `info.json` alone: pixels that are resized otherwise must change it, though no file did."""
+    root, resize = market(tmp_path), Image.Image.resize
+    before = prepare(SPEC, root, tmp_path / "before", workers=1)
+    monkeypatch.setattr(Image.Image, "resize", lambda image, size, how: resize(image, size, Image.Resampling.NEAREST))
+    after = prepare(SPEC, root, tmp_path / "after", workers=1)
+    assert before.data_hash == after.data_hash
+    changed = {name for name, content in contents(before.folder).items() if contents(after.folder)[name] != content}
+    assert changed == {"info.json", "train.npy", "query.npy", "gallery.npy"}
+    assert before.info["files"].keys() == contents(before.folder).keys() - {"info.json"}
+
+
 def test_a_broken_image_is_named_and_the_earlier_result_stays(tmp_path):
     root = market(tmp_path)
     out = tmp_path / "prepared"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.pipeline.code import RESOLVING, SHARED
 from harness.pipeline.plan import plan_document, plan_pairings, starter_pairings, with_inits, write_plan
 from harness.specs import Pairing, Registry
 from harness.specs.yamlfile import read_yaml
@@ -112,6 +113,10 @@ def test_the_committed_plan_covers_every_method_of_the_drawn_benchmark() -> None
     for target in ("drawn-summer", "drawn-winter"):
         for seed in (0, 1, 2):
             assert drawn <= {run.method for run in runs if (run.target, run.seed) == (target, seed)}
+
+
+def test_the_code_stage_depends_on_all_code_that_runs_share() -> None:
+    assert read_yaml(PROJECT / "dvc.yaml")["stages"]["code"]["deps"] == [RESOLVING, *SHARED]
 
 
 def test_nothing_in_the_pipeline_names_a_method_a_dataset_or_a_machine() -> None:
