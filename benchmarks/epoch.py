@@ -16,8 +16,8 @@ from benchmarks.jaccard import EPS, K1, K2, MIN_SAMPLES
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import CPU, GPU, Setting, Step, peak_gib, wait
 from harness.labels import cluster, jaccard_distance, nearest_neighbours
-from harness.learning import features, sampler
-from harness.learning.data import UnlabelledSet
+from harness.learning import extract, sampler
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 
 SIZES = {"small": 20, "large": 200}
@@ -39,15 +39,15 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 def outcomes(setting: Setting, device: torch.device, images: int, iterations: int, repeats: int) -> Iterator[Outcome]:
     """Measure the phases of one epoch with `images` images; training by `iterations` of its 200 iterations."""
     drawn = np.random.default_rng(0).integers(0, 256, (images, setting.height, setting.width, 3), np.uint8)
-    data = UnlabelledSet(drawn, np.zeros(images, np.int64), device)
+    data = UnlabeledSet(drawn, np.zeros(images, np.int64), device)
     step = Step(setting, device)
     found, _ = clustered(images, images // IMAGES_PER_IDENTITY, seed=1, dimensions=step.network.features)
     placed = torch.from_numpy(found).to(device)
     near = nearest_neighbours(placed, K1)
     distance = jaccard_distance(placed, K1, K2, EPS, neighbours=near)
 
-    def extract() -> None:
-        features.extract(step.network, data, "bf16" if setting.bf16 else "float32")
+    def extract_features() -> None:
+        extract.features(step.network, data, "bf16" if setting.bf16 else "float32")
         wait(device)
 
     def train() -> None:
@@ -58,7 +58,7 @@ def outcomes(setting: Setting, device: torch.device, images: int, iterations: in
         wait(device)
 
     phases = {
-        "features": (extract, 1.0),
+        "features": (extract_features, 1.0),
         "k-NN": (lambda: nearest_neighbours(placed, K1), 1.0),
         "Jaccard": (lambda: jaccard_distance(placed, K1, K2, EPS, neighbours=near), 1.0),
         "DBSCAN": (lambda: cluster(distance, EPS, MIN_SAMPLES), 1.0),

@@ -19,7 +19,7 @@ Ids = NDArray[np.int64]
 
 
 def clustered(images: int, identities: int, seed: int, dimensions: int = DIMENSIONS) -> tuple[Features, Ids]:
-    """Return L2-normalised float32 features [images, dimensions] and their identities; the same identities for any
+    """Return L2-normalized float32 features [images, dimensions] and their identities; the same identities for any
     seed.
     """
     shared = np.random.default_rng(0)

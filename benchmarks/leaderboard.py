@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.measure import Outcome, measured
 from harness.evaluation.statistics import compare_ap
-from harness.pipeline.documents import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
-from harness.store import ingest, open_store, queries
-from harness.store.comparing import compare, contestant
+from harness.pipeline.records import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
+from harness.store import ingest, open_store, views
+from harness.store.compare import compare, contestant
 from harness.store.database import database_url
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_
     yield Outcome("leaderboard ingest again", shape, again.seconds, again.extra_gib, agreement="nothing has changed")
     store = open_store(database_url(root), read_only=True)
     try:
-        rows, ours = measured(lambda: queries.leaderboard(store, tasks[0]), repeats)
-        _, matrix = measured(lambda: queries.matrix(store), repeats)
+        rows, ours = measured(lambda: views.leaderboard(store, tasks[0]), repeats)
+        _, matrix = measured(lambda: views.matrix(store), repeats)
         a, b = contestant(store, tasks[0], "method00"), contestant(store, tasks[0], "method01")
         (pair,), compared = measured(lambda: compare(a, [b]), repeats)
     finally:

@@ -23,7 +23,7 @@ from benchmarks.training import peak_gib, wait
 from harness.drawn.dataset import draw_images
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, RunContext
-from harness.learning.data import LabelledSet, UnlabelledSet
+from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.state import RunState
 from harness.specs import Pairing, Registry
@@ -69,8 +69,8 @@ class Trial:
     def __init__(self, registry: Registry, device: torch.device, scale: Scale) -> None:
         self.registry, self.device, self.scale = registry, device, scale
         self.source, target = self._drawn(SOURCE), self._drawn(TARGET)
-        self.labelled_target = target
-        self.target = UnlabelledSet(target.images, target.cameras, device)
+        self.labeled_target = target
+        self.target = UnlabeledSet(target.images, target.cameras, device)
         self.starts: dict[str, Mapping[str, Tensor]] = {}
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -107,7 +107,7 @@ class Trial:
 
     def _algorithm(self, method: ResolvedMethod, start: Mapping[str, Tensor] | None) -> Algorithm:
         uda, usl = method.setting == "uda", method.setting == "usl"
-        source = self.source if uda else None if usl else self.labelled_target
+        source = self.source if uda else None if usl else self.labeled_target
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         context = RunContext(
@@ -143,7 +143,7 @@ class Trial:
             self.starts[key] = {name: tensor.clone() for name, tensor in algorithm.export().items()}
         return self.starts[key]
 
-    def _drawn(self, name: str) -> LabelledSet:
+    def _drawn(self, name: str) -> LabeledSet:
         spec, scale = self.registry.dataset(name).drawn, self.scale
         assert spec is not None
         train = spec.train.model_copy(update={"identities": scale.identities})
@@ -151,7 +151,7 @@ class Trial:
         few = {"height": scale.height, "width": scale.width, "train": train, "test": test, "distractors": 0, "junk": 0}
         drawn = draw_images(spec.model_copy(update=few))
         kept = drawn.splits == "train"
-        return LabelledSet(drawn.images[kept], drawn.cameras[kept], drawn.identities[kept], self.device)
+        return LabeledSet(drawn.images[kept], drawn.cameras[kept], drawn.identities[kept], self.device)
 
 
 def _iterations(algorithm: Algorithm, losses: list[Tensor]) -> Iterator[None]:

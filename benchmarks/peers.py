@@ -13,9 +13,9 @@ from torch import Tensor
 
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import CPU, GPU, wait
-from harness.learning import networks, optim, teacher
+from harness.learning import ema, networks, optim
 from harness.learning.device import choose_device, compiles
-from harness.specs.compute import Network, Optimiser
+from harness.specs.compute import Network, Optimizer
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
@@ -69,22 +69,22 @@ class Peers:
         if compiles():
             for student in self.students:
                 student.compile()  # type: ignore[no-untyped-call]
-        self.teachers = [teacher.copy_of(student) for student in self.students]
-        self.followers = teacher.Followers(self.teachers, self.students)
-        self.optimiser = optim.adam(self.students, Optimiser(learning_rate=1e-4, weight_decay=0))
+        self.teachers = [ema.copy_of(student) for student in self.students]
+        self.ema = ema.EMA(self.teachers, self.students)
+        self.optimizer = optim.adam(self.students, Optimizer(learning_rate=1e-4, weight_decay=0))
 
     def step(self, images: Tensor) -> None:
         """An iteration of all networks."""
         self.look(images)
         self.learn(images)
-        self.followers.follow(MOMENTUM, 1_000)
+        self.ema.update(MOMENTUM, 1_000)
 
     def learn(self, images: Tensor) -> None:
         """The students' part: forward, backward, Adam."""
-        optim.minimise(torch.stack([student(images).neck.sum() for student in self.students]).sum(), self.optimiser)
+        optim.minimize(torch.stack([student(images).neck.sum() for student in self.students]).sum(), self.optimizer)
 
     def look(self, images: Tensor) -> None:
         """The teachers' part: forward."""
-        with optim.no_grad():
+        with torch.no_grad():
             for network in self.teachers:
                 network(images)

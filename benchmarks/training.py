@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.batches import decoded, jpegs, published
 from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
-from harness.learning.data import UnlabelledSet
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device, compiles
-from harness.specs.compute import Augment, Network, Optimiser
+from harness.specs.compute import Augment, Network, Optimizer
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
@@ -65,7 +65,7 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
     """Measure `setting` on `device`."""
     files = jpegs(4 * setting.batch, setting.height, setting.width)
     cache = np.stack([np.asarray(Image.open(io.BytesIO(file))) for file in files])
-    images = UnlabelledSet(cache, np.zeros(len(cache), np.int64), device)
+    images = UnlabeledSet(cache, np.zeros(len(cache), np.int64), device)
     step = Step(setting, device)
 
     def ours() -> None:
@@ -114,7 +114,7 @@ class Step:
         self.network = networks.build(setting.network, 0, device)
         if compiles():
             self.network.compile()  # type: ignore[no-untyped-call]
-        self.optimiser = optim.adam([self.network], Optimiser(learning_rate=3.5e-4, weight_decay=5e-4))
+        self.optimizer = optim.adam([self.network], Optimizer(learning_rate=3.5e-4, weight_decay=5e-4))
         rng = torch.Generator().manual_seed(0)
         centroids = torch.randn(CLUSTERS, self.network.features, generator=rng)
         self.memory = torch.nn.functional.normalize(centroids).to(device)
@@ -123,9 +123,9 @@ class Step:
 
     def __call__(self, images: Tensor) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            features = self.network(images.contiguous(memory_format=torch.channels_last)).normalised
+            features = self.network(images.contiguous(memory_format=torch.channels_last)).normalized
         logits = memory.similarity_logits(features, self.memory, 0.05)
-        optim.minimise(losses.smoothed_cross_entropy(logits, self.labels, 0), self.optimiser)
+        optim.minimize(losses.smoothed_cross_entropy(logits, self.labels, 0), self.optimizer)
         memory.update(self.memory, features.detach(), self.labels, 0.1, INSTANCES)
 
 

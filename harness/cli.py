@@ -62,7 +62,7 @@ def list_command(
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
 ) -> None:
     """Show what is registered, planned or done."""
-    from harness.pipeline.listing import listing, show, stage_names
+    from harness.commands.list import listing, show, stage_names
 
     registry = _registry()
     if stages:
@@ -74,7 +74,7 @@ def list_command(
 @app.command()
 def check() -> None:
     """Validate every spec, pairing and prepared dataset; exit 1 and the list of what is wrong."""
-    from harness.pipeline.check import check_project, unplanned_methods
+    from harness.commands.check import check_project, unplanned_methods
 
     registry = _registry()
     problems = check_project(registry)
@@ -110,8 +110,8 @@ def plan(
 @app.command()
 def code() -> None:
     """Write the hashes of the code that all runs share (a DVC stage)."""
+    from harness.paths import project_root
     from harness.pipeline.code import write_code_hashes
-    from harness.pipeline.paths import project_root
 
     write_code_hashes(project_root())
 
@@ -127,7 +127,7 @@ def spec(method: Method, tasks: Annotated[list[str], typer.Argument(help="Like d
 @app.command()
 def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("build/schemas")) -> None:
     """Write JSON Schemas, so that editors complete and check the YAML."""
-    from harness.specs.schema import write_schemas
+    from harness.commands.schema import write_schemas
 
     for path in write_schemas(_registry(), folder):
         _say(str(path))
@@ -136,7 +136,7 @@ def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pat
 @app.command()
 def train(key: Key) -> None:
     """Train one pairing (a DVC stage); an interrupted run continues where it stopped."""
-    from harness.pipeline.train import train as run
+    from harness.pipeline.training.train import train as run
     from harness.specs.pairing import parse_key
 
     registry = _registry()
@@ -161,9 +161,9 @@ def leaderboard(
     output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
 ) -> None:
     """Rebuild the database from results/ and print the leaderboard."""
-    from harness.leaderboard.terminal import check_choices, render_leaderboard
-    from harness.pipeline.paths import project_root, write_text
+    from harness.paths import project_root, write_text
     from harness.store import ingest
+    from harness.tables.terminal import check_choices, render_leaderboard
 
     check_choices(format, metric)
     root = project_root()
@@ -182,12 +182,12 @@ def compare(
     a: Method,
     b: Method,
     target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")],
-    source: Annotated[str, typer.Option("--source", "-s", help="Their labelled source, for UDA and direct.")] = "",
+    source: Annotated[str, typer.Option("--source", "-s", help="Their labeled source, for UDA and direct.")] = "",
 ) -> None:
     """Compare two methods on a task: mAP difference, 95 % paired-bootstrap interval, p-value."""
-    from harness.leaderboard.terminal import compare as compare_methods
-    from harness.pipeline.paths import project_root
+    from harness.paths import project_root
     from harness.store import ingest
+    from harness.tables.terminal import compare as compare_methods
 
     root = project_root()
     ingest(root)
@@ -197,7 +197,7 @@ def compare(
 @app.command()
 def doctor() -> None:
     """Show what this machine offers, and what is missing."""
-    from harness.pipeline.doctor import examine
+    from harness.commands.doctor import examine
 
     for line in examine(_registry()):
         _say(line)
@@ -206,9 +206,9 @@ def doctor() -> None:
 @data_app.command("draw")
 def data_draw(name: str) -> None:
     """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
-    from harness.data.progress import console_progress
+    from harness.commands.progress import console_progress
     from harness.drawn.dataset import draw_dataset
-    from harness.pipeline.paths import raw_folder
+    from harness.paths import raw_folder
 
     registry = _registry()
     dataset = registry.dataset(name)
@@ -223,9 +223,9 @@ def data_draw(name: str) -> None:
 @data_app.command("prepare")
 def data_prepare(name: str) -> None:
     """Decode and resize every image of a dataset once (a DVC stage)."""
+    from harness.commands.progress import console_progress
     from harness.data.prepare import prepare
-    from harness.data.progress import console_progress
-    from harness.pipeline.paths import prepared_folder, raw_folder
+    from harness.paths import prepared_folder, raw_folder
 
     registry = _registry()
     dataset = registry.dataset(name)
@@ -241,7 +241,7 @@ def data_add(
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
 ) -> None:
     """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings."""
-    from harness.pipeline.adding import add
+    from harness.commands.add_dataset import add
 
     for line in add(_registry(), name, path, link, allow_mismatch):
         _say(line)
@@ -250,9 +250,9 @@ def data_add(
 @data_app.command("verify")
 def data_verify(name: str) -> None:
     """Compare what is on disk with what the spec expects; exit 1 if it differs."""
-    from harness.data.progress import console_progress
-    from harness.data.verify import verify_dataset
-    from harness.pipeline.paths import raw_folder
+    from harness.commands.progress import console_progress
+    from harness.importing.verify import verify_dataset
+    from harness.paths import raw_folder
 
     registry = _registry()
     with console_progress() as show:
@@ -270,7 +270,7 @@ def data_show(
     output: Annotated[Path, typer.Option(help="Folder for the sheet of sample images.")] = Path("build/sheets"),
 ) -> None:
     """Print statistics of a dataset and write a sheet of sample images."""
-    from harness.pipeline.showing import show_dataset
+    from harness.commands.show_dataset import show_dataset
 
     for line in show_dataset(_registry(), name, output):
         _say(line)
@@ -283,7 +283,7 @@ def new_method(
     code: Annotated[bool, typer.Option(help="Also write a Python file with an algorithm of your own.")] = False,
 ) -> None:
     """Scaffold a method's spec (and, with --code, its algorithm) that passes `harness check`."""
-    from harness.pipeline.scaffold import scaffold_method
+    from harness.commands.new_method import scaffold_method
 
     for path in scaffold_method(_registry(), name, origin, code):
         _say(f"wrote {path}")
@@ -294,7 +294,7 @@ def results_publish(
     partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
 ) -> None:
     """Write results/published.json: the metrics and records of the whole plan, for git."""
-    from harness.pipeline.paths import project_root
+    from harness.paths import project_root
     from harness.store.published import publish
 
     registry = _registry()
@@ -304,9 +304,9 @@ def results_publish(
 @results_app.command("report")
 def results_report() -> None:
     """Write docs/results.md: leaderboards and comparisons of the drawn tasks."""
-    from harness.leaderboard.report import write_report
-    from harness.pipeline.paths import project_root
+    from harness.paths import project_root
     from harness.store import ingest
+    from harness.tables.report import write_report
 
     root = project_root()
     ingest(root)
@@ -314,7 +314,7 @@ def results_report() -> None:
 
 
 def _registry() -> Registry:
-    from harness.pipeline.paths import project_root
+    from harness.paths import project_root
     from harness.specs.registry import Registry
 
     return Registry.load(project_root())

@@ -16,7 +16,7 @@ from harness.specs.base import Frozen
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import UnlabelledBatch
+    from harness.learning.data import UnlabeledBatch
 
 
 class AdaBN(Algorithm):
@@ -28,20 +28,20 @@ class AdaBN(Algorithm):
     params: Params
 
     def build(self) -> None:
-        self.network = learning.initialise.network(self.run, "network")
+        self.network = learning.initialize.network(self.run, "network")
 
-    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
         run, compute = self.run, self.run.compute
         self.network.train()
         self.done = 0
-        target = run.unlabelled
+        target = run.unlabeled
         indices = learning.sampler.shuffled_batches(len(target), compute.batch.size, run.rng("sample", epoch))
         return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
-    def step(self, batch: UnlabelledBatch) -> Losses:
+    def step(self, batch: UnlabeledBatch) -> Losses:
         learning.batchnorm.average_statistics(self.network, self.done)
         self.done += 1
-        with learning.optim.precision(self.run), learning.optim.no_grad():
+        with learning.optim.precision(self.run), learning.torch.no_grad():
             self.network(batch.views[0])
         return {}
 

@@ -22,7 +22,7 @@ class AsIs(Algorithm):
     params: Params
 
     def build(self) -> None:
-        self.network = learning.initialise.network(self.run, "network")
+        self.network = learning.initialize.network(self.run, "network")
 
     def begin_epoch(self, epoch: int) -> Iterator[None]:
         return iter(())

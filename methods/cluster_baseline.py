@@ -15,12 +15,12 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labelling import DataDrivenClustering
+from harness.specs.labeling import DataDrivenClustering
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import UnlabelledBatch
+    from harness.learning.data import UnlabeledBatch
 
 
 class ClusterBaseline(Algorithm):
@@ -29,30 +29,30 @@ class ClusterBaseline(Algorithm):
     class Params(Frozen):
         label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all clusters")
         triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
-        triplet_on: Literal["pooled", "normalised"] = Field(description="feature that the triplet loss sees")
+        triplet_on: Literal["pooled", "normalized"] = Field(description="feature that the triplet loss sees")
         cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
         labels: DataDrivenClustering
 
     params: Params
 
     def build(self) -> None:
-        self.network = learning.initialise.network(self.run, "network")
+        self.network = learning.initialize.network(self.run, "network")
 
-    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
-        run, compute, target = self.run, self.run.compute, self.run.unlabelled
-        features = learning.features.extract(self.network, target, compute.precision)
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabeled
+        features = learning.extract.features(self.network, target, compute.precision)
         labels = learning.pseudo.assign(features, self.params.labels, run)
         self.labels = learning.memory.as_labels(labels, run.device)
         self.classifier = learning.networks.centroid_classifier(learning.memory.centroids(features, self.labels))
-        self.optimiser = learning.optim.adam([self.network, self.classifier], compute.optimiser)
-        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        self.optimizer = learning.optim.adam([self.network, self.classifier], compute.optimizer)
+        learning.optim.begin_epoch(self.optimizer, compute, epoch)
         self.network.train()
         indices = learning.sampler.pk_batches(
             labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
         )
         return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
-    def step(self, batch: UnlabelledBatch) -> Losses:
+    def step(self, batch: UnlabeledBatch) -> Losses:
         params, labels = self.params, self.labels[batch.index]
         with learning.optim.precision(self.run):
             embedding = self.network(batch.views[0])
@@ -62,7 +62,7 @@ class ClusterBaseline(Algorithm):
             getattr(embedding, params.triplet_on), labels, params.triplet_margin
         )
         total = identity + triplet
-        learning.optim.minimise(total, self.optimiser)
+        learning.optim.minimize(total, self.optimizer)
         return {"total": total, "identity": identity, "triplet": triplet}
 
     def export(self) -> dict[str, Tensor]:

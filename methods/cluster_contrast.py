@@ -1,7 +1,7 @@
 """Cluster Contrast: clusters are the classes, a momentum memory of their centroids is the classifier.
 
 Dai et al., "Cluster contrast for unsupervised person re-identification" (ACCV 2022). Each epoch: features of all
-images, Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalised cluster means; then InfoNCE of
+images, Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalized cluster means; then InfoNCE of
 each image against the memory, which follows the images of the batch one by one.
 """
 
@@ -15,12 +15,12 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labelling import Clustering
+from harness.specs.labeling import Clustering
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import UnlabelledBatch
+    from harness.learning.data import UnlabeledBatch
 
 
 class Memory(Frozen):
@@ -41,14 +41,14 @@ class ClusterContrast(Algorithm):
     params: Params
 
     def build(self) -> None:
-        self.network = learning.initialise.network(self.run, "network")
-        self.optimiser = learning.optim.adam([self.network], self.run.compute.optimiser)
-        self.run.state.optimisers["adam"] = self.optimiser
+        self.network = learning.initialize.network(self.run, "network")
+        self.optimizer = learning.optim.adam([self.network], self.run.compute.optimizer)
+        self.run.state.optimizers["adam"] = self.optimizer
 
-    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
-        run, compute, target = self.run, self.run.compute, self.run.unlabelled
-        learning.optim.begin_epoch(self.optimiser, compute, epoch)
-        features = learning.features.extract(self.network, target, compute.precision)
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabeled
+        learning.optim.begin_epoch(self.optimizer, compute, epoch)
+        features = learning.extract.features(self.network, target, compute.precision)
         labels = learning.pseudo.assign(features, self.params.labels, run)
         self.labels = learning.memory.as_labels(labels, run.device)
         self.memory = learning.memory.centroids(features, self.labels)
@@ -63,12 +63,12 @@ class ClusterContrast(Algorithm):
         """How many augmentations of each image a batch holds."""
         return 1
 
-    def step(self, batch: UnlabelledBatch) -> Losses:
+    def step(self, batch: UnlabeledBatch) -> Losses:
         with learning.optim.precision(self.run):
-            features = [self.network(view).normalised for view in batch.views]
+            features = [self.network(view).normalized for view in batch.views]
         labels = self.labels[batch.index]
         losses = self.loss(batch, features, labels)
-        learning.optim.minimise(losses["total"], self.optimiser)
+        learning.optim.minimize(losses["total"], self.optimizer)
         query, momentum = features[0].detach(), self.params.memory.momentum
         if self.params.memory.hard:
             learning.memory.update_hard(self.memory, query, labels, momentum)
@@ -76,7 +76,7 @@ class ClusterContrast(Algorithm):
             learning.memory.update(self.memory, query, labels, momentum, self.run.compute.batch.instances)
         return losses
 
-    def loss(self, batch: UnlabelledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+    def loss(self, batch: UnlabeledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """InfoNCE of the first view's features [B, d] against the memory as it is before this batch updates it."""
         return {"total": learning.losses.smoothed_cross_entropy(self.logits(features[0]), labels, 0)}
 

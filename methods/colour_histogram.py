@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from harness.learning.features import Embedder
+    from harness.learning.extract import Embedder
     from harness.specs.compute import Compute
 
 STRIPES = 6
@@ -52,7 +52,7 @@ class ColourHistogram(Algorithm):
 
 
 def stripe_histograms(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """uint8 [N, H, W, 3] -> L2-normalised square roots of stripe-wise joint histograms, float32 [N, 384]."""
+    """uint8 [N, H, W, 3] -> L2-normalized square roots of stripe-wise joint histograms, float32 [N, 384]."""
     features = np.empty((len(images), STRIPES * LEVELS**3), np.float32)
     for row, image in enumerate(images):
         bins = (image // (256 // LEVELS)).astype(np.int64) @ np.array([LEVELS**2, LEVELS, 1])

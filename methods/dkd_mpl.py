@@ -22,7 +22,7 @@ from methods.cluster_contrast import ClusterContrast
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import UnlabelledBatch
+    from harness.learning.data import UnlabeledBatch
 
 
 class DKDMPL(ClusterContrast):
@@ -43,7 +43,7 @@ class DKDMPL(ClusterContrast):
 
     params: Params
 
-    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
         batches = super().begin_epoch(epoch)
         self.epoch_centroids = self.memory.clone()
         self.anchor_rng = self.run.rng("anchor", epoch)
@@ -52,7 +52,7 @@ class DKDMPL(ClusterContrast):
     def views(self) -> int:
         return 2 if self.params.skd_weight and self.params.anchor == "augmented" else 1
 
-    def loss(self, batch: UnlabelledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
+    def loss(self, batch: UnlabeledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
         losses, params = super().loss(batch, features, labels), self.params
         student = self.logits(features[0])
         if params.gkd_weight:
@@ -65,7 +65,7 @@ class DKDMPL(ClusterContrast):
             losses["total"] = losses["total"] + params.skd_weight * losses["skd"]
         return losses
 
-    def _epoch_logits(self, batch: UnlabelledBatch, labels: Tensor) -> Tensor:
+    def _epoch_logits(self, batch: UnlabeledBatch, labels: Tensor) -> Tensor:
         """View 1: what the epoch's clustering says of the batch's images, [B, C]."""
         logits = self.features[batch.index] @ self.epoch_centroids.T / self.params.temperature
         if self.params.gkd_teacher == "soft":

@@ -1,7 +1,7 @@
 """Mutual mean-teaching: two peers teach each other through their mean teachers, with hard and soft pseudo-labels.
 
 Ge, Chen, Li, "Mutual mean-teaching: pseudo label refinery for unsupervised domain adaptation on person
-re-identification" (ICLR 2020), in its DBSCAN form. Clustering, classifiers, optimiser and teachers: see `peers.py`.
+re-identification" (ICLR 2020), in its DBSCAN form. Clustering, classifiers, optimizer and teachers: see `peers.py`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ class MMT(Peers):
     params: Params
 
     def loss(self, students: list[Embedding], teachers: list[Embedding], labels: Tensor) -> Losses:
-        params, losses = self.params, learning.losses
+        params, losses, torch = self.params, learning.losses, learning.torch
         logits, teacher_logits = self.logits(students, self.heads), self.logits(teachers, self.teacher_heads)
         other = [*range(1, params.peers), 0]
-        identity = losses.added(losses.smoothed_cross_entropy(z, labels, params.label_smoothing) for z in logits)
-        soft_identity = losses.added(
-            losses.soft_cross_entropy(z, teacher_logits[k]) for z, k in zip(logits, other, strict=True)
-        )
-        triplet = losses.added(losses.softmax_triplet(student.pooled, labels) for student in students)
-        soft_triplet = losses.added(
-            losses.soft_softmax_triplet(student.pooled, teachers[k].pooled, labels)
-            for student, k in zip(students, other, strict=True)
-        )
+        identity = torch.stack([losses.smoothed_cross_entropy(z, labels, params.label_smoothing) for z in logits]).sum()
+        soft_identity = torch.stack(
+            [losses.soft_cross_entropy(z, teacher_logits[k]) for z, k in zip(logits, other, strict=True)]
+        ).sum()
+        triplet = torch.stack([losses.softmax_triplet(student.pooled, labels) for student in students]).sum()
+        soft_triplet = torch.stack(
+            [
+                losses.soft_softmax_triplet(student.pooled, teachers[k].pooled, labels)
+                for student, k in zip(students, other, strict=True)
+            ]
+        ).sum()
         w_id, w_tri = params.soft_identity_weight, params.soft_triplet_weight
         total = (1 - w_id) * identity + w_id * soft_identity + (1 - w_tri) * triplet + w_tri * soft_triplet
         return {

@@ -1,6 +1,6 @@
 """What MMT and SSKD share: several students, each with a slow teacher, that learn from one clustering of the target.
 
-Per epoch: features of the target by every teacher, their normalised mean, Jaccard distance, DBSCAN with a radius fixed
+Per epoch: features of the target by every teacher, their normalized mean, Jaccard distance, DBSCAN with a radius fixed
 in the first epoch, outliers dropped, classifier rows of all networks set to the cluster centroids, a fresh Adam.
 Student k and teacher k see view k of each image. Teachers follow their students after every iteration, parameters only;
 they run in training mode, so their BatchNorm statistics come from their own forward passes.
@@ -18,12 +18,12 @@ from harness import learning
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labelling import DataDrivenClustering
+from harness.specs.labeling import DataDrivenClustering
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from harness.learning.data import UnlabelledBatch
+    from harness.learning.data import UnlabeledBatch
     from harness.learning.networks import Embedding
 
 
@@ -48,23 +48,23 @@ class Peers(Algorithm):
         run, peers = self.run, range(1, self.params.peers + 1)
         if run.init and len(run.init) < len(peers):
             raise UserError(f"init: {len(peers)} peers need as many starts, the spec names {len(run.init)}")
-        self.students = [learning.initialise.network(run, f"student{k}", k - 1) for k in peers]
-        self.teachers = [learning.teacher.copy_of(student) for student in self.students]
+        self.students = [learning.initialize.network(run, f"student{k}", k - 1) for k in peers]
+        self.teachers = [learning.ema.copy_of(student) for student in self.students]
         run.state.modules |= {f"teacher{k}": teacher for k, teacher in zip(peers, self.teachers, strict=True)}
 
-    def begin_epoch(self, epoch: int) -> Iterator[UnlabelledBatch]:
-        run, compute, target = self.run, self.run.compute, self.run.unlabelled
-        parts = [learning.features.extract(teacher, target, compute.precision) for teacher in self.teachers]
-        features = learning.features.mean(parts)
+    def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabeled
+        parts = [learning.extract.features(teacher, target, compute.precision) for teacher in self.teachers]
+        features = learning.extract.mean(parts)
         labels = learning.pseudo.assign(features, self.params.labels, run)
         self.labels = learning.memory.as_labels(labels, run.device)
         centroids = learning.memory.centroids(features, self.labels)
         self.heads = [learning.networks.centroid_classifier(centroids) for _ in self.students]
-        self.teacher_heads = [learning.teacher.copy_of(head) for head in self.heads]
+        self.teacher_heads = [learning.ema.copy_of(head) for head in self.heads]
         slow, fast = (*self.teachers, *self.teacher_heads), (*self.students, *self.heads)
-        self.followers = learning.teacher.Followers(slow, fast)
-        self.optimiser = learning.optim.adam(fast, compute.optimiser)
-        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        self.ema = learning.ema.EMA(slow, fast)
+        self.optimizer = learning.optim.adam(fast, compute.optimizer)
+        learning.optim.begin_epoch(self.optimizer, compute, epoch)
         for network in (*self.students, *self.teachers):
             network.train()
         self.done = epoch * compute.iterations
@@ -74,15 +74,15 @@ class Peers(Algorithm):
         views = self.params.peers if self.params.views == "own" else 1
         return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch, views))
 
-    def step(self, batch: UnlabelledBatch) -> Losses:
+    def step(self, batch: UnlabeledBatch) -> Losses:
         views = batch.views if self.params.views == "own" else batch.views * self.params.peers
         with learning.optim.precision(self.run):
             students = [network(view) for network, view in zip(self.students, views, strict=True)]
-            with learning.optim.no_grad():
+            with learning.torch.no_grad():
                 teachers = [network(view) for network, view in zip(self.teachers, views, strict=True)]
         losses = self.loss(students, teachers, self.labels[batch.index])
-        learning.optim.minimise(losses["total"], self.optimiser)
-        self.followers.follow(self.params.teacher_momentum, self.done)
+        learning.optim.minimize(losses["total"], self.optimizer)
+        self.ema.update(self.params.teacher_momentum, self.done)
         self.done += 1
         return losses
 

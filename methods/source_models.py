@@ -1,6 +1,6 @@
 """The source models that MMT and SSKD start from, each with its own loss.
 
-Both releases forward one unlabelled target batch after each step on the source, without any loss: it only moves the
+Both releases forward one unlabeled target batch after each step on the source, without any loss: it only moves the
 BatchNorm statistics towards the target. Hence these models belong to a source → target pair.
 """
 
@@ -20,15 +20,15 @@ from methods.supervised import SourceTraining
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.learning.data import LabelledBatch, UnlabelledBatch
+    from harness.learning.data import LabeledBatch, UnlabeledBatch
     from harness.learning.networks import Embedding
 
 
 class SourceWithTargetStatistics(SourceTraining):
     """Supervised training on the source; the target is seen by BatchNorm alone."""
 
-    def begin_epoch(self, epoch: int) -> Iterator[tuple[LabelledBatch, UnlabelledBatch]]:
-        run, compute, target = self.run, self.run.compute, self.run.unlabelled
+    def begin_epoch(self, epoch: int) -> Iterator[tuple[LabeledBatch, UnlabeledBatch]]:
+        run, compute, target = self.run, self.run.compute, self.run.unlabeled
         indices = learning.sampler.shuffled_batches(len(target), compute.batch.size, run.rng("sample target", epoch))
         rngs = [run.rng("augment target", epoch)]
         return zip(
@@ -37,9 +37,9 @@ class SourceWithTargetStatistics(SourceTraining):
             strict=True,
         )
 
-    def step(self, batch: tuple[LabelledBatch, UnlabelledBatch]) -> Losses:
+    def step(self, batch: tuple[LabeledBatch, UnlabeledBatch]) -> Losses:
         losses = super().step(batch[0])
-        with learning.optim.precision(self.run), learning.optim.no_grad():
+        with learning.optim.precision(self.run), learning.torch.no_grad():
             self.network(batch[1].views[0])
         return losses
 
@@ -60,12 +60,12 @@ class MMTSource(SourceWithTargetStatistics):
 
 
 class SSKDSource(SourceWithTargetStatistics):
-    """Label-smoothed cross-entropy + multi-similarity + batch nuclear-norm maximisation (SSKD's release)."""
+    """Label-smoothed cross-entropy + multi-similarity + batch nuclear-norm maximization (SSKD's release)."""
 
     class Params(Frozen):
         label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all classes")
         multi_similarity: MultiSimilarity
-        nuclear_norm_weight: float = Field(ge=0, description="of batch nuclear-norm maximisation")
+        nuclear_norm_weight: float = Field(ge=0, description="of batch nuclear-norm maximization")
 
     params: Params
 

@@ -18,15 +18,15 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labelling import Clustering
+from harness.specs.labeling import Clustering
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from harness.learning.data import LabelledBatch, UnlabelledBatch
+    from harness.learning.data import LabeledBatch, UnlabeledBatch
 
-    Batch = tuple[LabelledBatch, UnlabelledBatch] | tuple[UnlabelledBatch]
+    Batch = tuple[LabeledBatch, UnlabeledBatch] | tuple[UnlabeledBatch]
 
 MEMORY = "memory"
 
@@ -45,22 +45,22 @@ class SpCL(Algorithm):
 
     def build(self) -> None:
         run = self.run
-        self.network = learning.initialise.network(run, "network")
+        self.network = learning.initialize.network(run, "network")
         self.classes = run.source.classes if run.source else 0
         if run.source:
             learning.batchnorm.split_domains(self.network)
-        self.optimiser = learning.optim.adam([self.network], run.compute.optimiser)
-        run.state.optimisers["adam"] = self.optimiser
+        self.optimizer = learning.optim.adam([self.network], run.compute.optimizer)
+        run.state.optimizers["adam"] = self.optimizer
 
     def begin_epoch(self, epoch: int) -> Iterator[Batch]:
-        run, compute, batch, target = self.run, self.run.compute, self.run.compute.batch, self.run.unlabelled
-        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        run, compute, batch, target = self.run, self.run.compute, self.run.compute.batch, self.run.unlabeled
+        learning.optim.begin_epoch(self.optimizer, compute, epoch)
         if MEMORY not in run.state.tensors:
             run.state.tensors[MEMORY] = self._first_memory()
         self.memory = run.state.tensors[MEMORY] = run.state.tensors[MEMORY].to(run.device)
         labels = self._reliable_labels(self.memory[self.classes :])
         self.labels = learning.memory.as_labels(np.r_[np.arange(self.classes), self.classes + labels], run.device)
-        self.sizes = learning.memory.sizes(self.labels)
+        self.sizes = learning.torch.bincount(self.labels)
         self.network.train()
         indices = learning.sampler.pk_batches(
             labels, target.cameras, batch.identities, batch.instances, run.rng("sample", epoch)
@@ -73,14 +73,14 @@ class SpCL(Algorithm):
         )
         source_rngs = [run.rng("augment source", epoch)]
         return zip(
-            run.source.labelled_batches(source_indices, compute.iterations, compute.augment, source_rngs),
+            run.source.labeled_batches(source_indices, compute.iterations, compute.augment, source_rngs),
             targets,
             strict=True,
         )
 
     def step(self, batch: Batch) -> Losses:
         with learning.optim.precision(self.run):
-            features = self.network(learning.data.joined_views(batch)).normalised
+            features = self.network(learning.torch.cat([part.views[0] for part in batch])).normalized
         rows = [batch[-1].index + self.classes]
         if len(batch) == 2:
             rows.insert(0, batch[0].ids)
@@ -92,8 +92,8 @@ class SpCL(Algorithm):
                 part, self.memory, self.labels, self.sizes, self.params.temperature
             )
             losses[name] = learning.losses.smoothed_cross_entropy(logits, self.labels[row], 0)
-        losses["total"] = learning.losses.added(losses.values())
-        learning.optim.minimise(losses["total"], self.optimiser)
+        losses["total"] = learning.torch.stack(list(losses.values())).sum()
+        learning.optim.minimize(losses["total"], self.optimizer)
         instances = self.run.compute.batch.instances
         for row, part in zip(rows, features.detach().chunk(len(rows)), strict=True):
             learning.memory.update(self.memory, part, row, self.params.memory_momentum, instances)
@@ -102,12 +102,12 @@ class SpCL(Algorithm):
     def _first_memory(self) -> Tensor:
         """Source class centroids, then the features of the target images."""
         run = self.run
-        target = learning.features.extract(self.network, run.unlabelled, run.compute.precision)
+        target = learning.extract.features(self.network, run.unlabeled, run.compute.precision)
         if run.source is None:
             return target
-        source = learning.features.extract(self.network, run.source, run.compute.precision)
-        return learning.memory.stacked(
-            learning.memory.centroids(source, learning.memory.as_labels(run.source.ids, run.device)), target
+        source = learning.extract.features(self.network, run.source, run.compute.precision)
+        return learning.torch.cat(
+            [learning.memory.centroids(source, learning.memory.as_labels(run.source.ids, run.device)), target]
         )
 
     def _reliable_labels(self, features: Tensor) -> npt.NDArray[np.int64]:
@@ -115,7 +115,7 @@ class SpCL(Algorithm):
         params, values = self.params, self.run.state.values
         gap = params.eps_gap
         normal, tight, loose = learning.pseudo.nested(features, params.labels, (0, -gap, gap), self.run)
-        normal = learning.pseudo.settle(normal, params.labels, self.run)
+        normal = learning.pseudo.fall_back(normal, params.labels, self.run)
         kept, values["independence_bound"] = learning.pseudo.self_paced(
             normal, tight, loose, params.independence_share, values.get("independence_bound")
         )

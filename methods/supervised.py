@@ -27,28 +27,28 @@ class SourceTraining(Algorithm):
 
     def build(self) -> None:
         run = self.run
-        self.data = run.labelled
-        self.network = learning.initialise.network(run, "network")
+        self.data = run.labeled
+        self.network = learning.initialize.network(run, "network")
         seed = int(run.rng("classifier").integers(2**63))
         self.classifier = learning.networks.classifier(self.data.classes, self.network.features, seed, run.device)
         run.state.modules["classifier"] = self.classifier
-        self.optimiser = learning.optim.adam([self.network, self.classifier], run.compute.optimiser)
-        run.state.optimisers["adam"] = self.optimiser
+        self.optimizer = learning.optim.adam([self.network, self.classifier], run.compute.optimizer)
+        run.state.optimizers["adam"] = self.optimizer
 
     def begin_epoch(self, epoch: int) -> Iterator[Any]:
         run, compute, batch = self.run, self.run.compute, self.run.compute.batch
-        learning.optim.begin_epoch(self.optimiser, compute, epoch)
+        learning.optim.begin_epoch(self.optimizer, compute, epoch)
         self.network.train()
         indices = learning.sampler.pk_batches(
             self.data.ids, self.data.cameras, batch.identities, batch.instances, run.rng("sample", epoch)
         )
-        return self.data.labelled_batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
+        return self.data.labeled_batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
     def step(self, batch: Any) -> Losses:
         with learning.optim.precision(self.run):
             embedding = self.network(batch.views[0])
         losses = self.loss(embedding, batch.ids)
-        learning.optim.minimise(losses["total"], self.optimiser)
+        learning.optim.minimize(losses["total"], self.optimizer)
         return losses
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Supervised(SourceTraining):
     class Params(Frozen):
         label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all classes")
         triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
-        triplet_on: Literal["pooled", "normalised"] = Field(description="feature that the triplet loss sees")
+        triplet_on: Literal["pooled", "normalized"] = Field(description="feature that the triplet loss sees")
         cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
 
     params: Params

@@ -55,7 +55,7 @@ MISTAKES = {
     "no key to train": (["train", "clusters"], "'clusters' is not a run's key"),
     "an unknown method to train": (["train", "cluster__spring__s0"], "no method is called 'cluster'; did you mean"),
     "a usl method with a source": (["train", "clusters__autumn-to-spring__s0"], "a 'usl' method: it takes no source"),
-    "a direct method without": (["train", "moved__spring__s0"], "a 'direct' method: it needs a labelled source"),
+    "a direct method without": (["train", "moved__spring__s0"], "a 'direct' method: it needs a labeled source"),
     "data that are not prepared": (["train", "teacher__spring__s0"], "run: dvc repro prepare@spring"),
     "nothing to evaluate": (["evaluate", "teacher__spring__s0"], "no such checkpoint"),
     "a spec for an unknown task": (["spec", "teacher", "sprin"], "no dataset is called 'sprin'; did you mean 'spring'"),

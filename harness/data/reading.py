@@ -1,4 +1,4 @@
-"""From a folder on disk to records: recognise the arrangement, list the images, read the names."""
+"""From a folder on disk to records: recognize the arrangement, list the images, read the names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     No image is opened. Raises UserError if the layout is not there, or for names that give no identity or camera.
     """
     root = Path(root)
-    base, arrangement = recognise(spec, root)
+    base, arrangement = recognize(spec, root)
     has_cameras = "camera" in re.compile(arrangement.pattern).groupindex or any(
         part.xml for part in arrangement.splits.values()
     )
@@ -45,18 +45,18 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     return Dataset(**records, frames=frames, arrangement=arrangement.name, has_cameras=has_cameras, dropped=dropped)
 
 
-def recognise(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
+def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     """Return the folder at or below `root` that holds the dataset, and in which arrangement it lies there.
 
-    An arrangement is recognised by its folders, its list files and the form of the first image name. Raises UserError.
+    An arrangement is recognized by its folders, its list files and the form of the first image name. Raises UserError.
     """
     try:
-        return _recognise(spec, root)
+        return _recognize(spec, root)
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions") from error
 
 
-def _recognise(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
+def _recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {spec.title} is added with: harness data add {spec.name} PATH")
     near_miss = ""

@@ -29,7 +29,7 @@ class Dataset:
     train: tuple[ImageRecord, ...]
     query: tuple[ImageRecord, ...]
     gallery: tuple[ImageRecord, ...]
-    arrangement: str  # which form of the dataset was recognised
+    arrangement: str  # which form of the dataset was recognized
     has_cameras: bool
     frames: Mapping[
         str, tuple[int | None, ...]

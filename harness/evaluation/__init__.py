@@ -1,28 +1,23 @@
-"""From features to scores: ranking (protocol `reid-v1`) and the statistics that tell two results apart.
+"""From features to scores: ranking (protocol `reid-v1`) and the statistics that tell two results apart."""
 
-Names are looked up when first used, so that a command that only needs the statistics does not load the compiler.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from harness.evaluation.ranking import PROTOCOL, RankingResult, evaluate_distances, evaluate_ranking
     from harness.evaluation.statistics import Comparison, compare_ap
 
-_HOME = {
-    "PROTOCOL": "ranking",
-    "RankingResult": "ranking",
-    "evaluate_distances": "ranking",
-    "evaluate_ranking": "ranking",
-    "Comparison": "statistics",
-    "compare_ap": "statistics",
-}
-
 __all__ = ["PROTOCOL", "Comparison", "RankingResult", "compare_ap", "evaluate_distances", "evaluate_ranking"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "PROTOCOL": "harness.evaluation.ranking:PROTOCOL",
+        "RankingResult": "harness.evaluation.ranking:RankingResult",
+        "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
+        "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",
+        "Comparison": "harness.evaluation.statistics:Comparison",
+        "compare_ap": "harness.evaluation.statistics:compare_ap",
+    },
+)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.evaluation.counting import Ranks, count_ranks, count_ranks_on_device
 from harness.evaluation.matching import Index, Labels
-from harness.features import SMALLEST_NORM, Matrix, as_matrix, row_norms
+from harness.matrix import SMALLEST_NORM, Matrix, as_matrix, row_norms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def evaluate_ranking(
 ) -> RankingResult:
     """Rank the gallery for every query by cosine similarity and score the ranking by protocol `reid-v1`.
 
-    Features are [queries, d] and [gallery, d], numpy or torch on any device, of any length (they are normalised here)
+    Features are [queries, d] and [gallery, d], numpy or torch on any device, of any length (they are normalized here)
     and any float type (computed in float32). Identities and cameras are integers or strings. Camera -1 means unknown:
     such an image is never removed as "same camera". `None` for both camera lists means that no camera is known, so
     nothing is removed by camera. Queries are taken in strips: memory beyond the features stays below about 0.35 GiB,

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from harness.errors import UserError
-from harness.features import Matrix, as_matrix
 from harness.labels import jaccard_kernels as kernels
-from harness.labels.neighbours import Neighbours, check_normalised, nearest_neighbours
+from harness.labels.neighbours import Neighbours, check_normalized, nearest_neighbours
+from harness.matrix import Matrix, as_matrix
 
 T = TypeVar("T")
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
@@ -39,10 +39,10 @@ def jaccard_distance(
 ) -> csr_matrix:
     """Return the Jaccard distances <= `max_distance` between the rows of `features` [N, d] as float32 CSR.
 
-    The rows must be L2-normalised. The result is symmetric, its column indices ascend, and a distance of zero is
+    The rows must be L2-normalized. The result is symmetric, its column indices ascend, and a distance of zero is
     stored explicitly; the diagonal is within 1e-6 of zero. What is not stored is farther than `max_distance`. Pairs
     without any common neighbour, whose distance is exactly 1, are never stored. k1 is clamped to N. `neighbours` (at
-    least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalised
+    least k1 columns), where given, replaces the exact search. Raises UserError for NaN, zero-norm or not normalized
     rows, for neighbours that do not fit, and for k1 or k2 < 1.
     """
     if k1 < 1 or k2 < 1:
@@ -51,7 +51,7 @@ def jaccard_distance(
     if neighbours is None:
         neighbours = nearest_neighbours(features, k1)
     else:
-        check_normalised(matrix)
+        check_normalized(matrix)
     found, columns = neighbours.indices.shape
     if found != len(matrix) or columns < min(k1, found):
         raise UserError(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.evaluation.keys import index_of, ranking_keys
-from harness.features import Matrix, as_matrix, row_norms
+from harness.matrix import Matrix, as_matrix, row_norms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,17 +52,17 @@ class Neighbours:
 
 
 def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None = None) -> Neighbours:
-    """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalised).
+    """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalized).
 
     k is clamped to N. With more than k identical images a row may not contain itself. `recall` is 1 for an exact
     search; with more than `approximate_above` images (on a CPU) it is the share of true neighbours found, measured on
     a sample of 1,000 rows, and the result depends on the order in which several threads build the index. Raises
-    UserError for NaN, zero-norm or not normalised rows and for k < 1.
+    UserError for NaN, zero-norm or not normalized rows and for k < 1.
     """
     if k < 1:
         raise UserError(f"k must be at least 1, not {k}")
     matrix = as_matrix(features, "features")
-    check_normalised(matrix)
+    check_normalized(matrix)
     k = min(k, len(matrix))
     if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
         return search_on_device(features.detach().float(), k)
@@ -71,11 +71,11 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None =
     return _exact(matrix, k)
 
 
-def check_normalised(matrix: Matrix) -> None:
+def check_normalized(matrix: Matrix) -> None:
     """Raise UserError unless every row has length one, up to the rounding of float16."""
     off = np.abs(row_norms(matrix, "features") - 1)
     if off.max() > NORM_TOLERANCE:
-        raise UserError(f"features: row {off.argmax()} is not L2-normalised (its norm is off by {off.max():.3g})")
+        raise UserError(f"features: row {off.argmax()} is not L2-normalized (its norm is off by {off.max():.3g})")
 
 
 def _exact(matrix: Matrix, k: int) -> Neighbours:

@@ -12,7 +12,7 @@ from harness.errors import UserError
 class LabelQuality:
     """Agreement of pseudo-labels with identities over the clustered images; NaN where no image is clustered.
 
-    `ari` is the adjusted Rand index [-1, 1], `nmi` the normalised mutual information [0, 1] (arithmetic mean),
+    `ari` is the adjusted Rand index [-1, 1], `nmi` the normalized mutual information [0, 1] (arithmetic mean),
     `purity` the share of images whose identity is the commonest of their cluster, `outlier_share` the share of all
     images left out.
     """

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from harness.leaderboard import saving
-from harness.leaderboard.columns import METRICS, SETTINGS
-from harness.leaderboard.formats import escape_markdown
-from harness.store.queries import LeaderRow
+from harness.store.views import LeaderRow
+from harness.tables.columns import METRICS, SETTINGS
+from harness.tables.formats import escape_markdown
+from harness.tables.style import PALETTE
 
+Chart = alt.Chart | alt.LayerChart
+PAPER = {
+    "background": "white",
+    "font": "sans-serif",
+    "range": {"category": PALETTE},
+    "view": {"stroke": "transparent", "continuousWidth": 560, "discreteWidth": {"step": 96}},
+    "axis": {"gridColor": "#e3e7ec", "domainColor": "#8a929c", "tickColor": "#8a929c", "titleFontWeight": "normal"},
+}
+PNG_SCALE = 3
 HEIGHT = 340
 
 
-def show(chart: saving.Chart, name: str, title: str, note: str = "") -> None:
+def show(chart: Chart, name: str, title: str, note: str = "") -> None:
     """Draw a chart below its title and a menu that saves it."""
     chart = chart.configure_axis(titlePadding=8, labelPadding=6, labelFlush=False)
     chart = chart.configure_legend(orient="top", padding=0, offset=8, labelLimit=260, titlePadding=0)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{escape_markdown(title)}**" + (f" :gray[{escape_markdown(note)}]" if note else ""))
-        saving.menu(chart, name)
+        save_menu(chart, name)
     st.altair_chart(chart, key=f"chart:{name}", alt=title)
 
 
@@ -74,3 +85,54 @@ def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart
         for turn, dy in ((0, -9), (1, 11))
     ]
     return alt.LayerChart(layer=[front, dots, *names]).properties(height=HEIGHT)
+
+
+def save_menu(chart: Chart, name: str) -> None:
+    """A menu that saves `chart` as `<name>.svg`, `.png` or `.vl.json`; each is made when it is asked for."""
+    kinds: dict[str, tuple[str, str, Callable[[], str | bytes]]] = {
+        "SVG": ("svg", "image/svg+xml", lambda: to_svg(chart)),
+        "PNG": ("png", "image/png", lambda: to_png(chart)),
+        "Vega-Lite": ("vl.json", "application/json", lambda: to_vega_lite(chart)),
+    }
+    with st.popover("Save", type="tertiary", icon=":material/download:", key=f"save:{name}"):
+        for label, (suffix, mime, data) in kinds.items():
+            st.download_button(
+                label,
+                data,
+                file_name=f"{name}.{suffix}",
+                mime=mime,
+                key=f"save:{name}:{suffix}",
+                on_click="ignore",
+                type="tertiary",
+            )
+
+
+def to_svg(chart: Chart) -> str:
+    """Return the chart as SVG on white, its text as text."""
+    import vl_convert  # a JavaScript engine: loaded when a chart is saved
+
+    return str(vl_convert.vegalite_to_svg(specification(chart), vl_version=_version()))
+
+
+def to_png(chart: Chart) -> bytes:
+    """Return the chart as PNG, three pixels for one."""
+    import vl_convert
+
+    return bytes(vl_convert.vegalite_to_png(specification(chart), vl_version=_version(), scale=PNG_SCALE))
+
+
+def to_vega_lite(chart: Chart) -> str:
+    """Return the chart as a Vega-Lite document that holds its data."""
+    return json.dumps(specification(chart), indent=1)
+
+
+def specification(chart: Chart) -> dict[str, Any]:
+    """Return the chart as Vega-Lite in colours for paper, whole however many rows it has."""
+    with alt.data_transformers.enable("default", max_rows=None):
+        document: dict[str, Any] = chart.to_dict()
+    return document | {"config": document.get("config", {}) | PAPER}
+
+
+def _version() -> str:
+    """Vega-Lite's version as Altair writes it, without the patch."""
+    return str(alt.SCHEMA_VERSION).removeprefix("v").rsplit(".", 1)[0]

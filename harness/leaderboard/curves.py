@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from harness.leaderboard import charts
-from harness.store.folders import History
+from harness.store.run_files import History
 
 GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Target mAP (%)", "last epoch is the headline", ("target_map",)),

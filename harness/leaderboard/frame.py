@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from harness.leaderboard.style import BLUE, GREEN, ORANGE
+from harness.tables.style import BLUE, GREEN, ORANGE
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "pages"
 PAGES = {
     "leaderboard": ("Leaderboard", ":material/leaderboard:"),
     "matrix": ("Matrix", ":material/grid_on:"),

@@ -12,9 +12,9 @@ from PIL import Image, ImageColor
 
 from harness.data import Split, open_prepared
 from harness.errors import UserError
-from harness.leaderboard.formats import escape_markdown
 from harness.leaderboard.state import project
 from harness.store.tables import Dataset
+from harness.tables.formats import escape_markdown
 
 HEIGHT = 150
 FRAME = 5

@@ -23,14 +23,14 @@ def warm_up() -> None:
     """Import the pages and their libraries, those of the first page first, and ask the database what it will ask."""
     from harness.leaderboard.frame import PAGES
 
-    for name in (*LIBRARIES, *(f"harness.leaderboard.{page}" for page in PAGES)):
+    for name in (*LIBRARIES, *(f"harness.leaderboard.pages.{page}" for page in PAGES)):
         import_module(name)
     from harness.leaderboard.state import project
-    from harness.store import open_store, queries
+    from harness.store import open_store, views
     from harness.store.database import database_url
 
     with suppress(UserError):  # which the page will say
         store = open_store(database_url(project()), read_only=True)
-        for task in queries.tasks(store)[:1]:  # what is asked first is slow: statements are compiled
-            queries.leaderboard(store, task.name)
+        for task in views.tasks(store)[:1]:  # what is asked first is slow: statements are compiled
+            views.leaderboard(store, task.name)
         store.close()

@@ -9,9 +9,9 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 import streamlit as st
 
 from harness.errors import UserError
-from harness.leaderboard.formats import prose
-from harness.store import Store, ingest, open_store, queries
+from harness.store import Store, ingest, open_store, views
 from harness.store.database import OlderSchemaError, StoreMissingError, database_url
+from harness.tables.formats import prose
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -60,7 +60,7 @@ def read(
     """Return a query's answer, cached until the database's content changes. Stops the page if it cannot be read."""
     opened = store()
     try:
-        return _cached(opened, queries.snapshot_id(opened), query.__name__, query, args, kwargs)  # type: ignore[no-any-return]
+        return _cached(opened, views.snapshot_id(opened), query.__name__, query, args, kwargs)  # type: ignore[no-any-return]
     except UserError as error:
         refuse(str(error))
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from harness.learning.data import LabelledSet, UnlabelledSet
-    from harness.learning.features import Embedder
+    from harness.learning.data import LabeledSet, UnlabeledSet
+    from harness.learning.extract import Embedder
     from harness.learning.state import RunState
 
 Losses = Mapping[str, "Tensor"]
-"""Scalar tensors, `total` among them (what was minimised); nothing is copied to the host inside an iteration."""
+"""Scalar tensors, `total` among them (what was minimized); nothing is copied to the host inside an iteration."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class RunContext:
     seed: int
     device: torch.device
     state: RunState
-    source: LabelledSet | None = None
-    target: UnlabelledSet | None = None
+    source: LabeledSet | None = None
+    target: UnlabeledSet | None = None
     init: tuple[Mapping[str, Tensor], ...] = ()
     notes: list[str] = field(default_factory=list)
 
     @property
-    def labelled(self) -> LabelledSet:
+    def labeled(self) -> LabeledSet:
         """The training set with identities. Raises UserError if this run has none."""
         if self.source is None:
-            raise UserError("this method needs a labelled training set: its setting must be supervised or uda")
+            raise UserError("this method needs a labeled training set: its setting must be supervised or uda")
         return self.source
 
     @property
-    def unlabelled(self) -> UnlabelledSet:
+    def unlabeled(self) -> UnlabeledSet:
         """The training set without identities. Raises UserError if this run has none."""
         if self.target is None:
-            raise UserError("this method needs an unlabelled target: its setting must be usl or uda")
+            raise UserError("this method needs an unlabeled target: its setting must be usl or uda")
         return self.target
 
     def rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
@@ -82,7 +82,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make networks, optimisers and memories from `run.init`, and register them in `run.state`."""
+        """Make networks, optimizers and memories from `run.init`, and register them in `run.state`."""
 
     @abstractmethod
     def begin_epoch(self, epoch: int) -> Iterator[Any]:
@@ -98,7 +98,7 @@ class Algorithm(ABC):
 
     @classmethod
     def embedder(cls, compute: Compute, tensors: Mapping[str, Tensor], device: torch.device) -> Embedder:
-        """Return the function from uint8 images [N, H, W, 3] to L2-normalised float32 features [N, d]."""
-        from harness.learning.features import network_embedder
+        """Return the function from uint8 images [N, H, W, 3] to L2-normalized float32 features [N, d]."""
+        from harness.learning.extract import network_embedder
 
         return network_embedder(compute, tensors, device)

@@ -1,8 +1,8 @@
-"""Random transforms of a whole batch in one pass: flip, pad-crop, colour jitter, normalise, erase.
+"""Random transforms of a whole batch in one pass: flip, pad-crop, colour jitter, normalize, erase.
 
 The random numbers are drawn on the host (a few per image), so a run draws the same ones on every device; the pixels are
 transformed by a compiled loop on the CPU or by tensor operations on the GPU.
-Published transforms: flip 0.5, pad 10 + crop, ImageNet normalisation, RandomErasing filled in normalised space.
+Published transforms: flip 0.5, pad 10 + crop, ImageNet normalization, RandomErasing filled in normalized space.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.G
 
 
 def unchanged(count: int) -> Draw:
-    """Return the draw that only normalises."""
+    """Return the draw that only normalizes."""
     return Draw(
         np.zeros(count, bool), np.zeros((count, 2), int), np.zeros((count, 4), int), np.ones((count, 3), np.float32)
     )
@@ -141,7 +141,7 @@ def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # ty
             for y in range(height):
                 _crop_row(image, y + dy, dx, flip[b], cropped[y].reshape(-1))
             _jitter(cropped, brightness, contrast, saturation, jittered)
-            _normalise(jittered.reshape(height, -1), mean, std, out[b])
+            _normalize(jittered.reshape(height, -1), mean, std, out[b])
         top, left, tall, wide = erase[b, 0], erase[b, 1], erase[b, 2], erase[b, 3]
         for y in range(top, top + tall):
             out[b, y, 3 * left : 3 * (left + wide)] = mean[: 3 * wide]
@@ -198,7 +198,7 @@ def _jitter(cropped, brightness, contrast, saturation, jittered):  # type: ignor
 
 
 @_compiled
-def _normalise(levels, mean, std, out):  # type: ignore[no-untyped-def]
+def _normalize(levels, mean, std, out):  # type: ignore[no-untyped-def]
     for y in range(len(out)):
         for i in range(len(mean)):
             out[y, i] = (np.float32(levels[y, i]) / np.float32(255) - mean[i]) / std[i]

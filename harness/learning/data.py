@@ -1,4 +1,4 @@
-"""Training images on their device, and the batches made of them. Unlabelled data has no identities, by type."""
+"""Training images on their device, and the batches made of them. Unlabeled data has no identities, by type."""
 
 from __future__ import annotations
 
@@ -20,28 +20,23 @@ Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class UnlabelledBatch:
-    """Views of images of an unlabelled set, float32 [B, 3, H, W]; `index`: their positions in the set, int64 [B]."""
+class UnlabeledBatch:
+    """Views of images of an unlabeled set, float32 [B, 3, H, W]; `index`: their positions in the set, int64 [B]."""
 
     views: tuple[Tensor, ...]
     index: Tensor
 
 
 @dataclass(frozen=True)
-class LabelledBatch:
-    """Views of images of a labelled set, with their identities (int64 [B], 0 … classes - 1)."""
+class LabeledBatch:
+    """Views of images of a labeled set, with their identities (int64 [B], 0 … classes - 1)."""
 
     views: tuple[Tensor, ...]
     index: Tensor
     ids: Tensor
 
 
-def joined_views(batches: Sequence[UnlabelledBatch | LabelledBatch]) -> Tensor:
-    """Return the first views of several batches as one: float32 [sum of B, 3, H, W] in channels-last memory."""
-    return torch.cat([batch.views[0] for batch in batches])
-
-
-class UnlabelledSet:
+class UnlabeledSet:
     """Images and cameras of a training split; whoever holds one cannot see an identity."""
 
     def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, device: torch.device) -> None:
@@ -54,12 +49,12 @@ class UnlabelledSet:
         return len(self.images)
 
     def plain(self, index: Index) -> Tensor:
-        """Return images[index], only normalised, float32 [B, 3, H, W] on the device."""
+        """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""
         return self._pixels.views(index, None, [unchanged(len(index))])[0]
 
     def batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
-    ) -> Iterator[UnlabelledBatch]:
+    ) -> Iterator[UnlabeledBatch]:
         """Yield `iterations` batches for the index batches of a sampler, with one augmented view per random stream.
 
         Where the rows are read ahead of time, so are the sampler's numbers: its stream must be none of `rngs`.
@@ -67,11 +62,11 @@ class UnlabelledSet:
         _, height, width, _ = self.images.shape
         for index, rows in self._pixels.ahead(islice(indices, iterations)):
             draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
-            yield UnlabelledBatch(self._pixels.views(index, rows, draws), to_device(index, self.device))
+            yield UnlabeledBatch(self._pixels.views(index, rows, draws), to_device(index, self.device))
 
 
-class LabelledSet(UnlabelledSet):
-    """A training split with identities, relabelled to 0 … classes - 1 in the order of their numbers."""
+class LabeledSet(UnlabeledSet):
+    """A training split with identities, relabeled to 0 … classes - 1 in the order of their numbers."""
 
     def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, ids: Index, device: torch.device) -> None:
         super().__init__(images, cameras, device)
@@ -79,9 +74,9 @@ class LabelledSet(UnlabelledSet):
         self.classes = len(names)
         self._ids_on_device = to_device(self.ids, device)
 
-    def labelled_batches(
+    def labeled_batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
-    ) -> Iterator[LabelledBatch]:
+    ) -> Iterator[LabeledBatch]:
         """Yield `iterations` batches with their identities for the index batches of a sampler."""
         for batch in self.batches(indices, iterations, augment, rngs):
-            yield LabelledBatch(batch.views, batch.index, self._ids_on_device[batch.index])
+            yield LabeledBatch(batch.views, batch.index, self._ids_on_device[batch.index])

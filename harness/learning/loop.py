@@ -9,14 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.errors import UserError
+from harness.errors import NotFiniteError
 from harness.learning.algorithm import Algorithm
 
 Row = dict[str, float | int | None]
-
-
-class NotFiniteError(UserError):
-    """A loss became NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class EpochDone:
 def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> None:
     """Train from the state's epoch to the last; `observe` is called after each epoch, when the state is complete.
 
-    Losses stay on the device until the epoch's end (one synchronisation per epoch).
+    Losses stay on the device until the epoch's end (one synchronization per epoch).
     Raises NotFiniteError naming epoch and iteration; the state then still holds the epoch before on disk.
     """
     run = algorithm.run

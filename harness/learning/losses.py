@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -159,8 +159,3 @@ def one_hot_logits(labels: Tensor, classes: int) -> Tensor:
     """Logits [B, C] whose softmax is one-hot: 0 for the label, -1e4 elsewhere (finite, so that KL stays finite)."""
     logits = torch.full((len(labels), classes), -1e4, device=labels.device)
     return logits.scatter_(1, labels[:, None], 0.0)
-
-
-def added(losses: Iterable[Tensor]) -> Tensor:
-    """The sum of at least one loss."""
-    return torch.stack(list(losses)).sum()

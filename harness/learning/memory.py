@@ -11,7 +11,7 @@ from harness.learning.device import to_device
 
 
 def centroids(features: Tensor, labels: Tensor) -> Tensor:
-    """Return the L2-normalised mean of each cluster's features: [C, d]; label -1 is left out."""
+    """Return the L2-normalized mean of each cluster's features: [C, d]; label -1 is left out."""
     kept = labels >= 0
     clusters = int(labels.max()) + 1
     sums = torch.zeros(clusters, features.shape[1], device=features.device)
@@ -36,27 +36,17 @@ def mean_similarity_logits(
     return sums / sizes
 
 
-def sizes(labels: Tensor) -> Tensor:
-    """Return how many rows each label 0 … C - 1 has: int64 [C]."""
-    return torch.bincount(labels)
-
-
-def stacked(*parts: Tensor) -> Tensor:
-    """Return memories one above the other."""
-    return torch.cat(parts)
-
-
 @torch.no_grad()
-def update(memory: Tensor, features: Tensor, labels: Tensor, momentum: float, most: int) -> None:
-    """M[y] ← normalise(m·M[y] + (1-m)·f), image by image in batch order, in place (Cluster Contrast, Eq. 3).
+def update(memory: Tensor, features: Tensor, labels: Tensor, momentum: float, max_per_label: int) -> None:
+    """M[y] ← normalize(m·M[y] + (1-m)·f), image by image in batch order, in place (Cluster Contrast, Eq. 3).
 
     `momentum` m is the weight of the old value. The k-th images of all labels are independent of one another, so they
-    are updated together, in `most` steps, with exactly the sequential result. `most`: as many images as any label may
-    have in the batch (a sampler's `instances`); images beyond it would not count.
+    are updated together, in `max_per_label` steps, with exactly the sequential result. `max_per_label`: upper bound
+    on images per label in a batch (a sampler's `instances`); images beyond it would not count.
     """
     order, first, count = _grouped(labels)
     rows, new = labels[order], memory[labels[order]]  # every image of a label carries the label's row along
-    for turn in range(most):
+    for turn in range(max_per_label):
         image = order[(first + turn).clamp(max=len(order) - 1)]
         moved = normalize(momentum * new + (1 - momentum) * features[image], dim=1)
         new = torch.where((turn < count)[:, None], moved, new)

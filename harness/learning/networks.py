@@ -21,8 +21,8 @@ class Embedding(NamedTuple):
     neck: Tensor
 
     @property
-    def normalised(self) -> Tensor:
-        """The L2-normalised neck feature [B, d]: what is compared, clustered and evaluated."""
+    def normalized(self) -> Tensor:
+        """The L2-normalized neck feature [B, d]: what is compared, clustered and evaluated."""
         return normalize(self.neck, dim=1)
 
 
@@ -51,7 +51,7 @@ class AveragePool(nn.Module):
 
 
 class GeMPool(nn.Module):
-    """Generalised mean with a learned exponent, from 3 (Radenović et al., TPAMI 2019): [B, d, h, w] -> [B, d]."""
+    """Generalized mean with a learned exponent, from 3 (Radenović et al., TPAMI 2019): [B, d, h, w] -> [B, d]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def _narrow(groups: int) -> nn.Module:
 
 
 class _InstanceBatchNorm(nn.Module):
-    """IBN-a: instance normalisation on half of the channels, BatchNorm on the rest (Pan et al., ECCV 2018)."""
+    """IBN-a: instance normalization on half of the channels, BatchNorm on the rest (Pan et al., ECCV 2018)."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.learning.algorithm import RunContext
-from harness.specs.compute import Compute, Optimiser, Schedule
+from harness.specs.compute import Compute, Optimizer, Schedule
 
 
-def adam(modules: Iterable[nn.Module], spec: Optimiser) -> torch.optim.Adam:
+def adam(modules: Iterable[nn.Module], spec: Optimizer) -> torch.optim.Adam:
     """Return Adam on every trainable parameter of `modules`, weight decay on all of them, as the field does."""
     parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
     fused = bool(parameters) and parameters[0].device.type == "cuda"
@@ -38,29 +38,24 @@ def rate_factor(schedule: Schedule, epoch: int, epochs: int) -> float:
     return warmup
 
 
-def set_rate(optimiser: torch.optim.Optimizer, spec: Optimiser, factor: float) -> None:
+def set_rate(optimizer: torch.optim.Optimizer, spec: Optimizer, factor: float) -> None:
     """Set the learning rate of every parameter group."""
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = spec.learning_rate * factor
 
 
-def begin_epoch(optimiser: torch.optim.Optimizer, compute: Compute, epoch: int) -> None:
+def begin_epoch(optimizer: torch.optim.Optimizer, compute: Compute, epoch: int) -> None:
     """Set the learning rate of `epoch` (from 0)."""
-    set_rate(optimiser, compute.optimiser, rate_factor(compute.schedule, epoch + 1, compute.epochs))
+    set_rate(optimizer, compute.optimizer, rate_factor(compute.schedule, epoch + 1, compute.epochs))
 
 
-def minimise(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     """One gradient step."""
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
+    optimizer.step()
 
 
 def precision(run: RunContext) -> AbstractContextManager[None]:
     """The autocast context of the run's networks: bf16 if its spec says so; features leave networks in float32."""
     return torch.autocast(run.device.type, torch.bfloat16, enabled=run.compute.precision == "bf16")
-
-
-def no_grad() -> AbstractContextManager[None]:
-    """Forward passes that train nothing."""
-    return torch.no_grad()

@@ -1,4 +1,4 @@
-"""Pseudo-labels of an unlabelled set: Jaccard distance, DBSCAN, and what to do when the clusters collapse."""
+"""Pseudo-labels of an unlabeled set: Jaccard distance, DBSCAN, and what to do when the clusters collapse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.errors import UserError
+from harness.errors import CollapseError
 from harness.labels import (
     Neighbours,
     cluster,
@@ -19,7 +19,7 @@ from harness.labels import (
     self_paced_reliability,
 )
 from harness.learning.algorithm import RunContext
-from harness.specs.labelling import Clustering, DataDrivenClustering
+from harness.specs.labeling import Clustering, DataDrivenClustering
 
 SEARCH = "neighbour_search"
 """Where `RunState.values` holds how neighbours were searched, and the lowest recall: {"search": ..., "recall": ...}."""
@@ -28,7 +28,7 @@ LABELS = "pseudo_labels"
 
 
 def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> npt.NDArray[np.int64]:
-    """Cluster L2-normalised features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
+    """Cluster L2-normalized features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
 
     Neighbours are searched on the features' device. With fewer than two clusters the labels of the last good epoch are
     returned, and the run's notes say so, if `params.on_collapse` is 'keep' and there is such an epoch. Else raises
@@ -37,10 +37,10 @@ def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: Run
     neighbours = _neighbours(features, params, run)
     eps = params.eps if isinstance(params, Clustering) else _fixed_eps(features, neighbours, params, run)
     distance = jaccard_distance(features, params.k1, params.k2, eps, neighbours=neighbours)
-    return settle(cluster(distance, eps, params.min_samples), params, run)
+    return fall_back(cluster(distance, eps, params.min_samples), params, run)
 
 
-def settle(
+def fall_back(
     labels: npt.NDArray[np.int64], params: Clustering | DataDrivenClustering, run: RunContext
 ) -> npt.NDArray[np.int64]:
     """Return `labels`, or the last good ones if these have collapsed; remember what is returned (see `assign`)."""
@@ -66,10 +66,6 @@ def _neighbours(features: Tensor, params: Clustering | DataDrivenClustering, run
     lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
     run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
     return found
-
-
-class CollapseError(UserError):
-    """Clustering gave nothing to learn from."""
 
 
 def _fixed_eps(features: Tensor, neighbours: Neighbours, params: DataDrivenClustering, run: RunContext) -> float:
@@ -114,10 +110,10 @@ def self_paced(
     reliable = np.zeros(len(normal), bool)
     mine = normal[kept]
     reliable[kept] = (lowest_independence[mine] <= bound) & (compactness[kept] <= lowest_compactness[mine])
-    return relabelled(np.where(reliable, normal, -1)), bound
+    return relabeled(np.where(reliable, normal, -1)), bound
 
 
-def relabelled(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def relabeled(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return labels renumbered to 0 … clusters - 1 without gaps; -1 stays."""
     result = np.full(len(labels), -1, np.int64)
     kept = labels >= 0

@@ -90,7 +90,7 @@ def random_positives(labels: Tensor, rng: np.random.Generator) -> Tensor:
 def hardest_positives(features: Tensor, labels: Tensor) -> Tensor:
     """Return for each image of a batch the least similar image with the same label (itself, if alone): positions [B].
 
-    features: L2-normalised [B, d].
+    features: L2-normalized [B, d].
     """
     same = labels[:, None] == labels[None]
     return (features @ features.T).masked_fill(~same, float("inf")).argmin(1)

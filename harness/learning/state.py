@@ -13,11 +13,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
 
 
 class RunState:
-    """Modules, optimisers, tensors and JSON-able values by name, and how many epochs are done.
+    """Modules, optimizers, tensors and JSON-able values by name, and how many epochs are done.
 
     Random generators are not here: every stream is a function of the seed, the purpose and the epoch.
     """
@@ -25,7 +25,7 @@ class RunState:
     def __init__(self) -> None:
         self.epoch = 0
         self.modules: dict[str, nn.Module] = {}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.tensors: dict[str, Tensor] = {}
         self.values: dict[str, Any] = {}
 
@@ -35,22 +35,22 @@ class RunState:
         groups: dict[str, Any] = {}
         for name, module in self.modules.items():
             tensors |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
-        for name, optimiser in self.optimisers.items():
-            content = optimiser.state_dict()
+        for name, optimizer in self.optimizers.items():
+            content = optimizer.state_dict()
             groups[name] = content["param_groups"]
             for index, slots in content["state"].items():
-                tensors |= {f"optimiser/{name}/{index}/{slot}": value for slot, value in slots.items()}
+                tensors |= {f"optimizer/{name}/{index}/{slot}": value for slot, value in slots.items()}
         meta = json.dumps({"epoch": self.epoch, "values": self.values, "groups": groups})
         write_tensors(tensors, path, {**metadata, "state": meta})
 
     def load(self, path: Path) -> None:
-        """Restore what `save` wrote into the registered modules and optimisers.
+        """Restore what `save` wrote into the registered modules and optimizers.
 
         Raises UserError if the file is damaged or belongs to another architecture.
         """
         tensors, metadata = read_tensors(path)
         meta = json.loads(metadata["state"])
-        grouped: dict[str, dict[str, dict[str, Tensor]]] = {"tensor": {}, "module": {}, "optimiser": {}}
+        grouped: dict[str, dict[str, dict[str, Tensor]]] = {"tensor": {}, "module": {}, "optimizer": {}}
         for full_name, value in tensors.items():
             kind, _, rest = full_name.partition("/")
             owner, _, key = rest.partition("/")
@@ -60,12 +60,12 @@ class RunState:
                 grouped[kind].setdefault(owner, {})[key] = value
         for name, module in self.modules.items():
             load_into(module, grouped["module"].get(name, {}), path)
-        for name, optimiser in self.optimisers.items():
+        for name, optimizer in self.optimizers.items():
             slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in grouped["optimiser"].get(name, {}).items():
+            for key, value in grouped["optimizer"].get(name, {}).items():
                 index, _, slot = key.partition("/")
                 slots.setdefault(int(index), {})[slot] = value
-            optimiser.load_state_dict({"state": slots, "param_groups": meta["groups"][name]})
+            optimizer.load_state_dict({"state": slots, "param_groups": meta["groups"][name]})
         self.epoch, self.values = meta["epoch"], meta["values"]
 
 
@@ -86,7 +86,7 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file atomically. Raises UserError (disk full, read-only) and leaves nothing half-written."""
+    """Write a safetensors file atomically. Raises DiskError (full, read-only) and leaves nothing half-written."""
     contiguous = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
     partial = path.with_name(path.name + ".partial")
     try:
@@ -96,7 +96,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # a read-only disk refuses this too
             partial.unlink()
-        raise UserError(f"{path}: cannot be written: {error}; free some space or mend the permissions") from error
+        raise DiskError(f"{path}: cannot be written: {error}; free some space or mend the permissions") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

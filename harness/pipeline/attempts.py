@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import UserError
-from harness.pipeline.documents import Attempt
-from harness.pipeline.paths import attempts_folder, write_text
+from harness.paths import attempts_folder, write_text
+from harness.pipeline.records import Attempt
 
 TAIL_LINES = 30
 
@@ -73,13 +73,10 @@ def attempt(
 
 def exit_class(error: BaseException) -> str:
     """Return the kind of a failure: out-of-memory, nan, no-clusters, disk, bad-input or error."""
-    name = type(error).__name__
-    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
-        return "out-of-memory"
-    if name == "NotFiniteError":
-        return "nan"
-    if name == "CollapseError":
-        return "no-clusters"
     if isinstance(error, UserError):
-        return "disk" if isinstance(error.__cause__, OSError) else "bad-input"
+        return error.reason
+    if (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's, which is not imported here
+        return "out-of-memory"
     return "error"

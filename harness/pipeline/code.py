@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.pipeline.paths import CODE_HASHES, write_text
+from harness.paths import CODE_HASHES, write_text
 
 SHARED = (
     "harness/learning",
     "harness/labels",
     "harness/evaluation",
-    "harness/features.py",
+    "harness/matrix.py",
     "harness/data/prepared.py",
-    "harness/pipeline/diagnostics.py",
-    "harness/pipeline/train.py",
+    "harness/pipeline/training/evaluator.py",
+    "harness/pipeline/training/train.py",
 )
 """Code of every training run, besides the method's own file."""
 RESOLVING = "harness/specs"

@@ -17,11 +17,11 @@ from harness.evaluation import PROTOCOL, RankingResult
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
+from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
-from harness.pipeline.diagnostics import Examiner
-from harness.pipeline.documents import Best, Metrics
 from harness.pipeline.machine import hardware
-from harness.pipeline.paths import prepared_folder, replacing, run_folder, write_text
+from harness.pipeline.records import Best, Metrics
+from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -43,7 +43,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
-        result = Examiner(target).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
+        result = Evaluator(target).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,

@@ -12,7 +12,7 @@ import torch
 
 import harness
 from harness.pipeline.code import SHARED
-from harness.pipeline.documents import Hardware
+from harness.pipeline.records import Hardware
 
 CODE = ("harness/specs", "harness/drawn", "harness/data", *SHARED, "harness/pipeline/evaluate.py")
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gpu", "faiss-cpu", "pillow")

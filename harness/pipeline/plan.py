@@ -10,8 +10,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from harness.errors import UserError
+from harness.paths import PAIRINGS, raw_folder, write_text
 from harness.pipeline.code import algorithm_files
-from harness.pipeline.paths import PAIRINGS, raw_folder, write_text
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 

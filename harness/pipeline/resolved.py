@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.paths import spec_file, write_text
 from harness.pipeline.code import algorithm_hash, shared_code_hash
-from harness.pipeline.paths import spec_file, write_text
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
 

@@ -16,7 +16,7 @@ class Network(Frozen):
     """The embedding network."""
 
     backbone: Backbone = Field(description="`narrow`: a 0.7 M residual net for 64×32 images on a CPU")
-    pooling: Literal["average", "gem"] = Field(description="`gem`: generalised mean, p learned from 3")
+    pooling: Literal["average", "gem"] = Field(description="`gem`: generalized mean, p learned from 3")
     stem_relu: bool = Field(description="false: no ReLU after the stem, as in MMT and SSKD")
     bn_groups: PositiveInt = Field(
         description="BatchNorm sees contiguous chunks of the batch; 4 is the published 4-GPU DataParallel"
@@ -35,7 +35,7 @@ class BatchShape(Frozen):
         return self.identities * self.instances
 
 
-class Optimiser(Frozen):
+class Optimizer(Frozen):
     """Adam on every parameter, as the field does."""
 
     learning_rate: PositiveFloat
@@ -70,13 +70,13 @@ class Augment(Frozen):
 
 
 class Compute(Frozen):
-    """Network, batch, length, optimiser, schedule and augmentation of a run."""
+    """Network, batch, length, optimizer, schedule and augmentation of a run."""
 
     network: Network
     batch: BatchShape
     epochs: NonNegativeInt
     iterations: NonNegativeInt = Field(description="iterations per epoch")
-    optimiser: Optimiser
+    optimizer: Optimizer
     schedule: Schedule
     augment: Augment
     precision: Literal["float32", "bf16"] = Field(description="of the network; memory, losses, distances are float32")

@@ -45,7 +45,7 @@ class Access(Frozen):
     """How to obtain the dataset, and what its owners allow."""
 
     homepage: str
-    licence: str
+    license: str
     note: str = ""
     withdrawn: str = ""
 
@@ -67,7 +67,7 @@ class DatasetSpec(Frozen):
     drawn: DrawnSpec | None = Field(default=None, description="how to draw the images; absent for real datasets")
     junk_ids: tuple[int, ...] = Field(description="identities removed before scoring")
     distractor_ids: tuple[int, ...] = Field(description="identities that stay in the gallery and count as wrong")
-    sources: tuple[Slug, ...] = Field(description="labelled sources from which `uda` and `direct` methods are planned")
+    sources: tuple[Slug, ...] = Field(description="labeled sources from which `uda` and `direct` methods are planned")
     expect: Expect | None = Field(default=None, description="published counts; absent: there are none to compare with")
     access: Access
     citation: str

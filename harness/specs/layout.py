@@ -98,7 +98,7 @@ class Layout(Arrangement):
     sharing a query's camera, so a query must not also lie in the gallery.
     """
 
-    alternatives: tuple[Arrangement, ...] = Field(default=(), description="recognised by their contents, in this order")
+    alternatives: tuple[Arrangement, ...] = Field(default=(), description="recognized by their contents, in this order")
     cameras: tuple[int, int] | None = Field(default=None, description="first and last camera number")
     named_ids: bool = Field(default=False, description="identities are words, numbered in alphabetical order from 0")
     test_id_offset: int = Field(default=0, ge=0, description="added to query and gallery identities that restart at 0")

@@ -14,7 +14,7 @@ KEY = re.compile(
 
 @dataclass(frozen=True, order=True)
 class Pairing:
-    """One execution of a method: `source` is the labelled dataset of `uda` and `direct` methods, else None."""
+    """One execution of a method: `source` is the labeled dataset of `uda` and `direct` methods, else None."""
 
     method: str
     source: str | None

@@ -113,7 +113,7 @@ class Registry:
             return f"{method} has no '{dataset.regime}' regime, which {target} needs"
         needs_source = spec.setting in ("uda", "direct")
         if needs_source and source is None:
-            return f"{method} is a '{spec.setting}' method: it needs a labelled source"
+            return f"{method} is a '{spec.setting}' method: it needs a labeled source"
         if not needs_source and source is not None:
             return f"{method} is a '{spec.setting}' method: it takes no source"
         if source is not None:

@@ -1,21 +1,22 @@
-"""Every method on every task, summarised once at ingestion, so that no page ever aggregates raw results."""
+"""Every method on every task, summarized once at ingestion, so that no page ever aggregates raw results."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.evaluation.statistics import spread
-from harness.pipeline.documents import Attempt
+from harness.evaluation.statistics import LEVEL, reported_p_value, spread
+from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
 from harness.store import tables
 from harness.store.ties import refresh_ties
-from harness.store.verdict import verdict
 
 REPORTED = ("map", "rank1", "rank5", "rank10")
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
@@ -220,3 +221,30 @@ def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str,
         return pairing.seed, "queued", f"{attempt.stage} is done, results are not complete yet"
     detail = f": {attempt.message.splitlines()[0]}" if attempt.message else ""
     return pairing.seed, attempt.status, f"{attempt.reason or attempt.status}{detail}"
+
+
+CLOSE = 1.0
+"""Percentage points of mAP within which a figure counts as close."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`difference`: ours − reported, in points; `verdict`: within the spread, close or off; `note`: the test used."""
+
+    difference: float
+    verdict: str
+    note: str
+
+
+def verdict(ours: list[float], reported: list[float]) -> Verdict:
+    """Judge our seeds (percent) against the reported figures: one-sample t-test for one, Welch's test for several."""
+    difference = statistics.fmean(ours) - statistics.fmean(reported)
+    near = "close" if abs(difference) <= CLOSE else "off"
+    if len(ours) < 2:
+        return Verdict(difference, near, "one seed: no test, judged by the difference alone")
+    p = reported_p_value(ours, reported)
+    if math.isnan(p):
+        return Verdict(difference, near, "the seeds do not differ: no test")
+    test = "one-sample t-test" if len(reported) == 1 else "Welch's test"
+    note = f"{test} over {len(ours)} seeds: p = {p:.3f}"
+    return Verdict(difference, "within the spread" if p >= LEVEL else near, note)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlmodel import Session, col, delete, select
 
-from harness.pipeline.documents import Attempt as AttemptDocument
-from harness.specs import Registry
-from harness.specs.resolve import fingerprint
+from harness.errors import UserError
+from harness.pipeline.records import Attempt as AttemptDocument
+from harness.specs import Registry, ResolvedMethod, parse_key
+from harness.specs.resolve import CyclicExtendsError, fingerprint, flatten, resolve
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
-from harness.store.folders import BrokenResultError, RunResult, digest, read_attempt, read_run
 from harness.store.published import PublishedRun, published_path, read_published, unpacked
-from harness.store.stale import staleness
+from harness.store.run_files import BrokenResultError, RunResult, digest, read_attempt, read_run
 
 Progress = Callable[[int, int], None]
 
@@ -269,3 +270,35 @@ def _stamp(session: Session) -> None:
     attempts = session.exec(select(tables.Attempt.path, tables.Attempt.status, tables.Attempt.epoch)).all()
     content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, attempts))])))
     session.merge(tables.Meta.made(name="snapshot", value=content))
+
+
+def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:
+    """Return why the run no longer matches the registry, or '' if it does.
+
+    The spec is resolved without importing its algorithm (which may import torch): parameters that the YAML leaves to
+    the algorithm's defaults are not compared.
+    """
+    try:
+        pairing = parse_key(key)
+        registry.method(pairing.method)
+        target = registry.dataset(pairing.target)
+        merged = resolve(flatten(pairing.method, registry.raw_methods), target.regime, target.name)
+        wanted = ResolvedMethod.model_validate(merged).model_dump(mode="json")
+    except UserError as error:
+        return str(error).splitlines()[0]
+    except (KeyError, CyclicExtendsError, ValidationError):
+        return f"{key.split('__')[0]} no longer has a valid spec for {key.split('__')[1]}"
+    changed = _differing(wanted, record["spec"])
+    if changed:
+        shown = ", ".join(changed[:4]) + (", …" if len(changed) > 4 else "")
+        return f"the spec has changed since: {shown}"
+    return ""
+
+
+def _differing(wanted: Any, recorded: Any, path: str = "") -> list[str]:
+    if isinstance(wanted, dict) and isinstance(recorded, dict):
+        found: list[str] = []
+        for name, value in wanted.items():
+            found += _differing(value, recorded.get(name), f"{path}.{name}" if path else name)
+        return found
+    return [] if wanted == recorded else [path]

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from harness import __version__
 from harness.errors import UserError
-from harness.pipeline.documents import Metrics, Record
+from harness.pipeline.records import Metrics, Record
 from harness.specs import Registry
 from harness.specs.base import Frozen
-from harness.store.folders import BrokenResultError, RunResult, check_record, digest, read_run
+from harness.store.run_files import BrokenResultError, RunResult, check_record, digest, read_run
 
 STEPS = 65534
 NO_MATCH = 65535
@@ -98,14 +98,14 @@ def unpacked(key: str, run: PublishedRun) -> RunResult:
 
 def _packed(result: RunResult) -> PublishedRun:
     history = {name: [_rounded(value) for value in curve] for name, curve in result.history.items()}
-    return PublishedRun(record=result.record, metrics=result.metrics, history=history, ap=quantised(result.ap))
+    return PublishedRun(record=result.record, metrics=result.metrics, history=history, ap=quantized(result.ap))
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.7g}")
 
 
-def quantised(ap: NDArray[np.float32]) -> str:
+def quantized(ap: NDArray[np.float32]) -> str:
     """Return AP values in [0, 1] (NaN: no match) as base64 of little-endian 16-bit steps."""
     steps = np.where(np.isnan(ap), NO_MATCH, np.rint(np.nan_to_num(ap) * STEPS)).astype("<u2")
     return base64.b64encode(steps.tobytes()).decode("ascii")

@@ -184,7 +184,7 @@ class Task(Row, table=True):
 
 
 class Entry(Row, table=True):
-    """A method on a task: its runs summarised, the reported figure beside them, or why there is nothing."""
+    """A method on a task: its runs summarized, the reported figure beside them, or why there is nothing."""
 
     __table_args__ = (_one_of("state", STATES),)
     method: str = Field(primary_key=True)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from harness.data import read_dataset
-from harness.data.label_checks import count
+from harness.importing.label_checks import count
 from harness.specs import DatasetSpec, load_dataset
 from harness.specs.dataset import Expect
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from harness.pipeline.adding import add
+from harness.commands.add_dataset import add
 from harness.specs import Registry
 from tests.data.official import PROJECT, duke, market, msmt17, tar_of, veri, zip_of
 

@@ -51,8 +51,8 @@ def test_data_hash_changes_with_an_image_and_with_a_label(tmp_path):
     picture(root / "query" / "0001_c1s1_001051_00.jpg", seed=1)
     changed = prepare(SPEC, root, tmp_path / "b", workers=1).data_hash
     (root / "query" / "0001_c1s1_001051_00.jpg").rename(root / "query" / "0001_c2s1_001051_00.jpg")
-    relabelled = prepare(SPEC, root, tmp_path / "c", workers=1).data_hash
-    assert len({before, changed, relabelled}) == 3
+    relabeled = prepare(SPEC, root, tmp_path / "c", workers=1).data_hash
+    assert len({before, changed, relabeled}) == 3
 
 
 def test_the_info_file_stands_for_every_pixel(tmp_path, monkeypatch):

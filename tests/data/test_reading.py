@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import ImageRecord, read_dataset
-from harness.data.reading import recognise
+from harness.data.reading import recognize
 from harness.errors import UserError
 from tests.data.official import duke, example, market, msmt17, msmt17_repacked, picture, shipped, veri
 
@@ -127,11 +127,11 @@ def test_veri(tmp_path):
 
 def test_veri_without_its_label_files(tmp_path):
     root = veri(tmp_path)
-    labelled = read_dataset(shipped("veri776"), root)
+    labeled = read_dataset(shipped("veri776"), root)
     (root / "train_label.xml").unlink()
     plain = read_dataset(shipped("veri776"), root)
     assert plain.arrangement == "without label files"
-    assert plain.splits == labelled.splits
+    assert plain.splits == labeled.splits
 
 
 @pytest.fixture
@@ -242,6 +242,6 @@ def test_hidden_files_and_resource_forks_are_no_images(tmp_path):
     root = market(tmp_path)
     (root / "query" / "._0001_c1s1_001051_00.jpg").write_bytes(b"\0\5\x16\7")
     (tmp_path / "__MACOSX" / "Market-1501-v15.09.15").mkdir(parents=True)
-    base, _ = recognise(shipped("market1501"), tmp_path)
+    base, _ = recognize(shipped("market1501"), tmp_path)
     assert base == root
     assert len(read_dataset(shipped("market1501"), root).query) == 2

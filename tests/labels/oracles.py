@@ -55,7 +55,7 @@ def dense_jaccard(features: NDArray[np.float32], ranked: NDArray[np.int32], k2: 
 
 
 def clustered(seed: int, n: int, d: int = 16, noise: float = 0.5) -> NDArray[np.float32]:
-    """L2-normalised features of about n / 8 identities."""
+    """L2-normalized features of about n / 8 identities."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((n // 8 + 1, d))
     features = centres[rng.integers(0, len(centres), n)] + noise * rng.standard_normal((n, d))

@@ -178,7 +178,7 @@ def test_bad_input_is_named():
     for k1, k2 in ((0, 6), (20, 0)):
         with pytest.raises(UserError, match="at least 1"):
             jaccard_distance(features, k1, k2, 0.6)
-    with pytest.raises(UserError, match="not L2-normalised"):
+    with pytest.raises(UserError, match="not L2-normalized"):
         jaccard_distance(3 * features, 10, 4, 0.6)
     for broken, message in ((np.nan, "row 3 contains NaN"), (np.inf, "row 3 .* infinity"), (0, "row 3 has norm zero")):
         changed = np.where(np.arange(20)[:, None] == 3, np.float32(broken), features)

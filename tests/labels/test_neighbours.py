@@ -74,7 +74,7 @@ def test_an_approximate_search_of_identical_images_finds_k_of_them():
     [
         (lambda x: x * np.float32(np.nan), "row 0 contains NaN"),
         (lambda x: np.where(np.arange(20)[:, None] == 4, 0, x), "row 4 has norm zero"),
-        (lambda x: np.where(np.arange(20)[:, None] == 7, 2 * x, x), "row 7 is not L2-normalised"),
+        (lambda x: np.where(np.arange(20)[:, None] == 7, 2 * x, x), "row 7 is not L2-normalized"),
         (lambda x: x[0], "must be a non-empty matrix"),
         (lambda x: x[:0], "must be a non-empty matrix"),
     ],

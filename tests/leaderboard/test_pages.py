@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
-from harness.leaderboard.text import bibtex
-from harness.store import database, ingest, publish, queries
+from harness.store import database, ingest, publish, views
 from harness.store.database import database_url
 from harness.store.migrate import alembic_config
+from harness.tables.text import bibtex
 from tests.store.factory import Project
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -36,7 +36,7 @@ def opened(
     app.query_params.clear()
     for name, value in params.items():
         app.query_params[name] = value
-    return app.switch_page(f"harness/leaderboard/{page}.py").run()
+    return app.switch_page(f"harness/leaderboard/pages/{page}.py").run()
 
 
 def texts(app: AppTest) -> str:
@@ -132,7 +132,7 @@ def test_every_empty_cell_of_the_matrix_says_why(project: Project, monkeypatch: 
     assert reasons["Supervised", "market"][0] == "not planned"
     assert reasons["Direct Transfer", "alpha"] == (
         "incompatible",
-        "direct-transfer is a 'direct' method: it needs a labelled source",
+        "direct-transfer is a 'direct' method: it needs a labeled source",
     )
     assert shown["reason"].str.len().min() > 0
 
@@ -148,7 +148,7 @@ def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.Mon
     )
     reasons = app.dataframe[0].value
     assert "cc-twin is a 'usl' method: it takes no source" in reasons["reason"].tolist()
-    assert queries.QUOTED in reasons["reason"].tolist()
+    assert views.QUOTED in reasons["reason"].tolist()
     assert set(reasons["state"]) == {"incompatible", "not planned", "reported"}
 
 
@@ -268,7 +268,7 @@ def test_a_method_shows_paper_bibtex_and_parameters(project: Project, monkeypatc
 
 
 def test_a_withdrawn_dataset_says_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    access = {"homepage": "javascript:alert(1)", "licence": "none", "withdrawn": "Taken down in 2019."}
+    access = {"homepage": "javascript:alert(1)", "license": "none", "withdrawn": "Taken down in 2019."}
     project.dataset("duke", access=access)
     app = opened(project.root, monkeypatch, "datasets", dataset="duke")
     assert app.warning[0].value == "**Withdrawn.** Taken down in 2019."

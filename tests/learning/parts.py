@@ -5,9 +5,9 @@ import numpy.typing as npt
 import torch
 
 from harness.learning.algorithm import RunContext
-from harness.learning.data import LabelledSet, UnlabelledSet
+from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.state import RunState
-from harness.specs.compute import Augment, BatchShape, Compute, Network, Optimiser, Schedule
+from harness.specs.compute import Augment, BatchShape, Compute, Network, Optimizer, Schedule
 
 CPU = torch.device("cpu")
 CONSTANT = Schedule(kind="constant", warmup_epochs=0, warmup_factor=1, milestones=(), decay=1)
@@ -26,7 +26,7 @@ def compute(**changes: object) -> Compute:
         "batch": BatchShape(identities=4, instances=4),
         "epochs": 2,
         "iterations": 3,
-        "optimiser": Optimiser(learning_rate=0.01, weight_decay=5e-4),
+        "optimizer": Optimizer(learning_rate=0.01, weight_decay=5e-4),
         "schedule": CONSTANT,
         "augment": STRONG,
         "precision": "float32",
@@ -39,12 +39,12 @@ def images(count: int, height: int = 16, width: int = 8, seed: int = 0) -> npt.N
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def labelled(count: int = 32, classes: int = 8) -> LabelledSet:
-    return LabelledSet(images(count), np.arange(count) % 3, np.arange(count) % classes, CPU)
+def labeled(count: int = 32, classes: int = 8) -> LabeledSet:
+    return LabeledSet(images(count), np.arange(count) % 3, np.arange(count) % classes, CPU)
 
 
-def unlabelled(count: int = 32) -> UnlabelledSet:
-    return UnlabelledSet(images(count), np.arange(count) % 3, CPU)
+def unlabeled(count: int = 32) -> UnlabeledSet:
+    return UnlabeledSet(images(count), np.arange(count) % 3, CPU)
 
 
 def context(**changes: object) -> RunContext:

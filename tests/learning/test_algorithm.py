@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from harness.learning import initialise, teacher
+from harness.learning import ema, initialize
 from harness.learning.networks import build
-from tests.learning.parts import CPU, compute, context, labelled, network, unlabelled
+from tests.learning.parts import CPU, compute, context, labeled, network, unlabeled
 
 
 def numbers(stream: np.random.Generator) -> tuple[float, ...]:
@@ -37,20 +37,20 @@ def test_every_view_has_its_own_stream() -> None:
 
 
 def test_a_run_hands_out_only_the_sets_it_has() -> None:
-    source, target = labelled(), unlabelled()
+    source, target = labeled(), unlabeled()
     run = context(source=source, target=target)
-    assert run.labelled is source
-    assert run.unlabelled is target
+    assert run.labeled is source
+    assert run.unlabeled is target
     with pytest.raises(UserError, match="supervised or uda"):
-        _ = context(target=target).labelled
+        _ = context(target=target).labeled
     with pytest.raises(UserError, match="usl or uda"):
-        _ = context(source=source).unlabelled
+        _ = context(source=source).unlabeled
 
 
 def test_a_random_start_depends_on_the_runs_seed_and_the_networks_name() -> None:
     def weight(seed: int, name: str) -> tuple[float, ...]:
         run = context(seed=seed)
-        net = initialise.network(run, name)
+        net = initialize.network(run, name)
         assert run.state.modules == {name: net}
         return tuple(net.backbone.get_parameter("0.weight").flatten().tolist())
 
@@ -62,7 +62,7 @@ def test_a_given_start_is_copied() -> None:
     starts = tuple(build(network(), seed, CPU).state_dict() for seed in (0, 1))
     run = context(init=starts)
     for position, start in enumerate(starts):
-        state = initialise.network(run, f"peer{position}", position).state_dict()
+        state = initialize.network(run, f"peer{position}", position).state_dict()
         assert all(torch.equal(state[name], start[name]) for name in start)
         assert state["backbone.0.weight"].data_ptr() != start["backbone.0.weight"].data_ptr()
 
@@ -71,22 +71,22 @@ def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch)
     """Compiled, or a teacher's copy of it: the same names, and features up to rounding; the record says so."""
     monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="eager"))
     monkeypatch.setenv("HARNESS_COMPILE", "1")
-    run, plain = context(), initialise.network(context(), "network")
-    compiled = initialise.network(run, "network")
+    run, plain = context(), initialize.network(context(), "network")
+    compiled = initialize.network(run, "network")
     assert run.notes == ["network: compiled by torch.compile"]
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     batch = torch.randn(4, 3, 16, 8)
-    for net in (compiled, teacher.copy_of(compiled)):
-        torch.testing.assert_close(net(batch).normalised, plain(batch).normalised)
+    for net in (compiled, ema.copy_of(compiled)):
+        torch.testing.assert_close(net(batch).normalized, plain(batch).normalized)
 
 
 def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_COMPILE", "yes")
     with pytest.raises(UserError, match="HARNESS_COMPILE"):
-        initialise.network(context(), "network")
+        initialize.network(context(), "network")
 
 
 def test_a_start_of_another_architecture_is_an_error() -> None:
     run = context(init=(build(network(), 0, CPU).state_dict(),), compute=compute(network=network(pooling="gem")))
     with pytest.raises(UserError, match="init: belongs to another architecture"):
-        initialise.network(run, "network")
+        initialize.network(run, "network")

@@ -28,7 +28,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def with_pil(image: npt.NDArray[np.uint8], drawn: Draw, at: int, pad: int) -> npt.NDArray[np.float64]:
-    """One image: flip, pad with black, crop, normalise, erase, in the published order. Float64 [3, H, W]."""
+    """One image: flip, pad with black, crop, normalize, erase, in the published order. Float64 [3, H, W]."""
     height, width, _ = image.shape
     picture = Image.fromarray(image)
     if drawn.flip[at]:
@@ -119,14 +119,14 @@ def test_both_paths_agree(seed: int, pad: int, jitter: float, size: tuple[int, i
     assert compiled.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_unchanged_only_normalises() -> None:
+def test_unchanged_only_normalizes() -> None:
     pictures = images(3)
     expected = ((pictures / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
     for result in both_paths(pictures, np.arange(3), unchanged(3)):
         np.testing.assert_allclose(result.numpy(), expected, atol=2e-6)
 
 
-def test_every_level_is_normalised_to_the_last_bit() -> None:
+def test_every_level_is_normalized_to_the_last_bit() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
     mean, std = MEAN.astype(np.float32), STD.astype(np.float32)
     expected = (levels.astype(np.float32) / np.float32(255) - mean) / std

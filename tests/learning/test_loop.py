@@ -7,16 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from harness.errors import NotFiniteError
 from harness.learning.algorithm import Algorithm, Losses, RunContext
-from harness.learning.data import UnlabelledBatch
-from harness.learning.loop import EpochDone, NotFiniteError, run_epochs
+from harness.learning.data import UnlabeledBatch
+from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.losses import nuclear_norm
 from harness.specs.base import Frozen
 from tests.learning.parts import compute, context
 
 
-def batch(size: int = 4) -> UnlabelledBatch:
-    return UnlabelledBatch((torch.zeros(size, 3, 2, 2),), torch.arange(size))
+def batch(size: int = 4) -> UnlabeledBatch:
+    return UnlabeledBatch((torch.zeros(size, 3, 2, 2),), torch.arange(size))
 
 
 class Scripted(Algorithm):

@@ -406,7 +406,3 @@ def test_class_logits_are_the_loop(scale: float, seed: int) -> None:
 def test_class_logits_of_a_dead_feature_are_zero() -> None:
     logits = losses.class_logits(torch.zeros(2, 4), random(3, 4).float(), 16)
     assert (logits == 0).all()
-
-
-def test_added_is_the_sum() -> None:
-    assert losses.added(torch.tensor(float(n)) for n in (1, 2, 4)).item() == 7

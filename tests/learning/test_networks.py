@@ -45,7 +45,7 @@ def test_embedding_is_pool_then_neck_then_unit_length() -> None:
     torch.testing.assert_close(embedding.pooled, pooled)
     neck = (pooled - mean) / (variance + 1e-5).sqrt()
     torch.testing.assert_close(embedding.neck, neck)
-    torch.testing.assert_close(embedding.normalised, neck / neck.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(embedding.normalized, neck / neck.norm(dim=1, keepdim=True))
 
 
 def test_the_necks_bias_is_frozen_at_zero_and_its_weight_learns() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.learning import losses, memory, optim
 from harness.learning.networks import build
-from harness.specs.compute import Optimiser, Schedule
+from harness.specs.compute import Optimizer, Schedule
 from tests.learning.parts import CPU, compute, context, network
 
 STRONG_BASELINE = Schedule(kind="step", warmup_epochs=10, warmup_factor=0.01, milestones=(40, 70), decay=0.1)
@@ -30,21 +30,21 @@ def test_cluster_contrast(epoch: int, factor: float) -> None:
 
 def test_cluster_contrast_is_torchs_step_schedule() -> None:
     """The release steps StepLR(20, 0.1) after every epoch."""
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, 20, 0.1)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 20, 0.1)
     for epoch in range(1, 51):
-        assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(optimiser.param_groups[0]["lr"])
-        optimiser.step()
+        assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         schedule.step()
 
 
 def test_cosine_is_torchs() -> None:
     schedule = Schedule(kind="cosine", warmup_epochs=0, warmup_factor=1, milestones=(), decay=0.1)
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 16, eta_min=0.1)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 16, eta_min=0.1)
     for epoch in range(1, 17):
-        assert optim.rate_factor(schedule, epoch, 16) == pytest.approx(optimiser.param_groups[0]["lr"])
-        optimiser.step()
+        assert optim.rate_factor(schedule, epoch, 16) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         theirs.step()
 
 
@@ -64,17 +64,17 @@ def test_factors_stay_between_zero_and_one(epoch: int, warmup: int, factor: floa
 
 
 def test_begin_epoch_counts_from_zero() -> None:
-    spec = compute(schedule=STRONG_BASELINE, epochs=120, optimiser=Optimiser(learning_rate=3.5e-4, weight_decay=0))
-    optimiser = optim.adam([nn.Linear(2, 2)], spec.optimiser)
+    spec = compute(schedule=STRONG_BASELINE, epochs=120, optimizer=Optimizer(learning_rate=3.5e-4, weight_decay=0))
+    optimizer = optim.adam([nn.Linear(2, 2)], spec.optimizer)
     for epoch, rate in ((0, 3.5e-4 * 0.109), (38, 3.5e-4), (39, 3.5e-5), (69, 3.5e-6)):
-        optim.begin_epoch(optimiser, spec, epoch)
-        assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([rate])
+        optim.begin_epoch(optimizer, spec, epoch)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate])
 
 
 def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
     net = build(network(pooling="gem"), 0, CPU)
-    optimiser = optim.adam([net], Optimiser(learning_rate=1e-3, weight_decay=5e-4))
-    (group,) = optimiser.param_groups
+    optimizer = optim.adam([net], Optimizer(learning_rate=1e-3, weight_decay=5e-4))
+    (group,) = optimizer.param_groups
     assert group["weight_decay"] == 5e-4
     given_to_it = {id(p) for p in group["params"]}
     assert given_to_it == {id(p) for name, p in net.named_parameters() if name != "neck.bias"}
@@ -83,10 +83,10 @@ def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
 def test_minimise_is_one_step_on_this_loss_alone() -> None:
     """The first Adam step moves each weight by the learning rate against its gradient's sign, whatever came before."""
     layer = nn.Linear(3, 1, bias=False)
-    optimiser = optim.adam([layer], Optimiser(learning_rate=0.1, weight_decay=0))
+    optimizer = optim.adam([layer], Optimizer(learning_rate=0.1, weight_decay=0))
     layer.weight.grad = torch.full_like(layer.weight, 1e6)  # an old gradient must not count
     before, x = layer.weight.detach().clone(), torch.tensor([[1.0, -2.0, 3.0]])
-    optim.minimise(layer(x).sum(), optimiser)
+    optim.minimize(layer(x).sum(), optimizer)
     torch.testing.assert_close(layer.weight.detach(), before - 0.1 * x.sign())
 
 
@@ -98,7 +98,7 @@ def test_precision_of_the_backbone_but_features_in_float32(precision: str, dtype
         images = torch.randn(4, 3, 16, 8)
         assert net.backbone(images).dtype == dtype
         embedding = net(images)
-    assert embedding.pooled.dtype == embedding.neck.dtype == embedding.normalised.dtype == torch.float32
+    assert embedding.pooled.dtype == embedding.neck.dtype == embedding.normalized.dtype == torch.float32
 
 
 def test_in_bf16_memory_losses_and_gradients_are_float32() -> None:
@@ -107,15 +107,10 @@ def test_in_bf16_memory_losses_and_gradients_are_float32() -> None:
     rows = torch.nn.functional.normalize(torch.randn(2, net.features), dim=1)
     with optim.precision(run):
         embedding = net(torch.randn(4, 3, 16, 8))
-    loss = losses.smoothed_cross_entropy(memory.similarity_logits(embedding.normalised, rows, 0.05), labels, 0.1)
+    loss = losses.smoothed_cross_entropy(memory.similarity_logits(embedding.normalized, rows, 0.05), labels, 0.1)
     triplet = losses.batch_hard_triplet(embedding.pooled, labels, 0.3)
     assert loss.dtype == triplet.dtype == losses.pairwise_distances(embedding.pooled).dtype == torch.float32
     (loss + triplet).backward()
     assert {p.grad.dtype for p in net.parameters() if p.grad is not None} == {torch.float32}
-    memory.update(rows, embedding.normalised.detach(), labels, 0.1, 2)
+    memory.update(rows, embedding.normalized.detach(), labels, 0.1, 2)
     assert rows.dtype == torch.float32
-
-
-def test_no_grad_records_nothing() -> None:
-    with optim.no_grad():
-        assert not nn.Linear(2, 2)(torch.ones(1, 2)).requires_grad

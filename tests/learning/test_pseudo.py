@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from harness.errors import CollapseError
 from harness.labels import cluster, jaccard_distance
 from harness.labels.eps import data_driven_eps
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
-from harness.specs.labelling import Clustering, DataDrivenClustering
+from harness.specs.labeling import Clustering, DataDrivenClustering
 from tests.learning.parts import context
 
 Labels = npt.NDArray[np.int64]
@@ -68,7 +69,7 @@ def test_how_neighbours_were_searched_is_remembered() -> None:
 
 
 def collapsed(run: RunContext, labels: list[int], on_collapse: Literal["keep", "stop"]) -> Labels:
-    return pseudo.settle(np.array(labels), fixed(on_collapse), run)
+    return pseudo.fall_back(np.array(labels), fixed(on_collapse), run)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +80,14 @@ def test_a_collapse(labels: list[int], found: str, advice: str) -> None:
     good = [0, 1, 1, -1, 0]
     run = context()
     for on_collapse in ("keep", "stop"):  # nothing to keep yet
-        with pytest.raises(pseudo.CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
+        with pytest.raises(CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
             collapsed(run, labels, on_collapse)  # type: ignore[arg-type]
     assert collapsed(run, good, "keep").tolist() == good
     run.state.epoch = 3
     assert collapsed(run, labels, "keep").tolist() == good
     assert run.state.tensors[pseudo.LABELS].tolist() == good
     assert run.notes == [f"epoch 4: clustering found {found}; the labels of the epoch before were kept"]
-    with pytest.raises(pseudo.CollapseError):
+    with pytest.raises(CollapseError):
         collapsed(run, labels, "stop")
 
 
@@ -131,7 +132,7 @@ def clusterings(draw: st.DrawFn) -> tuple[Labels, Labels, Labels]:
     drawn = [draw(st.lists(st.integers(-1, 4), min_size=count, max_size=count)) for _ in range(3)]
     drawn[0][:2] = [0, 0]  # a cluster of several images
     normal, tight, loose = (np.array(labels, np.int64) for labels in drawn)
-    return pseudo.relabelled(normal), tight, loose
+    return pseudo.relabeled(normal), tight, loose
 
 
 @given(clusterings(), st.floats(0.1, 1), st.none() | st.floats(0, 1))
@@ -163,7 +164,7 @@ def test_the_bound_is_the_value_at_nine_tenths() -> None:
 @settings(max_examples=60, deadline=None)
 def test_singletons_and_renumbering(labels: list[int]) -> None:
     given_labels = np.array(labels, np.int64)
-    numbered = pseudo.relabelled(given_labels)
+    numbered = pseudo.relabeled(given_labels)
     single = pseudo.singletons(numbered)
     assert set(single) == set(range(single.max() + 1))
     for i, a in enumerate(labels):

@@ -10,24 +10,24 @@ from harness.errors import UserError
 from harness.learning import optim
 from harness.learning.networks import build
 from harness.learning.state import RunState, read_tensors, write_tensors
-from harness.specs.compute import Optimiser
+from harness.specs.compute import Optimizer
 from tests.learning.parts import CPU, network
 
 
 def state_of_a_run(seed: int) -> tuple[RunState, nn.Module, torch.optim.Adam]:
     net = build(network(pooling="gem"), seed, CPU)
-    optimiser = optim.adam([net], Optimiser(learning_rate=0.01, weight_decay=5e-4))
+    optimizer = optim.adam([net], Optimizer(learning_rate=0.01, weight_decay=5e-4))
     state = RunState()
     state.modules["net"] = net
-    state.optimisers["adam"] = optimiser
-    return state, net, optimiser
+    state.optimizers["adam"] = optimizer
+    return state, net, optimizer
 
 
-def train(net: nn.Module, optimiser: torch.optim.Adam, steps: int, seed: int) -> None:
+def train(net: nn.Module, optimizer: torch.optim.Adam, steps: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         loss = net(torch.randn(6, 3, 32, 16, generator=generator)).neck.tanh().pow(2).mean()
-        optim.minimise(loss, optimiser)
+        optim.minimize(loss, optimizer)
 
 
 def assert_equal(first: object, second: object) -> None:
@@ -47,18 +47,18 @@ def assert_equal(first: object, second: object) -> None:
 
 
 def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    state, net, optimiser = state_of_a_run(0)
-    train(net, optimiser, 3, seed=1)
+    state, net, optimizer = state_of_a_run(0)
+    train(net, optimizer, 3, seed=1)
     state.tensors |= {"memory": torch.randn(4, 3), "a/b": torch.tensor([1, -1]), "empty": torch.zeros(0, 5)}
     state.tensors["turned"] = torch.randn(4, 3).T  # not contiguous
     state.values |= {"eps": 0.1 + 0.2, "bound": None, "names": ["a"]}
     state.epoch = 7
     state.save(tmp_path / "state.safetensors", {"identity": "abc"})
-    other, other_net, other_optimiser = state_of_a_run(1)
+    other, other_net, other_optimizer = state_of_a_run(1)
     other.load(tmp_path / "state.safetensors")
     assert_equal(net.state_dict(), other_net.state_dict())
-    assert_equal(optimiser.state_dict()["state"], other_optimiser.state_dict()["state"])
-    for ours, theirs in zip(optimiser.param_groups, other_optimiser.param_groups, strict=True):
+    assert_equal(optimizer.state_dict()["state"], other_optimizer.state_dict()["state"])
+    for ours, theirs in zip(optimizer.param_groups, other_optimizer.param_groups, strict=True):
         assert_equal({k: v for k, v in ours.items() if k != "params"}, {k: theirs[k] for k in ours if k != "params"})
     assert_equal(state.tensors, other.tensors)
     assert (other.epoch, other.values) == (7, state.values)
@@ -66,23 +66,23 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_training_goes_on_as_if_never_interrupted(tmp_path: Path) -> None:
-    state, net, optimiser = state_of_a_run(0)
-    train(net, optimiser, 3, seed=1)
+    state, net, optimizer = state_of_a_run(0)
+    train(net, optimizer, 3, seed=1)
     state.save(tmp_path / "state.safetensors", {})
-    other, other_net, other_optimiser = state_of_a_run(5)
+    other, other_net, other_optimizer = state_of_a_run(5)
     other.load(tmp_path / "state.safetensors")
-    train(net, optimiser, 5, seed=2)
-    train(other_net, other_optimiser, 5, seed=2)
+    train(net, optimizer, 5, seed=2)
+    train(other_net, other_optimizer, 5, seed=2)
     assert_equal(net.state_dict(), other_net.state_dict())
 
 
 def test_a_state_before_the_first_step_comes_back(tmp_path: Path) -> None:
     state, *_ = state_of_a_run(0)
     state.save(tmp_path / "state.safetensors", {})
-    other, other_net, other_optimiser = state_of_a_run(1)
+    other, other_net, other_optimizer = state_of_a_run(1)
     other.load(tmp_path / "state.safetensors")
     assert_equal(state.modules["net"].state_dict(), other_net.state_dict())
-    train(other_net, other_optimiser, 1, seed=0)
+    train(other_net, other_optimizer, 1, seed=0)
 
 
 def test_tensors_that_share_memory_can_be_saved(tmp_path: Path) -> None:

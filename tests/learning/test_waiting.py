@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.learning import losses, memory, sampler, teacher
+from harness.learning import ema, losses, memory, sampler
 from harness.learning.augment import augmented_on_device, draw
 from harness.learning.batchnorm import average_statistics, split_domains
 from harness.learning.networks import build
@@ -26,7 +26,7 @@ def features(seed: int = 0) -> Tensor:
 def forward_and_backward() -> None:
     net = build(network(bn_groups=2, pooling="gem"), 0, CPU)
     split_domains(net)
-    net.train()(torch.randn(B, 3, 16, 8)).normalised.sum().backward()
+    net.train()(torch.randn(B, 3, 16, 8)).normalized.sum().backward()
 
 
 def averaged_statistics() -> None:
@@ -37,7 +37,7 @@ def averaged_statistics() -> None:
 
 def follow() -> None:
     student = nn.Linear(2, 2)
-    teacher.Followers([teacher.copy_of(student)], [student]).follow(0.9, 3)
+    ema.EMA([ema.copy_of(student)], [student]).update(0.9, 3)
 
 
 def augmentation() -> None:

@@ -21,10 +21,10 @@ from pydantic import BaseModel
 from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.data.prepared import open_prepared
-from harness.pipeline.documents import Record
+from harness.paths import prepared_folder, work_file
 from harness.pipeline.evaluate import evaluate
-from harness.pipeline.paths import prepared_folder, work_file
-from harness.pipeline.train import train
+from harness.pipeline.records import Record
+from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from harness.specs.registry import import_algorithm
 from tests.learning.waiting import Watch
@@ -105,9 +105,9 @@ class MethodCase:
             seen.extend(watch.seen)
             return losses
 
-        def unwatched(optimiser: Any) -> None:  # a GPU gets the fused optimiser, which counts its steps there
+        def unwatched(optimizer: Any) -> None:  # a GPU gets the fused optimizer, which counts its steps there
             with _disable_current_modes():
-                adam(optimiser)
+                adam(optimizer)
 
         monkeypatch.setattr(algorithm, "step", watched)
         monkeypatch.setattr(torch.optim.Adam, "step", unwatched)
@@ -122,7 +122,7 @@ class MethodCase:
         assert list(defaults_of(model)) == []
 
 
-class UnlabelledMethodCase(MethodCase):
+class UnlabeledMethodCase(MethodCase):
     """A method that must not see the target's identities."""
 
     def test_other_identities_of_the_target_change_no_weight(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
-from harness.learning.data import UnlabelledBatch, UnlabelledSet
+from harness.learning.data import UnlabeledBatch, UnlabeledSet
 from harness.learning.networks import Embedding, build
 from harness.specs import Pairing
 from methods.cluster_baseline import ClusterBaseline
@@ -29,12 +29,12 @@ from tests.pipeline.tiny import shipped
 CLASSES, PER_CLASS = 8, 6
 
 
-def target() -> UnlabelledSet:
+def target() -> UnlabeledSet:
     """Images of eight things: each has a colour of its own above and below, so that they cluster from the start."""
     rng = np.random.default_rng(0)
     things = np.repeat(rng.integers(0, 256, (CLASSES, 2, 1, 3)), PER_CLASS, axis=0).repeat(8, axis=1).repeat(8, axis=2)
     noisy = np.clip(things + rng.normal(0, 12, things.shape), 0, 255).astype(np.uint8)
-    return UnlabelledSet(noisy, np.arange(len(noisy)) % 3, CPU)
+    return UnlabeledSet(noisy, np.arange(len(noisy)) % 3, CPU)
 
 
 def params_of(method: str) -> dict[str, Any]:
@@ -122,11 +122,11 @@ def test_dkd_mpl_distils_the_epochs_clustering_and_the_anchor_into_the_query() -
 class IdentityAlone(ClusterBaseline):
     """Identity learning on the clusters of one network, and nothing else."""
 
-    def step(self, batch: UnlabelledBatch) -> Losses:
+    def step(self, batch: UnlabeledBatch) -> Losses:
         labels = self.labels[batch.index]
         logits = self.classifier(self.network(batch.views[0]).neck)
         total = learning.losses.smoothed_cross_entropy(logits, labels, self.params.label_smoothing)
-        learning.optim.minimise(total, self.optimiser)
+        learning.optim.minimize(total, self.optimizer)
         return {"total": total}
 
 
@@ -154,8 +154,8 @@ def sskd_params(**changes: Any) -> dict[str, Any]:
 def test_sskd_without_its_extras_on_one_view_is_plain_identity_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three equal peers whose teachers are their students do what one network does, bit for bit."""
     peers = trained(made(SSKD, sskd_params(**SSKD_OFF, teacher_momentum=0), starts=(0, 0, 0)))
-    of_one = learning.features.extract
-    monkeypatch.setattr(learning.features, "extract", lambda *given: learning.features.mean([of_one(*given)] * 3))
+    of_one = learning.extract.features
+    monkeypatch.setattr(learning.extract, "features", lambda *given: learning.extract.mean([of_one(*given)] * 3))
     params = params_of("uda-baseline") | {"labels": sskd_params()["labels"], "label_smoothing": 0.1}
     assert differ(peers, trained(made(IdentityAlone, params))) == []
     assert differ(peers, dict(build(network(), 0, CPU).state_dict()))

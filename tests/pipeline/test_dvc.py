@@ -58,12 +58,12 @@ def test_what_changes_no_number_trains_nothing(project: Versioned) -> None:
     project.edit(SPEC, "title: Cluster Contrast", "title: Clusters, contrasted")
     project.edit(SPEC, "venue: ACCV", "venue: Asian Conference on Computer Vision")
     project.append(SPEC, "reported:\n- {target: drawn-summer, map: 50, quoted_from: nowhere, verified: false}\n")
-    for file in ("app.py", "harness/cli.py", "harness/store/queries.py", "harness/leaderboard/leaderboard.py"):
+    for file in ("app.py", "harness/cli.py", "harness/store/views.py", "harness/leaderboard/pages/leaderboard.py"):
         project.append(file, "\n# Changed.\n")
     assert stages(project.run("dvc", "repro")) == ["spec@cluster-contrast"]
 
 
-@pytest.mark.parametrize("file", ["harness/learning/losses.py", "harness/labels/clustering.py", "harness/features.py"])
+@pytest.mark.parametrize("file", ["harness/learning/losses.py", "harness/labels/clustering.py", "harness/matrix.py"])
 def test_code_that_can_change_a_number_is_a_dependency_of_every_run(project: Versioned, file: str) -> None:
     before = (project.root / file).read_bytes()
     project.append(file, "\n# Changed.\n")

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import torch
 
+from harness.commands.list import listing
 from harness.errors import UserError
 from harness.labels import cluster
 from harness.learning import state
+from harness.paths import attempts_folder, prepared_folder, run_folder
 from harness.pipeline.evaluate import evaluate
-from harness.pipeline.listing import listing
-from harness.pipeline.paths import attempts_folder, prepared_folder, run_folder
 from harness.pipeline.plan import write_plan
-from harness.pipeline.train import train
+from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.methods.case import shuffle_identities
 from tests.pipeline.tiny import Tiny, files_below, history, read, same_weights, silent, write
@@ -68,7 +68,7 @@ def compute(**values: object) -> Change:
 ADVICE = "102 images; try a "
 FAILURES: dict[str, tuple[Change, str, str]] = {
     "a rate that breaks the weights": (
-        compute(optimiser={"learning_rate": 1e30, "weight_decay": 0}),
+        compute(optimizer={"learning_rate": 1e30, "weight_decay": 0}),
         "nan",
         "epoch 1, iteration 2: loss 'total' is nan",
     ),
@@ -204,7 +204,7 @@ def test_memory_that_runs_out(project: Tiny, pairing: Pairing, monkeypatch: pyte
     def run_out(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    monkeypatch.setattr("harness.pipeline.train.run_epochs", run_out)
+    monkeypatch.setattr("harness.pipeline.training.train.run_epochs", run_out)
     with pytest.raises((UserError, torch.OutOfMemoryError)):
         train(project.registry, pairing, silent)
     assert last_attempt(project, pairing)["reason"] == "out-of-memory"

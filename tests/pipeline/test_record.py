@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from harness.pipeline.train import train
+from harness.pipeline.training.train import train
 from tests.pipeline.tiny import Tiny, read, silent, write
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.list import listing
 from harness.errors import UserError
-from harness.pipeline.documents import Record
-from harness.pipeline.listing import listing
-from harness.pipeline.paths import attempts_folder, run_folder, work_file
+from harness.paths import attempts_folder, run_folder, work_file
 from harness.pipeline.plan import write_plan
-from harness.pipeline.train import train
+from harness.pipeline.records import Record
+from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.pipeline.tiny import (
     PROJECT,

@@ -16,8 +16,8 @@ from torch import Tensor
 from harness.data.prepare import prepare
 from harness.drawn.dataset import draw_dataset
 from harness.learning.state import read_tensors
-from harness.pipeline.paths import prepared_folder, raw_folder, run_folder
-from harness.pipeline.train import train
+from harness.paths import prepared_folder, raw_folder, run_folder
+from harness.pipeline.training.train import train
 from harness.specs import Pairing, Registry
 from harness.specs.resolve import flatten, merge
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.pipeline.check import check_project
+from harness.commands.check import check_project
 from harness.pipeline.plan import plan_pairings, write_plan
 from harness.specs import Registry
 
@@ -58,7 +58,7 @@ layout:
 junk_ids: [-1]
 distractor_ids: [0]
 sources: [{source}]
-access: {{homepage: '', licence: free}}
+access: {{homepage: '', license: free}}
 citation: ''
 """
 COMPUTE = """\
@@ -67,7 +67,7 @@ COMPUTE = """\
       batch: {identities: 4, instances: 2}
       epochs: 2
       iterations: 2
-      optimiser: {learning_rate: 0.001, weight_decay: 0.0005}
+      optimizer: {learning_rate: 0.001, weight_decay: 0.0005}
       schedule: {kind: constant, warmup_epochs: 0, warmup_factor: 1, milestones: [], decay: 1}
       augment: {flip: 0.5, pad: 2, erase: 0, jitter: 0}
       precision: float32

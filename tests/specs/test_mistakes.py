@@ -87,7 +87,7 @@ def test_what_a_spec_does_not_inherit_is_missed_in_the_spec_itself(specs: Specs)
     [
         ("clusters__sprin__s0", "no dataset is called 'sprin'; did you mean 'spring'?"),
         ("cluster__spring__s0", "no method is called 'cluster'; did you mean 'clusters'?"),
-        ("moved__spring__s0", "…: moved is a 'direct' method: it needs a labelled source"),
+        ("moved__spring__s0", "…: moved is a 'direct' method: it needs a labeled source"),
         ("clusters__autumn-to-spring__s0", "…: clusters is a 'usl' method: it takes no source"),
         ("moved__spring-to-spring__s0", "…: source and target are the same dataset"),
         ("clusters", f"'…' is not a run's key: expected {USL} or {UDA}"),

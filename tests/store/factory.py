@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from harness.data.prepare import prepare
-from harness.pipeline.documents import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
+from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint, flatten, resolve
 
@@ -23,7 +23,7 @@ COMPUTE = {
     "batch": {"identities": 4, "instances": 4},
     "epochs": 6,
     "iterations": 10,
-    "optimiser": {"learning_rate": 0.00035, "weight_decay": 0.0005},
+    "optimizer": {"learning_rate": 0.00035, "weight_decay": 0.0005},
     "schedule": {"kind": "constant", "warmup_epochs": 0, "warmup_factor": 1, "milestones": [], "decay": 1},
     "augment": {"flip": 0.5, "pad": 2, "erase": 0.5, "jitter": 0.1},
     "precision": "float32",
@@ -63,7 +63,7 @@ class Project:
             "distractor_ids": [0],
             "sources": list(sources),
             "expect": {"train": counts, "query": counts, "gallery": counts},
-            "access": {"homepage": "https://example.org", "licence": "research only"},
+            "access": {"homepage": "https://example.org", "license": "research only"},
             "citation": f"@inproceedings{{{name}, title={{{{The {name} set}}}}}}",
         } | more
         self._yaml(f"datasets/{name}.yaml", spec)

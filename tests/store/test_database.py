@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from harness.errors import UserError
-from harness.store import Store, database, ingest, open_store, queries, tables
+from harness.store import Store, database, ingest, open_store, tables, views
 from harness.store.database import OlderSchemaError, StoreMissingError, database_url
 from harness.store.migrate import alembic_config
 from tests.store.factory import Project
@@ -63,7 +63,7 @@ def test_a_locked_database_is_said_so(project: Project, monkeypatch: pytest.Monk
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(UserError, match="locked by another process"):
         ingest(project.root)
-    assert queries.snapshot(open_store(database_url(project.root), read_only=True)).runs == 10
+    assert views.snapshot(open_store(database_url(project.root), read_only=True)).runs == 10
     other.execute("ROLLBACK")
     ingest(project.root)
 
@@ -78,9 +78,9 @@ def test_an_older_schema_is_migrated(project: Project) -> None:
     with pytest.raises(OlderSchemaError, match="run `harness leaderboard` to migrate"):
         open_store(url, read_only=True)
     upgraded = open_store(url)
-    assert queries.snapshot_id(upgraded) == "of an older version"
+    assert views.snapshot_id(upgraded) == "of an older version"
     ingest(project.root)
-    assert len(queries.leaderboard(open_store(url, read_only=True), "beta")) == 3
+    assert len(views.leaderboard(open_store(url, read_only=True), "beta")) == 3
 
 
 def test_a_newer_schema_is_refused(project: Project) -> None:
@@ -121,7 +121,7 @@ def test_table_classes_are_made_in_one_way_only() -> None:
 
 def test_the_store_is_light_to_import() -> None:
     code = (
-        "import sys, harness.store, harness.leaderboard.terminal; heavy = "
+        "import sys, harness.store, harness.tables.terminal; heavy = "
         "('torch', 'streamlit', 'numba', 'sklearn', 'faiss', 'pandas', 'alembic'); "
         "print([name for name in heavy if name in sys.modules])"
     )

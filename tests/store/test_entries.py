@@ -3,15 +3,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from scipy import stats
 
-from harness.store import Store, ingest, open_store, queries
+from harness.store import Store, ingest, open_store, views
 from harness.store.database import database_url
-from harness.store.queries import LeaderRow
-from harness.store.verdict import verdict
+from harness.store.entries import verdict
+from harness.store.views import LeaderRow
 from tests.store.factory import Project
 
 
 def cells(store: Store) -> dict[tuple[str, str], LeaderRow]:
-    return {(row.method, row.task): row for row in queries.matrix(store)}
+    return {(row.method, row.task): row for row in views.matrix(store)}
 
 
 def test_every_cell_says_why_it_is_empty(store: Store) -> None:
@@ -70,7 +70,7 @@ def test_a_seed_that_failed_is_named_beside_those_that_did_not(project: Project)
 
 
 def test_mean_and_spread_are_those_of_the_runs(store: Store) -> None:
-    maps = [run.map for run in queries.runs(store, "beta", "supervised")]
+    maps = [run.map for run in views.runs(store, "beta", "supervised")]
     score = cells(store)["supervised", "beta"].scores["map"]
     mean = sum(maps) / 3
     assert score.mean == pytest.approx(mean)
@@ -79,17 +79,17 @@ def test_mean_and_spread_are_those_of_the_runs(store: Store) -> None:
 
 
 def test_a_source_task_shows_methods_without_source_for_context(store: Store) -> None:
-    rows = queries.leaderboard(store, "alpha-to-beta")
+    rows = views.leaderboard(store, "alpha-to-beta")
     assert [row.method for row in rows] == [
         "supervised", "cluster-contrast", "cc-twin", "direct-transfer", "uda-baseline",
     ]  # fmt: skip
-    assert [row.method for row in queries.leaderboard(store, "alpha-to-beta", "uda")] == ["uda-baseline"]
+    assert [row.method for row in views.leaderboard(store, "alpha-to-beta", "uda")] == ["uda-baseline"]
 
 
 def test_rows_within_noise_are_tied_and_others_are_not(store: Store) -> None:
-    letters = {row.method: row.letters for row in queries.leaderboard(store, "beta")}
+    letters = {row.method: row.letters for row in views.leaderboard(store, "beta")}
     assert letters == {"supervised": "", "cluster-contrast": "a", "cc-twin": "a"}
-    inside = {row.method: row for row in queries.leaderboard(store, "beta", "usl")}
+    inside = {row.method: row for row in views.leaderboard(store, "beta", "usl")}
     assert inside["cluster-contrast"].p_top is None
     assert (inside["cc-twin"].p_top or 0) > 0.05
 
@@ -99,7 +99,7 @@ def test_runs_on_other_data_are_not_paired(project: Project) -> None:
     for seed in range(3):
         project.run(f"cc-twin__beta__s{seed}", 0.601, noise=10 + seed)
     ingest(project.root)
-    rows = queries.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
+    rows = views.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
     assert {row.method: row.letters for row in rows}["cc-twin"] == ""
 
 
@@ -134,7 +134,7 @@ def test_several_runs_of_one_publication_are_judged_by_welchs_test(project: Proj
     project.method("cluster-contrast", reported=[*(quoted | {"map": value} for value in (57.2, 58.4, 57.9)), other])
     row = entry(project, "cluster-contrast", "beta")
     assert row.reported["map"] == pytest.approx((57.2 + 58.4 + 57.9) / 3)
-    ours = [run.map for run in queries.runs(open_store(database_url(project.root), read_only=True), "beta", row.method)]
+    ours = [run.map for run in views.runs(open_store(database_url(project.root), read_only=True), "beta", row.method)]
     p = stats.ttest_ind(ours, [57.2, 58.4, 57.9], equal_var=False).pvalue
     assert row.verdict_note == f"Welch's test over 3 seeds: p = {p:.3f}"
 
@@ -152,7 +152,7 @@ def test_ties_follow_the_runs(project: Project) -> None:
         project.run(f"cc-twin__beta__s{seed}", 0.5, noise=10 + seed)
     ingest(project.root)
     store = open_store(database_url(project.root), read_only=True)
-    assert {row.letters for row in queries.leaderboard(store, "beta")} == {""}
+    assert {row.letters for row in views.leaderboard(store, "beta")} == {""}
 
 
 def test_seeds_without_a_result_are_listed_together(project: Project) -> None:
@@ -165,5 +165,5 @@ def test_seeds_without_a_result_are_listed_together(project: Project) -> None:
 def test_starts_of_others_are_not_ranked(project: Project) -> None:
     project.method("cc-twin", role="init")
     ingest(project.root)
-    rows = queries.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
+    rows = views.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
     assert [row.method for row in rows] == ["supervised", "cluster-contrast"]

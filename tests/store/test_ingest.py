@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import UserError
-from harness.store import Store, ingest, open_store, queries
+from harness.store import Store, ingest, open_store, views
 from harness.store.database import database_url
 from tests.store.factory import Project
 
@@ -22,19 +22,19 @@ def read_only(project: Project) -> Store:
 
 def test_a_second_ingest_changes_nothing(project: Project) -> None:
     first = ingest(project.root)
-    before = queries.snapshot(read_only(project))
+    before = views.snapshot(read_only(project))
     second = ingest(project.root)
     assert len(first.added) == 10
     assert (second.added, second.updated, second.removed, second.unchanged) == ([], [], [], 10)
-    assert queries.snapshot(read_only(project)) == before
+    assert views.snapshot(read_only(project)) == before
 
 
 def test_a_deleted_database_is_rebuilt_to_the_same_snapshot(project: Project) -> None:
     ingest(project.root)
-    before = queries.snapshot(read_only(project))
+    before = views.snapshot(read_only(project))
     Path(database_url(project.root)).unlink()
     ingest(project.root)
-    assert queries.snapshot(read_only(project)) == before
+    assert views.snapshot(read_only(project)) == before
 
 
 def test_a_run_whose_files_were_deleted_goes(project: Project) -> None:
@@ -42,15 +42,15 @@ def test_a_run_whose_files_were_deleted_goes(project: Project) -> None:
     shutil.rmtree(project.root / "results" / "runs" / KEY)
     assert ingest(project.root).removed == [KEY]
     store = read_only(project)
-    assert queries.run(store, KEY) is None
-    assert queries.run_detail(store, KEY) is None
+    assert views.run(store, KEY) is None
+    assert views.run_detail(store, KEY) is None
 
 
 def test_a_changed_run_is_taken_in_again(project: Project) -> None:
     ingest(project.root)
     project.run(KEY, 0.7)
     assert ingest(project.root).updated == [KEY]
-    run = queries.run(read_only(project), KEY)
+    run = views.run(read_only(project), KEY)
     assert run is not None
     assert run.map > 65
 
@@ -58,7 +58,7 @@ def test_a_changed_run_is_taken_in_again(project: Project) -> None:
 def test_per_query_ap_is_exact_float32(project: Project) -> None:
     ingest(project.root)
     path = project.root / "results" / "runs" / KEY / "queries.parquet"
-    stored = queries.ap(read_only(project), KEY)
+    stored = views.ap(read_only(project), KEY)
     wanted = pq.read_table(path, columns=["ap"])["ap"].to_numpy().astype("float32")
     assert stored.tolist() == wanted.tolist()
 
@@ -66,7 +66,7 @@ def test_per_query_ap_is_exact_float32(project: Project) -> None:
 def test_queries_without_a_match_are_kept_as_nan(project: Project) -> None:
     project.run(KEY, 0.6, unmatched=5)
     assert ingest(project.root).rejected == {}
-    stored = queries.ap(read_only(project), KEY)
+    stored = views.ap(read_only(project), KEY)
     assert [bool(x) for x in stored != stored][:6] == [True] * 5 + [False]
 
 
@@ -108,7 +108,7 @@ def test_a_broken_folder_is_rejected_with_its_reason_and_the_rest_goes_on(projec
     assert list(report.rejected) == [f"results/runs/{KEY}"]
     assert reason in report.rejected[f"results/runs/{KEY}"]
     assert len(report.added) == 9
-    assert queries.snapshot(read_only(project)).rejected == tuple(report.rejected.items())
+    assert views.snapshot(read_only(project)).rejected == tuple(report.rejected.items())
 
 
 def test_a_run_that_is_not_evaluated_yet_is_not_broken(project: Project) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_is_not_evaluated_yet_is_not_broken(project: Project) -> None
 def test_a_run_of_another_spec_is_marked_outdated(project: Project) -> None:
     project.method("cluster-contrast", params={"temperature": 0.07})
     assert ingest(project.root).stale == [f"cluster-contrast__beta__s{seed}" for seed in range(3)]
-    run = queries.run(read_only(project), KEY)
+    run = views.run(read_only(project), KEY)
     assert run is not None
     assert run.stale == "the spec has changed since: params.temperature"
 
@@ -129,14 +129,14 @@ def test_a_run_of_another_spec_is_marked_outdated(project: Project) -> None:
 def test_a_run_of_a_deleted_method_is_kept_and_marked(project: Project) -> None:
     (project.root / "methods" / "cluster-contrast.yaml").unlink()
     ingest(project.root)
-    rows = {row.method: row for row in queries.leaderboard(read_only(project), "beta")}
+    rows = {row.method: row for row in views.leaderboard(read_only(project), "beta")}
     assert "no method is called 'cluster-contrast'" in rows["cluster-contrast"].stale
     assert rows["cluster-contrast"].role == "unregistered"
 
 
 def test_a_failing_ingest_changes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest(project.root)
-    before = queries.snapshot(read_only(project))
+    before = views.snapshot(read_only(project))
     project.run(KEY, 0.7)
 
     def interrupted(*_: object) -> None:
@@ -146,8 +146,8 @@ def test_a_failing_ingest_changes_nothing(project: Project, monkeypatch: pytest.
     with pytest.raises(KeyboardInterrupt):
         ingest(project.root)
     store = read_only(project)
-    assert queries.snapshot(store) == before
-    run = queries.run(store, KEY)
+    assert views.snapshot(store) == before
+    run = views.run(store, KEY)
     assert run is not None
     assert run.map < 65
 
@@ -161,9 +161,9 @@ def test_an_attempt_that_is_broken_is_named(project: Project) -> None:
 
 def test_unknown_names_are_user_errors(store: Store) -> None:
     with pytest.raises(UserError, match="no task is called 'nowhere'"):
-        queries.leaderboard(store, "nowhere")
+        views.leaderboard(store, "nowhere")
     with pytest.raises(UserError, match="there is no finished run 'x__y__s0'"):
-        queries.ap(store, "x__y__s0")
+        views.ap(store, "x__y__s0")
 
 
 def test_a_wrong_spec_is_named_and_the_rest_goes_on(project: Project) -> None:

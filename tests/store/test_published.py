@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
-from harness.store import ingest, open_store, publish, queries
-from harness.store.comparing import compare, contestant
+from harness.store import ingest, open_store, publish, views
+from harness.store.compare import compare, contestant
 from harness.store.database import database_url
-from harness.store.published import STEPS, published_path, quantised
+from harness.store.published import STEPS, published_path, quantized
 from tests.store.factory import Project
 
 PLAN = [f"{method}__beta__s{seed}" for method in ("cluster-contrast", "supervised") for seed in (0, 1, 2)]
@@ -20,16 +20,16 @@ def test_a_fresh_clone_shows_what_was_published(project: Project) -> None:
     project.plan(*PLAN)
     ingest(project.root)
     here = open_store(database_url(project.root), read_only=True)
-    before = {row.method: row for row in queries.leaderboard(here, "beta")}
+    before = {row.method: row for row in views.leaderboard(here, "beta")}
     comparison = compare(contestant(here, "beta", "supervised"), [contestant(here, "beta", "cluster-contrast")])
     assert publish(project.root) == 6
     shutil.rmtree(project.root / "results" / "runs")
     report = ingest(project.root)
     assert sorted(report.updated) == sorted(PLAN)
     store = open_store(database_url(project.root), read_only=True)
-    snapshot = queries.snapshot(store)
+    snapshot = views.snapshot(store)
     assert snapshot.published_runs == snapshot.runs == 6
-    for row in queries.leaderboard(store, "beta"):
+    for row in views.leaderboard(store, "beta"):
         assert row.published
         assert row.scores == before[row.method].scores
     again = compare(contestant(store, "beta", "supervised"), [contestant(store, "beta", "cluster-contrast")])
@@ -43,7 +43,7 @@ def test_a_local_run_takes_the_place_of_the_published_one(project: Project) -> N
     project.run(PLAN[0], 0.7)
     ingest(project.root)
     store = open_store(database_url(project.root), read_only=True)
-    assert {run.key for run in queries.runs(store) if not run.published} == {PLAN[0]}
+    assert {run.key for run in views.runs(store) if not run.published} == {PLAN[0]}
 
 
 def test_half_a_plan_is_only_published_on_request(project: Project) -> None:
@@ -79,7 +79,7 @@ def test_published_ap_is_within_half_a_step(values: list[float | None]) -> None:
     import base64
 
     ap = np.array([np.nan if value is None else value for value in values], dtype=np.float32)
-    steps = np.frombuffer(base64.b64decode(quantised(ap)), dtype="<u2")
+    steps = np.frombuffer(base64.b64decode(quantized(ap)), dtype="<u2")
     for value, step in zip(values, steps.tolist(), strict=True):
         if value is None:
             assert step == 65535

@@ -1,0 +1,1 @@
+"""What the commands of `harness` do, one file per command; `harness.cli` only parses arguments."""

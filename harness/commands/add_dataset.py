@@ -1,0 +1,57 @@
+"""`harness data add`: import a dataset, then plan its pairings beside those that are planned already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast, get_args
+
+from harness.commands.progress import console_progress
+from harness.errors import UserError
+from harness.importing.add import Link, add_dataset
+from harness.pipeline.plan import plan_pairings, with_inits, write_plan
+from harness.specs.pairing import Pairing
+from harness.specs.registry import Registry
+
+SEEDS = (0, 1, 2)
+"""Planned where nothing is planned yet that would say which."""
+
+
+def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool) -> Iterator[str]:
+    """Import `name` from `path` and yield what happened, line by line. Raises UserError, with nothing registered."""
+    spec = registry.checked().dataset(name)
+    if link not in get_args(Link):
+        raise UserError(f"--link {link}: must be one of {', '.join(get_args(Link))}")
+    with console_progress() as show:
+        added = add_dataset(spec, path, registry.root, cast(Link, link), allow_mismatch, show)
+    for finding in added.verification.findings if added.verification else ():
+        yield f"{finding.level}: {finding.text}"
+    already = "" if added.verification else "already there: "
+    yield f"{name}: {already}{added.images} images in {added.folder.relative_to(registry.root)}"
+    if not added.versioned:
+        yield (
+            "note: this is no DVC repository, so the folder is not versioned and nothing is planned; "
+            "run 'git init' and 'dvc init', then this command again"
+        )
+    else:
+        yield from _activate(registry, name)
+
+
+def _activate(registry: Registry, name: str) -> Iterator[str]:
+    """Plan every pairing with dataset `name`, for the seeds planned so far; unless some with it are planned."""
+    planned = [pairing for pairing in registry.planned.values() if _possible(registry, pairing)]
+    there = [pairing for pairing in planned if name in (pairing.source, pairing.target)]
+    if there:
+        yield f"pairings.yaml: {len(there)} pairings with {name}, as before"
+        return
+    seeds = sorted({p.seed for p in planned if registry.methods[p.method].role != "init"}) or SEEDS
+    wanted = [pairing for pairing in plan_pairings(registry, seeds) if name in (pairing.source, pairing.target)]
+    write_plan(registry, with_inits(registry, [*planned, *wanted]))
+    yield f"pairings.yaml: {len(wanted)} pairings with {name} added; run them with: dvc repro"
+    yield f"to record this in Git: git add data/raw/{name}.dvc pairings.yaml"
+
+
+def _possible(registry: Registry, pairing: Pairing) -> bool:
+    """Whether the specs that a planned pairing names are there and fit together."""
+    known = pairing.method in registry.methods and {pairing.target, pairing.source} <= {None, *registry.datasets}
+    return known and not registry.incompatible(pairing.method, pairing.source, pairing.target)

@@ -1,0 +1,1 @@
+"""Bringing a dataset in: recognize, extract, verify, and register its images."""

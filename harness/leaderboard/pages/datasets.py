@@ -1,0 +1,145 @@
+"""Page: a dataset: its splits against what they should be, sample images, license."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from harness.data import Split
+from harness.errors import UserError
+from harness.leaderboard import charts, images, url
+from harness.leaderboard.frame import link
+from harness.leaderboard.images import Picture
+from harness.leaderboard.state import read
+from harness.store import views
+from harness.store.tables import Dataset
+from harness.tables.formats import escape_markdown, prose
+from harness.tables.text import task_title
+
+SPLITS = ("train", "query", "gallery")
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Datasets")
+    datasets = {d.name: d for d in sorted(read(views.datasets), key=lambda d: d.role != "task")}
+    if not datasets:
+        st.info("There is no dataset yet: add a spec under `datasets/`.")
+        return
+    left, right = st.columns(2)
+    with left:
+        name = url.select("Dataset", list(datasets), "dataset", show=lambda name: datasets[name].title)
+    with right:
+        split = url.segments("Split", SPLITS, "split", "train")
+    dataset = datasets[name]
+    document = dataset.document
+    if document["access"]["withdrawn"]:
+        st.warning(f"**Withdrawn.** {escape_markdown(document['access']['withdrawn'])}", icon=":material/gavel:")
+    size = f"images {document['image']['height']} × {document['image']['width']}"
+    use = [] if dataset.role == "task" else ["only pre-trains a start, never evaluated"]
+    st.caption(" · ".join([dataset.kind, f"{dataset.regime} regime", size, *use]))
+    found, reason = _splits(dataset)
+    _counts(dataset, found)
+    if reason:
+        st.info(prose(reason), icon=":material/image_not_supported:")
+    else:
+        _samples(found[split])
+        _histograms(found[split])
+    _access(dataset)
+    with st.container(horizontal=True):
+        for task in [task.name for task in read(views.tasks) if task.target == name][:5]:
+            link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
+
+
+def _splits(dataset: Dataset) -> tuple[dict[str, Split], str]:
+    try:
+        return {split: images.split(dataset, split)[0] for split in SPLITS}, ""
+    except UserError as error:
+        return {}, str(error)
+
+
+def _counts(dataset: Dataset, found: dict[str, Split]) -> None:
+    """Counts as published beside those of the prepared data."""
+    rows: list[dict[str, Any]] = []
+    for split in SPLITS:
+        expected = dataset.document["expect"][split]
+        row: dict[str, Any] = {"split": split}
+        for name in ("images", "ids", "cameras"):
+            row[f"{name}, expected"] = expected[name]
+            if found:
+                row[f"{name}, here"] = _count(found[split], name)
+        if found:
+            right = all(row[f"{name}, here"] == row[f"{name}, expected"] for name in ("images", "ids", "cameras"))
+            row["agrees"] = "✓ yes" if right else "✗ no"
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    number = st.column_config.NumberColumn(format="localized")
+    config = dict.fromkeys(frame.columns.difference(["split", "agrees"]), number)
+    st.dataframe(frame, hide_index=True, column_config=config, alt="Counts per split")
+    if any(row.get("agrees") == "✗ no" for row in rows):
+        st.caption(f"`harness data verify {dataset.name}` says what differs.")
+
+
+def _count(split: Split, name: str) -> int:
+    if name == "images":
+        return len(split)
+    values = split.ids if name == "ids" else split.cameras[split.cameras >= 0]
+    return len(np.unique(values))
+
+
+def _samples(split: Split) -> None:
+    """A few identities, a few images of each, from different cameras where there are some."""
+    known = np.unique(split.ids[split.ids > 0])
+    if not known.size:
+        return
+    chosen = known[:: max(1, -(-known.size // 10))][:10]
+    pictures = []
+    for identity in chosen:
+        mine = np.flatnonzero(split.ids == identity)
+        _, first = np.unique(split.cameras[mine], return_index=True)
+        pictures += [
+            Picture(split.images[index], f"id {identity}, cam {split.cameras[index]}")
+            for index in mine[np.sort(first)][:2]
+        ]
+    st.markdown("**Samples** :gray[a few identities, each from two cameras where it was seen by two]")
+    images.strip(pictures)
+
+
+def _histograms(split: Split) -> None:
+    left, right = st.columns(2)
+    _, per_identity = np.unique(split.ids, return_counts=True)
+    cameras, per_camera = np.unique(split.cameras, return_counts=True)
+    with left:
+        data = pd.DataFrame({"images": per_identity})
+        chart = alt.Chart(data).mark_bar().encode(
+            x=alt.X("images:Q", bin=alt.Bin(maxbins=25, minstep=1), title="images", axis=alt.Axis(format="d")),
+            y=alt.Y("count()", title="identities"),
+        )  # fmt: skip
+        charts.show(chart.properties(height=220), "per-identity", "Images per identity")
+    with right:
+        data = pd.DataFrame({"camera": [str(camera) for camera in cameras], "images": per_camera})
+        x = alt.X("camera:N", title="camera", sort=None, axis=alt.Axis(labelAngle=0))
+        chart = alt.Chart(data).mark_bar().encode(x=x, y=alt.Y("images:Q", title="images"))
+        charts.show(chart.properties(height=220), "per-camera", "Images per camera")
+
+
+def _access(dataset: Dataset) -> None:
+    access = dataset.document["access"]
+    left, right = st.columns([3, 2])
+    with left:
+        st.markdown(f"**License** {escape_markdown(access['license'])}")
+        if access["note"]:
+            st.markdown(escape_markdown(access["note"]))
+        if access["homepage"].startswith(("https://", "http://")):
+            st.link_button("Homepage", access["homepage"], icon=":material/open_in_new:", type="tertiary")
+    citation = dataset.document["citation"].strip()
+    if citation:
+        right.code(citation, language=None, wrap_lines=True)
+
+
+if __name__ == "__main__":
+    page()

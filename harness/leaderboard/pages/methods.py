@@ -1,0 +1,196 @@
+"""Page: a method: its idea, paper, parameters, and its results everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from pydantic import BaseModel
+
+from harness.errors import UserError
+from harness.leaderboard import url
+from harness.leaderboard.frame import link
+from harness.leaderboard.state import project, read
+from harness.specs.compute import Compute
+from harness.specs.registry import import_algorithm
+from harness.store import views
+from harness.store.tables import Figure, Method
+from harness.tables.columns import METRICS, SETTINGS
+from harness.tables.formats import escape_markdown
+from harness.tables.text import bibtex, flat, task_title, to_yaml, value_text
+
+ROLES = {
+    "method": "",
+    "ablation": "ablation",
+    "canary": "floor: no method may fall to it",
+    "init": "start for others",
+    "quoted": "",
+}
+
+
+ORDER = list(ROLES)
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Methods")
+    methods = {m.name: m for m in sorted(read(views.methods), key=lambda m: ORDER.index(m.role))}
+    if not methods:
+        st.info("There is no method yet: `harness new method NAME --from OTHER` makes one.")
+        return
+    name = url.select("Method", list(methods), "method", show=lambda name: methods[name].title)
+    method = methods[name]
+    document = method.document
+    st.subheader(escape_markdown(method.title))
+    tags = [SETTINGS[method.setting], ROLES.get(method.role, ""), "only quoted, not run here" if method.quoted else ""]
+    st.caption(" · ".join(tag for tag in tags if tag))
+    if document.get("description"):
+        st.markdown(escape_markdown(document["description"]))
+    if document.get("extends"):
+        st.markdown(f"It extends `{document['extends']}` and states only what differs.")
+    _results(method)
+    if document.get("paper"):
+        _paper(method.name, document["paper"])
+    if not method.quoted:
+        _parameters(document)
+        with st.expander("Spec as YAML, inherited values included", icon=":material/code:"):
+            st.code(to_yaml({key: value for key, value in document.items() if value not in (None, [], "")}), "yaml")
+
+
+def _results(method: Method) -> None:
+    rows = [row for row in read(views.matrix) if row.method == method.name and (row.scores or row.reported)]
+    if not rows:
+        st.info("No result and no reported figure yet. `harness plan` lists what it can run on.")
+        return
+    frame = pd.DataFrame(
+        [
+            {
+                "task": task_title(row.task),
+                "mAP": row.score("map"),
+                "±": row.scores["map"].std if row.scores else None,
+                "R-1": row.score("rank1"),
+                "seeds": len(row.seeds) or None,
+                "reported": row.reported.get("map"),
+                "reported R-1": row.reported.get("rank1"),
+                "Δ": row.difference,
+                "verdict": row.verdict,
+                "test": row.verdict_note,
+            }
+            for row in rows
+        ]
+    ).replace("", None)
+    frame = frame.dropna(axis="columns", how="all")
+    number, signed = st.column_config.NumberColumn(format="%.1f"), st.column_config.NumberColumn(format="%+.1f")
+    config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
+    ran = any(row.scores for row in rows)
+    if ran:
+        st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
+    quoted = read(views.figures, method.name)
+    if quoted:
+        title = "Reported figures, and where they were read"
+        with st.expander(title, expanded=not ran, icon=":material/menu_book:"):
+            st.markdown(_quotes(quoted))
+    tasks = [row.task for row in rows if row.scores][:4]
+    with st.container(horizontal=True):
+        for task in tasks:
+            link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
+
+
+def _quotes(figures: list[Figure]) -> str:
+    """Every reported figure with where it was read, as a list."""
+    lines = []
+    for figure in figures:
+        scores = [
+            f"{title} {getattr(figure, metric):.1f}"
+            for metric, title in METRICS.items()
+            if getattr(figure, metric, None) is not None
+        ]
+        seen = "verified" if figure.verified else "not verified"
+        source = "; ".join(text for text in (figure.quoted_from, seen, figure.note) if text)
+        where = f"{task_title(figure.task)} ({figure.regime} regime)"
+        lines.append(f"- {escape_markdown(where)}: **{', '.join(scores)}** :gray[{escape_markdown(source)}]")
+    return "\n".join(lines)
+
+
+def _paper(name: str, paper: dict[str, Any]) -> None:
+    left, right = st.columns([3, 2])
+    with left:
+        st.markdown(f"**{escape_markdown(paper['title'])}**")
+        st.markdown(escape_markdown(f"{', '.join(paper['authors'])}. {paper['venue']} {paper['year']}."))
+        places = [("https://doi.org/", paper["doi"], "DOI"), ("https://arxiv.org/abs/", paper["arxiv"], "arXiv")]
+        links = [(title, base + value) for base, value, title in places if value]
+        if paper["url"].startswith(("https://", "http://")):
+            links.append(("web page", paper["url"]))
+        with st.container(horizontal=True):
+            for title, address in links:
+                st.link_button(title, address, icon=":material/open_in_new:", type="tertiary")
+        kind = "Faithful" if paper["fidelity"] == "faithful" else "Reconstructed"
+        st.markdown(f"**{kind}.** {escape_markdown(paper['notes'])}")
+    with right:
+        st.code(bibtex(name, paper), language="latex", wrap_lines=True)
+    if paper["choices"]:
+        st.markdown("**What the paper leaves open, and what was chosen**")
+        lines = [
+            f"- {escape_markdown(choice['what'])}: **{escape_markdown(choice['chosen'])}** "
+            f":gray[{escape_markdown(choice['reason'])}]"
+            for choice in paper["choices"]
+        ]
+        st.markdown("\n".join(lines))
+
+
+def _parameters(document: dict[str, Any]) -> None:
+    st.subheader("Parameters")
+    regimes = list(document["regimes"])
+    regime = url.segments("Regime", regimes, "regime", regimes[0])
+    section = document["regimes"][regime]
+    values = flat(document["params"]) | flat(section["params"])
+    meaning = _described(document["algorithm"], document["name"])
+    rows = [
+        {"parameter": f"params.{key}", "value": value_text(value), "meaning": meaning.get(key, "")}
+        for key, value in values.items()
+        if key
+    ]
+    compute = fields(Compute)
+    rows += [
+        {"parameter": f"compute.{key}", "value": value_text(value), "meaning": compute.get(key, "")}
+        for key, value in flat(section["compute"]).items()
+    ]
+    rows.append({"parameter": "init", "value": value_text(section["init"]), "meaning": "what a run starts from"})
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"meaning": st.column_config.TextColumn("meaning and unit", width="large")},
+        height="content",
+        alt="Parameters",
+    )
+    for target, change in section["targets"].items():
+        changed = ", ".join(
+            f"{key} = {value_text(value)}" for key, value in flat(change).items() if key and value != {}
+        )
+        st.caption(escape_markdown(f"On {target}: {changed}"))
+
+
+@st.cache_resource(show_spinner=False)
+def _described(algorithm: str, method: str) -> dict[str, str]:
+    """The descriptions that the algorithm's own parameter model gives, if it can be imported."""
+    try:
+        return fields(import_algorithm(algorithm, project() / "methods" / f"{method}.yaml"))
+    except UserError:
+        return {}
+
+
+def fields(model: type[BaseModel], path: str = "") -> dict[str, str]:
+    """Return the descriptions of a model's fields, those of nested models by dotted name."""
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        key = f"{path}.{name}" if path else name
+        found[key] = (field.description or "").replace("`", "")
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= fields(inner, key)
+    return found
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,80 @@
+"""Where everything lies under a project's root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import DiskError, UserError
+
+PAIRINGS = Path("pairings.yaml")
+CODE_HASHES = Path("results/code.json")
+
+
+def project_root() -> Path:
+    """Return the nearest folder, from the current one upwards, that holds `dvc.yaml` and `methods/`.
+
+    Raises UserError outside a project.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").exists() and (folder / "methods").is_dir():
+            return folder
+    raise UserError(f"{here}: not inside a project: no dvc.yaml with a methods/ folder beside it, here or above")
+
+
+def raw_folder(root: Path, dataset: str) -> Path:
+    """A dataset's original images."""
+    return root / "data" / "raw" / dataset
+
+
+def prepared_folder(root: Path, dataset: str) -> Path:
+    """A dataset's manifest and decoded images."""
+    return root / "data" / "prepared" / dataset
+
+
+def spec_file(root: Path, method: str, task: str) -> Path:
+    """What `method` computes on `task`, resolved; training depends on this file, not on the YAML."""
+    return root / "results" / "specs" / method / f"{task}.json"
+
+
+def run_folder(root: Path, key: str) -> Path:
+    """A run's results."""
+    return root / "results" / "runs" / key
+
+
+def attempts_folder(root: Path, key: str) -> Path:
+    """One JSON document per attempt at a run, outside DVC."""
+    return root / "results" / "attempts" / key
+
+
+def work_file(root: Path, key: str) -> Path:
+    """The state of an unfinished run, outside DVC, so that it survives DVC's removal of a stage's outs."""
+    return root / "results" / "work" / f"{key}.safetensors"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place if the block succeeds, and is removed if it fails.
+
+    Raises DiskError if the disk is full or the folder read-only.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise DiskError(
+            f"{path}: cannot be written: {error.strerror or error}; free space or mend permissions"
+        ) from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (errors as in `replacing`)."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

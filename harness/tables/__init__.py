@@ -1,0 +1,1 @@
+"""The leaderboard as tables: columns, formats, terminal and report, without Streamlit."""

@@ -1,0 +1,149 @@
+"""The leaderboard's columns, defined once for pages, terminal and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.store.views import LeaderRow
+
+Value = float | int | str | bool | None
+METRICS = {"map": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "minp": "mINP"}
+SETTINGS = {
+    "usl": "unsupervised (USL)",
+    "uda": "domain adaptation (UDA)",
+    "direct": "direct transfer",
+    "supervised": "supervised",
+}
+
+
+def setting_name(setting: str) -> str:
+    """Return a setting's short name as people write it."""
+    return {"usl": "USL", "uda": "UDA"}.get(setting, setting)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `value` for sorting and machines; `digits` for numbers, None for text; `score`: more is better."""
+
+    key: str
+    header: str
+    help: str
+    value: Callable[[LeaderRow], Value]
+    digits: int | None = None
+    score: bool = False
+    signed: bool = False
+    shown: bool = True
+
+    def text(self, row: LeaderRow) -> str:
+        """Return the cell as people read it: one decimal, a true minus sign, an empty cell for nothing."""
+        value = self.value(row)
+        if value is None or value == "":
+            return ""
+        if isinstance(value, bool):
+            return "yes" if value else ""
+        if self.digits is None or isinstance(value, str):
+            return str(value)
+        sign = "+" if self.signed else ""
+        return f"{value:{sign}.{self.digits}f}".replace("-", "−")
+
+
+def _mean(metric: str) -> Callable[[LeaderRow], Value]:
+    return lambda row: row.score(metric)
+
+
+def _spread(metric: str) -> Callable[[LeaderRow], Value]:
+    def spread(row: LeaderRow) -> Value:
+        found = row.scores.get(metric)
+        return found.std if found else None
+
+    return spread
+
+
+def _status(row: LeaderRow) -> str:
+    if row.state == "reported":
+        return "reported, not run here"
+    parts = [] if row.state == "reproduced" else [row.state]
+    if row.published:
+        parts.append("published")
+    if row.stale:
+        parts.append("outdated")
+    detail = row.stale or row.reason
+    return f"{', '.join(parts)}: {detail}" if parts and detail else ", ".join(parts) or row.reason
+
+
+HOURS = "wall time on a GPU per run, mean over seeds"
+COLUMNS: tuple[Column, ...] = (
+    Column("method", "method", "the method's title", lambda row: row.title),
+    Column("setting", "setting", "what labels it may see", lambda row: setting_name(row.setting)),
+    Column(
+        "map", "mAP", "mean average precision in percent, last epoch, mean over seeds", _mean("map"), 1, score=True
+    ),
+    Column("map_std", "±", "standard deviation of mAP over seeds", _spread("map"), 1),
+    Column(
+        "tie",
+        "tied",
+        "rows that share a letter cannot be told apart: difference of AP averaged over seeds against its standard "
+        "error by paired bootstrap over queries, 5 %, Holm's correction over all pairs of this view",
+        lambda row: row.letters,
+    ),
+    Column("rank1", "R-1", "share of queries whose first hit is at rank 1, percent", _mean("rank1"), 1, score=True),
+    Column("rank5", "R-5", "first hit within the first 5, percent", _mean("rank5"), 1, score=True),
+    Column("rank10", "R-10", "first hit within the first 10, percent", _mean("rank10"), 1, score=True),
+    Column("minp", "mINP", "mean inverse negative penalty: how early the last match is", _mean("minp"), 1, score=True),
+    Column("seeds", "seeds", "how many seeds were run", lambda row: len(row.seeds) or None, 0),
+    Column("reported", "reported", "mAP that the publication states", lambda row: row.reported.get("map"), 1),
+    Column("reported_rank1", "reported R-1", "Rank-1 that the publication states",
+           lambda row: row.reported.get("rank1"), 1),
+    Column("difference", "Δ", "our mAP minus the reported one, points", lambda row: row.difference, 1, signed=True),
+    Column(
+        "verdict",
+        "verdict",
+        "within the spread: a one-sample t-test over seeds (Welch's test where the publication states several runs) "
+        "does not reject the reported figure at 5 %; close: within 1 point; off: neither",
+        lambda row: row.verdict,
+    ),
+    Column(
+        "best",
+        "best epoch†",
+        "† mAP of the epoch that was best on the test set, as papers often report it: chosen with the test labels, "
+        "so never our headline",
+        lambda row: row.best.get("map"),
+        1,
+    ),
+    Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
+    Column("cpu_minutes", "CPU min", "processor time per run, mean over seeds", lambda row: row.cpu_minutes or None, 1),
+    Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
+    Column("status", "status", "why there is no result, and what to know about the one there is", _status),
+    Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from),
+    Column("rank1_std", "± R-1", "standard deviation of Rank-1 over seeds", _spread("rank1"), 1, shown=False),
+    Column("note", "note", "what to know about the reported figure", lambda row: row.reported_note, shown=False),
+    Column(
+        "verified", "verified", "whether the reported figure was seen in that place",
+        lambda row: row.reported_verified if row.reported else None, shown=False,
+    ),
+    Column(
+        "p_top", "p vs top", "against the top row: normal test with the paired bootstrap's standard error, Holm",
+        lambda row: row.p_top, 3, shown=False,
+    ),
+    Column("name", "name", "the method's name in specs and commands", lambda row: row.method, shown=False),
+)  # fmt: skip
+BY_KEY = {column.key: column for column in COLUMNS}
+
+
+def useful(rows: Sequence[LeaderRow], columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that have something to show in `rows`."""
+    return [column for column in columns if any(column.text(row) for row in rows)]
+
+
+PAPER = ("method", "setting", "map", "map_std", "rank1", "rank5", "rank10", "minp", "seeds", "reported", "difference",
+         "best")  # fmt: skip
+NOTES = {
+    "best": "† best epoch on the test set, as papers often report it; the headline is the last epoch",
+    "tie": "tied: rows that share a letter cannot be told apart (paired bootstrap over queries, 5 %, Holm)",
+}
+
+
+def notes_on(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return what must be said below a table with these columns."""
+    return tuple(NOTES[column.key] for column in columns if column.key in NOTES)

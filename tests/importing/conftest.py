@@ -1,0 +1,3 @@
+from tests.data.conftest import unreadable
+
+__all__ = ["unreadable"]

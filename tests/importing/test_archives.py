@@ -1,0 +1,140 @@
+import io
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.importing.archives import extract
+from tests.data.official import market, tar_of, zip_of
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def target(tmp_path):
+    folder = tmp_path / "inner" / "target"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path):
+    return market(tmp_path / "unpacked")
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_an_archive_gives_the_files_that_went_in(tmp_path, images, target, pack):
+    seen = []
+    extract(pack(images, tmp_path / "archive"), target, lambda *step: seen.append(step))
+    assert tree(target) == tree(images.parent)
+    assert seen[-1][1] <= seen[-1][2]
+
+
+def test_hidden_files_and_resource_forks_stay_in_the_archive(tmp_path, images, target):
+    extra = {"__MACOSX/Market/._a.jpg": b"fork", "Market-1501-v15.09.15/.DS_Store": b"finder"}
+    extract(zip_of(images, tmp_path / "a.zip", extra), target)
+    assert tree(target) == tree(images.parent)
+
+
+def test_extraction_goes_on_where_it_stopped(tmp_path, images, target):
+    archive = zip_of(images, tmp_path / "a.zip")
+    extract(archive, target)
+    kept = target / images.name / "query" / "0001_c1s1_001051_00.jpg"
+    lost = target / images.name / "query" / "0003_c6s4_015641_00.jpg"
+    before = kept.stat().st_ino
+    lost.unlink()
+    extract(archive, target)
+    assert kept.stat().st_ino == before
+    assert tree(target) == tree(images.parent)
+
+
+@pytest.mark.parametrize("name", ["../evil.jpg", "a/../../evil.jpg", "/evil.jpg", "C:/evil.jpg", "..\\evil.jpg"])
+def test_nothing_leaves_the_folder(tmp_path, images, target, name):
+    member = tarfile.TarInfo(name)
+    for archive in (zip_of(images, tmp_path / "a.zip", {name: b"evil"}), tar_of(images, tmp_path / "a.tgz", member)):
+        with pytest.raises(UserError, match=r"leads out of the folder; refused, nothing was added"):
+            extract(archive, target)
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_links_and_devices_are_refused(tmp_path, images, target):
+    link = zipfile.ZipInfo("Market-1501-v15.09.15/link.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive = zip_of(images, tmp_path / "a.zip")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(UserError, match="is a link or device"):
+        extract(archive, target)
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+        member = tarfile.TarInfo("link.jpg")
+        member.type, member.linkname = kind, "/etc/passwd"
+        with pytest.raises(UserError, match="is a link or device"):
+            extract(tar_of(images, tmp_path / "a.tgz", member), target)
+    assert not list(target.rglob("link*"))
+
+
+def test_a_decompression_bomb_is_refused_before_it_grows(tmp_path, images, target):
+    member = tarfile.TarInfo("zeros.jpg")
+    member.size = 80 * 2**20
+    for archive in (
+        zip_of(images, tmp_path / "a.zip", {"zeros.jpg": bytes(80 * 2**20)}),
+        tar_of(images, tmp_path / "a.tgz", member),
+    ):
+        with pytest.raises(UserError, match="looks like a decompression bomb"):
+            extract(archive, target)
+    assert not (target / "zeros.jpg").exists()
+
+
+def test_a_zip_that_lies_about_a_size_is_refused(tmp_path, target):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.jpg", bytes(1000))
+    data = archive.read_bytes().replace((1000).to_bytes(4, "little"), (999).to_bytes(4, "little"))
+    archive.write_bytes(data)
+    with pytest.raises(UserError, match="broken or cut short"):
+        extract(archive, target)
+    assert tree(target).keys() <= {".a.jpg.part"}
+
+
+def test_a_password_is_asked_for_elsewhere(tmp_path, images, target):
+    archive = zip_of(images, tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):  # set the "encrypted" flag of every member
+        at = data.find(signature)
+        while at >= 0:
+            data[at + offset] |= 1
+            at = data.find(signature, at + 4)
+    archive.write_bytes(data)
+    with pytest.raises(UserError, match="protected by a password; unpack it with the password you were given"):
+        extract(archive, target)
+
+
+@pytest.mark.parametrize(("pack", "name"), [(zip_of, "a.zip"), (tar_of, "a.tgz")])
+def test_a_truncated_archive_says_so(tmp_path, images, target, pack, name):
+    archive = pack(images, tmp_path / name)
+    archive.write_bytes(archive.read_bytes()[:-400])
+    with pytest.raises(UserError, match=r"broken or cut short.*download it again"):
+        extract(archive, target)
+
+
+def test_a_damaged_member_is_not_left_behind(tmp_path, images, target):
+    archive = zip_of(images, tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    data[200] ^= 0xFF
+    archive.write_bytes(data)
+    with pytest.raises(UserError, match="broken or cut short"):
+        extract(archive, target)
+    whole = {path: content for path, content in tree(target).items() if not Path(path).name.startswith(".")}
+    assert whole.items() <= tree(images.parent).items()
+
+
+def test_another_kind_of_file_says_what_to_do(tmp_path, target):
+    archive = tmp_path / "a.rar"
+    archive.write_bytes(b"Rar!\x1a\x07\x01\x00" + io.BytesIO(bytes(100)).read())
+    with pytest.raises(UserError, match="no zip or tar archive; unpack it yourself and add the folder"):
+        extract(archive, target)
