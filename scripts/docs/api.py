@@ -7,14 +7,16 @@ from pathlib import Path
 
 import griffe
 
+Thing = griffe.Object | griffe.Alias
+
 FIRST = ("harness", "harness.evaluation", "harness.labels", "harness.data", "harness.specs", "harness.learning")
 HIDDEN = {"harness.cli", "harness.lazy"}  # described as commands; a detail
 
 INDEX = """\
 # Python API
 
-What notebooks and scripts of your own call. Wherever features are asked for, NumPy arrays and torch tensors on any device
-will do. The names in this table stay; what lies below them may move between minor versions.
+What notebooks and scripts of your own call. Wherever features are asked for, NumPy arrays and torch tensors on any
+device will do. The names in this table stay; what lies below them may move between minor versions.
 
 | import | does |
 | :--- | :--- |
@@ -52,14 +54,14 @@ def pages(root: Path) -> dict[str, str]:
     return {"index.md": index} | {f"{package.path}.md": "\n".join(_page(package)) for package in packages}
 
 
-def _page(package: griffe.Object) -> Iterator[str]:
+def _page(package: Thing) -> Iterator[str]:
     yield f"# {package.path}\n\n{package.docstring.value if package.docstring else ''}\n"
     for module in sorted(package.modules.values(), key=lambda part: part.path):
         if not module.is_package and not module.name.startswith("_") and module.path not in HIDDEN:
             yield f"::: {module.path}\n    options: {{heading_level: 2}}\n"
 
 
-def _packages(module: griffe.Object) -> Iterator[griffe.Object]:
+def _packages(module: Thing) -> Iterator[Thing]:
     yield module
     for part in module.modules.values():
         if part.is_package:
@@ -70,16 +72,16 @@ def _rank(path: str) -> int:
     return FIRST.index(path) if path in FIRST else len(FIRST)
 
 
-def _exports(package: griffe.Object) -> list[str]:
+def _exports(package: Thing) -> list[str]:
     """The functions that a package offers by name."""
     return [str(name) for name in package.exports or () if package[str(name)].is_function]
 
 
-def _name(package: griffe.Object, name: str) -> str:
+def _name(package: Thing, name: str) -> str:
     target = package[name]
     return f"| [`from {package.path} import {name}`][{target.canonical_path}] | {_summary(target)} |"
 
 
-def _summary(thing: griffe.Object | griffe.Alias) -> str:
+def _summary(thing: Thing) -> str:
     text = thing.docstring.value if thing.docstring else ""
     return " ".join(text.split("\n\n")[0].split())

@@ -22,8 +22,8 @@ when the spec is read; an error names the file, the line and the nearest valid k
 METHODS = """\
 # Keys of a method
 
-`methods/NAME.yaml`. `extends` names another method, whose keys apply where this one states none: mappings are merged key
-by key, all else is replaced. The keys of `params` are the algorithm's own: see [algorithms](algorithms.md).
+`methods/NAME.yaml`. `extends` names another method, whose keys apply where this one states none: mappings are merged
+key by key, all else is replaced. The keys of `params` are the algorithm's own: see [algorithms](algorithms.md).
 """
 COMPUTE = """\
 # Keys of compute
