@@ -57,14 +57,14 @@ def pages(root: Path) -> dict[str, str]:
 def _page(package: Thing) -> Iterator[str]:
     yield f"# {package.path}\n\n{package.docstring.value if package.docstring else ''}\n"
     for module in sorted(package.modules.values(), key=lambda part: part.path):
-        if not module.is_package and not module.name.startswith("_") and module.path not in HIDDEN:
+        if not module.is_subpackage and not module.name.startswith("_") and module.path not in HIDDEN:
             yield f"::: {module.path}\n    options: {{heading_level: 2}}\n"
 
 
 def _packages(module: Thing) -> Iterator[Thing]:
     yield module
     for part in module.modules.values():
-        if part.is_package:
+        if part.is_subpackage:
             yield from _packages(part)
 
 
