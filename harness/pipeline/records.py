@@ -65,6 +65,9 @@ class Record(Frozen):
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    init_sha256: tuple[str, ...] = Field(
+        default=(), description="SHA-256 of the tensors of each of them, in that order"
+    )
     protocol: str
     bn_groups: int
     precision: str
