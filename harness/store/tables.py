@@ -6,10 +6,13 @@ the second wall. Scores are in percent, times in seconds unless the name says ot
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, LargeBinary, MetaData, String
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -245,3 +248,15 @@ class Tie(Row, table=True):
     method: str = Field(primary_key=True)
     letters: str
     p_top: float | None
+
+
+def _schema() -> str:
+    """One number for the tables as they stand, so that no change can be forgotten in it."""
+    statements = [str(CreateTable(table).compile(dialect=SQLiteDialect())) for table in Row.metadata.sorted_tables]
+    return str(zlib.crc32("".join([MEANING, *statements]).encode()))
+
+
+MEANING = "1"
+"""To be raised when what a column holds changes, but not its name or type."""
+SCHEMA = _schema()
+"""A database with another number is dropped and rebuilt from `results/`."""
