@@ -11,9 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from harness.store.views import LeaderRow
-from harness.tables.columns import METRICS, SETTINGS
+from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
 from harness.tables.style import PALETTE
+from harness.tables.words import SETTINGS
 
 Chart = alt.Chart | alt.LayerChart
 PAPER = {

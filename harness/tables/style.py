@@ -1,8 +1,32 @@
 """Colours and the static page's style: the Okabe-Ito palette, which colour-blind people can tell apart."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
-PALETTE = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, "#56B4E9")
+PALETTE = (BLUE, "#B87A00", "#00875F", "#B5508A", "#C24E00", "#2B8CC4")
+"""On white, orange, sky, green and purple are darkened until a line has a contrast of 3."""
+DARK_PALETTE = ("#56B4E9", "#E69F00", "#2bc49a", "#e39cc4", "#ef7d3a", "#9ccbe8")
+DASHES: tuple[Sequence[int], ...] = ((1, 0), (6, 3), (2, 2))
 RIGHT, WRONG, JUNK = GREEN, VERMILION, "#8A8F98"
+
+
+def places(names: Sequence[str], everyone: Iterable[str]) -> dict[str, int]:
+    """Return each name's place in the palette: its own among `everyone`, or the next that no earlier name has.
+
+    So a method keeps its color from chart to chart and page to page, unless two of one chart would share it.
+    """
+    order = {name: place for place, name in enumerate(sorted(everyone))}
+    rounds = len(PALETTE) * len(DASHES)
+    taken: dict[str, int] = {}
+    for name in names:
+        place = order.get(name, len(taken)) % rounds
+        while place in taken.values() and len(taken) < rounds:
+            place = (place + 1) % rounds
+        taken[name] = place
+    return taken
+
 
 CSS = """\
 :root { color-scheme: light dark; --ink: #1b2430; --dim: #5b6673; --line: #d9dee5; --paper: #fff; --mark: #0072B2 }
@@ -15,6 +39,7 @@ section > div { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap }
 th { font-weight: 600; text-align: left; border-bottom: 2px solid var(--line); color: var(--dim) }
 th, td { padding: .35rem .8rem .35rem 0 } td { border-bottom: 1px solid var(--line) }
+tr.rule td { border-top: 2px solid var(--line) }
 td:last-child { white-space: normal; min-width: 12rem }
 .n { text-align: right } .best { font-weight: 700; color: var(--mark) } .second { text-decoration: underline }
 p, footer { color: var(--dim); font-size: .85rem; margin: .5rem 0 } footer { margin-top: 3rem }

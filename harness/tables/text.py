@@ -84,9 +84,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def task_title(name: str) -> str:
-    """Return a task's name as people read it."""
-    return name.replace("-to-", " → ")
+def task_title(name: str, titles: Mapping[str, str] | None = None) -> str:
+    """Return a task's name as people read it; `titles` has those of the datasets."""
+    return " → ".join((titles or {}).get(part, part) for part in name.split("-to-"))
 
 
 def signed(value: float) -> str:
