@@ -82,6 +82,8 @@ class Runs(View):
     task: str = ""
     state: tuple[str, ...] = ()
     q: str = ""
+    group: str = ""
+    seeds: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from harness.store.views import LeaderRow
 from harness.tables.columns import Column, Value
-from harness.tables.words import is_bound
+from harness.tables.words import is_bound, setting_name
 
 
 @dataclass(frozen=True)
@@ -102,3 +102,19 @@ def place(found: Places, row: LeaderRow, column: Column) -> int:
     if is_bound(row.setting, row.role):
         return 0
     return found.get((row.setting, column.key), {}).get(column.text(row), 0)
+
+
+def unique_titles(rows: Sequence[LeaderRow]) -> dict[str, str]:
+    """Return the title of each method; two that have the same get their settings, or else their names, behind it."""
+    titles = {row.method: row.title for row in rows}
+    settings = {row.method: row.setting for row in rows}
+    found = {}
+    for method, title in titles.items():
+        rivals = [other for other, text in titles.items() if text == title and other != method]
+        if not rivals:
+            found[method] = title
+        elif all(settings[other] != settings[method] for other in rivals):
+            found[method] = f"{title} ({setting_name(settings[method])})"
+        else:
+            found[method] = f"{title} ({method})"
+    return found

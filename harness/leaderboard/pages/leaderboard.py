@@ -10,12 +10,12 @@ import streamlit as st
 
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title
+from harness.leaderboard.state import ink, read, task_title
 from harness.store import views
 from harness.store.tables import Task
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
-from harness.tables.columns import BY_KEY, COLUMNS, METRICS, Column, notes_on, telling, useful
+from harness.tables.columns import BY_KEY, COLUMNS, METRICS, Column, Value, notes_on, telling, useful
 from harness.tables.formats import escape_markdown
 from harness.tables.table import place, places
 from harness.tables.words import GLOSSARY, INTRODUCTION, ROLES, SETTINGS, is_bound, setting_name
@@ -32,7 +32,10 @@ LATE = ("setting", "seeds")
 
 def page() -> None:
     """Draw the page."""
-    st.title("Leaderboard")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Leaderboard", width="content")
+        with st.popover("Words", icon=":material/help:", type="tertiary"):
+            _words()
     tasks = {task.name: task for task in read(views.tasks)}
     if not tasks:
         st.info(
@@ -40,7 +43,7 @@ def page() -> None:
         )
         return
     url.check(addresses.Leaderboard)
-    _introduction()
+    st.caption(INTRODUCTION)
     top = st.columns([3, 4, 2])
     with top[0]:
         task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_title)
@@ -68,13 +71,10 @@ def page() -> None:
             _pareto([row for row in shown if row.scores], metric)
 
 
-def _introduction() -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(INTRODUCTION)
-        with st.popover("Words", icon=":material/help:", type="tertiary"):
-            st.markdown("\n".join(f"- **{word}**: {escape_markdown(text)}" for word, text in GLOSSARY.items()))
-            st.markdown("**Columns**")
-            st.markdown("\n".join(f"- **{escape_markdown(c.header)}**: {escape_markdown(c.help)}" for c in COLUMNS))
+def _words() -> None:
+    st.markdown("\n".join(f"- **{word}**: {escape_markdown(text)}" for word, text in GLOSSARY.items()))
+    st.markdown("**Columns**")
+    st.markdown("\n".join(f"- **{escape_markdown(c.header)}**: {escape_markdown(c.help)}" for c in COLUMNS))
 
 
 def _nothing(task: Task, tasks: Sequence[Task], setting: str) -> None:
@@ -139,10 +139,11 @@ def _grid(
     """The table; returns the rows that are ticked. Bold is best of its setting before any search."""
     shown = _ordered(columns)
     frame = pd.DataFrame(
-        {column.key: pd.Series([column.value(row) for row in rows], dtype=_dtype(column)) for column in shown}
+        {column.key: pd.Series([_value(row, column) for row in rows], dtype=_dtype(column)) for column in shown}
     )
     found = places(everyone, shown)
     marks = {c.key: ["font-weight: 700" if place(found, row, c) == 1 else "" for row in rows] for c in shown}
+    marks["method"] = [f"color: {ink()}"] * len(rows)  # a pinned column would be gray
     event = st.dataframe(
         frame.style.apply(lambda series: marks[str(series.name)]),
         hide_index=True,
@@ -162,6 +163,11 @@ def _ordered(columns: Sequence[Column]) -> list[Column]:
     early = [column for column in columns if column.key not in LATE]
     after = max((i + 1 for i, column in enumerate(early) if column.score), default=1)
     return [*early[:after], *(column for column in columns if column.key in LATE), *early[after:]]
+
+
+def _value(row: LeaderRow, column: Column) -> Value:
+    """The cell; a best epoch that is the last says nothing."""
+    return None if column.key == "best" and column.text(row) == BY_KEY["map"].text(row) else column.value(row)
 
 
 def _dtype(column: Column) -> str:
