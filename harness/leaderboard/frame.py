@@ -30,7 +30,7 @@ def frame() -> None:
     st.set_page_config(page_title=NAME, page_icon=_icon(), layout="wide")
     st.html(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
     if theme() == "dark":
-        st.html("<style>:root { --caption: #a7b1be } [data-baseweb='tag'] { color: #12171e !important }</style>")
+        st.html("<style>:root { --caption: #a7b1be } [data-tag], [data-tag] * { color: #12171e !important }</style>")
     pages = [
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "leaderboard")
         for name, (title, icon) in PAGES.items()

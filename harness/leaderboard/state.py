@@ -54,11 +54,6 @@ def theme() -> str:
     return str(st.context.theme.type or "light")
 
 
-def ink() -> str:
-    """Return the color of text in the visitor's theme."""
-    return "#e6eaf0" if theme() == "dark" else "#1b2430"
-
-
 def task_title(name: str) -> str:
     """Return a task's name as people read it, by the titles of its datasets."""
     return titled(name, {dataset.name: dataset.title for dataset in read(views.datasets)})

@@ -10,7 +10,7 @@ import streamlit as st
 
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import ink, read, task_title
+from harness.leaderboard.state import read, task_title
 from harness.store import views
 from harness.store.tables import Task
 from harness.store.views import LeaderRow
@@ -44,17 +44,14 @@ def page() -> None:
         return
     url.check(addresses.Leaderboard)
     st.caption(INTRODUCTION)
-    top = st.columns([3, 4, 2])
+    top = st.columns([3, 5])
     with top[0]:
         task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_title)
     with top[1]:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
-    with top[2]:
-        metric = url.select("Sort by", list(METRICS), "metric", "map", show=METRICS.__getitem__)
     name_window(task_title(task))
     notices.show()
-    rows = read(views.leaderboard, task, setting, metric)
-    shown, columns = _filters(rows)
+    rows, shown, columns, metric = _filters(task, setting)
     if not rows:
         _nothing(tasks[task], list(tasks.values()), setting)
         return
@@ -95,20 +92,24 @@ def _kind(row: LeaderRow) -> str:
     return "quoted" if row.state == "reported" else "unfinished"
 
 
-def _filters(rows: Sequence[LeaderRow]) -> tuple[list[LeaderRow], list[Column]]:
+def _filters(task: str, setting: str) -> tuple[list[LeaderRow], list[LeaderRow], list[Column], str]:
+    """The rows of the view, those that the filters leave, the columns to show, and the metric that sorts."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = url.search("Search methods", "q", placeholder="search methods", icon=":material/search:",
                           label_visibility="collapsed")  # fmt: skip
         with st.popover("Filter", icon=":material/tune:"):
+            metric = url.select("Sort by", list(METRICS), "metric", "map", show=METRICS.__getitem__)
             kinds = url.several("Rows", list(ROLES), "rows", list(ROLES), show=ROLES.__getitem__, pills=True,
                                 quiet=True)  # fmt: skip
             names = url.several(
                 "Columns", [column.key for column in COLUMNS], "columns",
                 [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
             )  # fmt: skip
+    rows = read(views.leaderboard, task, setting, metric)
     shown = [row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower())]
     wanted = [column for column in COLUMNS if column.key in names or column.key == "method"]
-    return shown, telling(shown, wanted) if "columns" not in st.query_params else useful(shown, wanted)
+    chosen = "columns" in st.query_params
+    return rows, shown, (useful if chosen else telling)(shown, wanted), metric
 
 
 def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
@@ -143,7 +144,6 @@ def _grid(
     )
     found = places(everyone, shown)
     marks = {c.key: ["font-weight: 700" if place(found, row, c) == 1 else "" for row in rows] for c in shown}
-    marks["method"] = [f"color: {ink()}"] * len(rows)  # a pinned column would be gray
     event = st.dataframe(
         frame.style.apply(lambda series: marks[str(series.name)]),
         hide_index=True,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import ink, read, task_title, theme
+from harness.leaderboard.state import read, task_title, theme
 from harness.store import tables, views
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
@@ -90,7 +90,7 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
 
     def styles(column: pd.Series[str]) -> list[str]:
         if column.name not in possible:
-            return [f"color: {ink()}"] * len(order)
+            return [""] * len(order)
         looks = []
         for name in order:
             row = cells.get((name, str(column.name)))
@@ -116,15 +116,11 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
         selection_mode="single-cell",
         key=key,
         column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=230),
-            **{task: st.column_config.TextColumn(_head(task), alignment="right", width=150) for task in possible},
+            "method": st.column_config.TextColumn("method", pinned=True, width=190),
+            **{task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task) for task in possible},
         },
         alt=f"{METRICS[metric]} of {SETTINGS[setting]} methods on every task",
     )
-
-
-def _head(task: str) -> str:
-    return task_title(task)
 
 
 def _reason(row: LeaderRow) -> str:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from harness.leaderboard import curves, inspection, notices, ranked, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import ink, project, read, store, task_title
+from harness.leaderboard.state import project, read, store, task_title
 from harness.store import live, views
 from harness.store.live import Trial
 from harness.store.run_files import History
@@ -142,7 +142,7 @@ def _table(keys: Sequence[str]) -> None:
             st.session_state["runs opened"] = True
 
     st.dataframe(
-        frame.style.set_properties(subset=["method"], color=ink()),
+        frame,
         hide_index=True,
         height="content" if len(frame) <= 10 else 385,
         placeholder="",
