@@ -103,7 +103,9 @@ def _sides(frame: pd.DataFrame) -> list[str]:
     sides = [""] * len(frame)
     for i in sorted(range(len(frame)), key=lambda i: not frame["best"].iloc[i]):
         width = LETTER * len(frame["method"].iloc[i])
-        sides_of = ("above", "left", "below", "right") if frame["best"].iloc[i] else tuple(SIDES)  # the front goes right
+        sides_of = (
+            ("above", "left", "below", "right") if frame["best"].iloc[i] else tuple(SIDES)
+        )  # the front goes right
         for side in sides_of:
             dx, dy, align = SIDES[side]
             left = x[i] + dx - {"left": 0.0, "center": width / 2, "right": width}[align]

@@ -71,9 +71,7 @@ def show(histories: Mapping[str, Sequence[History]], prefix: str, colors: Colors
                 charts.show(chart, f"{prefix}-{name}", title, "" if several else note)
 
 
-def _lines(
-    data: pd.DataFrame, several: bool, colors: Colors | None, epochs: tuple[float, float]
-) -> alt.LayerChart:
+def _lines(data: pd.DataFrame, several: bool, colors: Colors | None, epochs: tuple[float, float]) -> alt.LayerChart:
     curves = list(data["curve"].unique())
     field = "run" if several else "curve"
     if colors is None or not several:

@@ -1,5 +1,6 @@
 """Images of a dataset, from its prepared arrays or drawn on the spot: no path from a spec, a result or an address is
-ever opened."""
+ever opened.
+"""
 
 from __future__ import annotations
 

@@ -231,10 +231,10 @@ def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
 def camera_pairs(
     queries: Sequence[int], gallery_cameras: Any, lists: dict[str, Any]
 ) -> dict[tuple[int, int], tuple[float | None, float | None]]:
-    """Return, by (query camera, gallery camera), the mAP for the right images of that camera and the share of wrong ones.
+    """Return, by (query camera, gallery camera), the mAP for the right images of that camera and the share of wrong.
 
     `queries` has the camera of each query, `lists` what `read_lists` returns. The mAP of a pair leaves the right images
-    of other cameras out of the ranking; a rank r of the i-th right image has r - i wrong ones before it, so the ranks of
+    of other cameras out of the ranking; before the i-th right image, at rank r, are r - i wrong ones, so the ranks of
     the right images are enough. The share is that of wrong images among the listed ones which this camera took.
     """
     ap: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -267,7 +267,7 @@ def camera_pairs(
 
 
 def histogram(ranked: Ranked) -> list[dict[str, Any]]:
-    """Return rows low, high, share, kind: bins of the right and wrong similarities of a query, each kind adding up to 1."""
+    """Return the bins (low, high, share, kind) of right and wrong similarities; the shares of a kind add up to 1."""
     edges = np.linspace(-1, 1, WRONG_BINS + 1)
     rows = []
     right, _ = np.histogram(np.array(ranked.match_similarity, float), edges)

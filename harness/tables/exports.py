@@ -133,8 +133,9 @@ def matrix_table(
     title = f"{METRICS[metric]} of every method on every task"
     rule = next((i for i, name in enumerate(names) if is_bound(first[name].setting, first[name].role)), 0)
     notes = ("* reported by its publication, not run here",) if quoted else ()
+    numeric = (False, False, *(True for _ in tasks))
     return Table(
-        title, ("Method", "Setting", *tasks.values()), ("method", "setting", *tasks), (False, False, *(True for _ in tasks)),
+        title, ("Method", "Setting", *tasks.values()), ("method", "setting", *tasks), numeric,
         body, notes, rule, caption(title, rows, snapshot), f"tab:matrix-{metric}",
     )  # fmt: skip
 

@@ -16,20 +16,16 @@ from harness.leaderboard.charts import Colors
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import read, task_title
 from harness.store import Store, views
-from harness.store.compare import Comparison, Contestant, compare, contestant, paired
+from harness.store.compare import Comparison, Contestant, compare, contestant
 from harness.store.run_files import History
 from harness.store.views import LeaderRow
 from harness.tables import addresses
 from harness.tables.formats import escape_markdown, prose
 from harness.tables.table import unique_titles
 from harness.tables.text import flat, signed, unsigned_zero, value_text
+from harness.tables.verdicts import HOLM, METHOD, WINS, probability, remarks, sentence
 from harness.tables.words import is_bound
 
-HELP = """Difference of mAP with its 95 % interval by a paired bootstrap over queries (10,000 resamples; Efron and
-Tibshirani 1993). The p-value is a paired permutation test: how often a difference at least as large arises when each
-query's two results change places by chance. With several comparisons, p-values are corrected after Holm (1979), and
-below 0.05 one is better. Seeds are averaged per query first: this speaks about queries, and the spread over seeds
-stands in the leaderboard."""
 SIDE = 340
 """Pixels of the scatter's sides: equal, so that its diagonal is one, and narrow enough for a phone."""
 DRAWN = 4000
@@ -69,7 +65,6 @@ def page() -> None:
         return
     known = [method.name for method in read(views.methods)]
     colors = charts.colors([titles[c.name] for c in chosen], [c.name for c in chosen], known)
-    _scores(chosen, titles)
     _differences(results, titles)
     st.markdown("[Query by query](#query-by-query) · [Curves](#curves) · [What differs](#what-differs-in-their-specs)")
     published = [key for c in chosen for key in c.keys if (run := read(views.run, key)) is not None and run.published]
@@ -107,37 +102,34 @@ def _histories(who: Contestant) -> list[History]:
     return [detail.history for key in who.keys if (detail := read(views.run_detail, key)) is not None]
 
 
-def _scores(chosen: Sequence[Contestant], titles: dict[str, str]) -> None:
-    """The mAP of each, with its spread over seeds."""
-    with st.container(horizontal=True):
-        for who in chosen:
-            maps = [run.map for key in who.keys if (run := read(views.run, key)) is not None]
-            found = spread(maps)
-            value = f"{found.mean:.1f} ± {found.std:.1f}" if found.n > 1 else f"{found.mean:.1f}"
-            seeds = f"mAP, {found.n} seeds" if found.n > 1 else "mAP, one seed"
-            st.metric(escape_markdown(titles[who.name]), value, border=True, help=seeds)
-
-
-def _differences(results: Sequence[Comparison], titles: dict[str, str]) -> None:
-    tested = "p-value" if len(results) == 1 else f"p-value, Holm over {len(results)}"
-    for result in results:
-        sure = result.corrected < 0.05
-        sign = "better" if result.difference > 0 else "worse"
-        verdict = f"**{sign}**" if sure else "**cannot be told apart**"
-        st.markdown(
-            f"{escape_markdown(titles[result.other])} against {escape_markdown(titles[result.reference])}: {verdict}"
-        )
+def _differences(comparisons: Sequence[Comparison], titles: dict[str, str]) -> None:
+    verdicts = sum(found.verdict is not None for found in comparisons)
+    tested = f"p-value, Holm over {verdicts}" if verdicts > 1 else "p-value"
+    for found in comparisons:
+        result, other, reference = found.result, titles[found.other.name], titles[found.reference.name]
+        st.markdown(f"**{escape_markdown(sentence(found, other, reference))}**")
         with st.container(horizontal=True):
-            st.metric("Δ mAP", signed(result.difference), border=True, help=HELP)
-            st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=HELP)
-            st.metric(tested, _p(result.corrected), border=True, help=HELP)
-            ties = result.queries - result.better - result.worse
-            st.metric("queries: wins · ties · losses", f"{result.better} · {ties} · {result.worse}", border=True,
-                      help=f"of {result.queries} queries, by AP")  # fmt: skip
+            for side, title in ((found.other, other), (found.reference, reference)):
+                over = spread(side.maps.tolist())
+                around = f" ± {over.std:.1f}" if over.n > 1 else ""
+                seeds = f"mean and standard deviation over {over.n} seeds" if over.n > 1 else "one seed"
+                st.metric(escape_markdown(title), f"{over.mean:.1f}{around}", border=True, help=f"mAP, {seeds}")
+            st.metric("Δ mAP", signed(result.difference), border=True, help=f"{METHOD} {_parts(found)}")
+            st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=METHOD)
+            if found.verdict is not None:
+                st.metric(tested, probability(found.corrected), border=True, help=f"{METHOD} {HOLM}")
+            st.metric("wins · ties · losses", f"{found.wins} · {found.ties} · {found.losses}", border=True, help=WINS)
+        for line in remarks(found):
+            st.caption(escape_markdown(line))
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _parts(found: Comparison) -> str:
+    """What each source of chance adds to the standard error."""
+    result = found.result
+    seeds = f"seeds {result.seed_std_a:.2f} and {result.seed_std_b:.2f}, " if result.about_methods else ""
+    return (
+        f"Here the standard error is made of: {seeds}identities {result.identity_std:.2f} points (df {result.df:.1f})."
+    )
 
 
 def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str, colors: Colors) -> None:
@@ -147,8 +139,8 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str, 
     if len(others) > 1:
         name = url.select("Against the reference", [c.name for c in others], "against", show=titles.__getitem__)
         other = next(c for c in chosen if c.name == name)
-    a, b = paired(reference, other)
-    index = np.flatnonzero(~np.isnan(reference.ap))
+    index = np.flatnonzero(~np.isnan(reference.per_query))
+    a, b = reference.per_query[index], other.per_query[index]
     data = pd.DataFrame({"query": index, "a": 100 * a, "b": 100 * b, "difference": unsigned_zero(100 * (b - a))})
     lists = ranked.listed()
     sides = [(who, next((key for key in who.keys if key in lists), None)) for who in (reference, other)]
@@ -249,7 +241,9 @@ def _lists(
 
 def _scatter(data: pd.DataFrame, reference: str, other: str, colors: Colors, asked: str) -> alt.LayerChart:
     drawn = data.iloc[:: max(1, -(-len(data) // DRAWN))]
-    drawn = drawn.assign(better=np.select([drawn["difference"] > 0, drawn["difference"] < 0], [other, reference], "tie"))
+    drawn = drawn.assign(
+        better=np.select([drawn["difference"] > 0, drawn["difference"] < 0], [other, reference], "tie")
+    )
     shade = dict(zip(colors.domain, colors.range, strict=True))
     scale = alt.Scale(domain=[reference, other, "tie"], range=[shade[reference], shade[other], "#8a8f98"])
     line = alt.Chart(pd.DataFrame({"a": [0, 100], "b": [0, 100]})).mark_line(color="gray", strokeDash=[4, 4])

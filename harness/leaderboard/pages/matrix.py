@@ -117,7 +117,10 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
         key=key,
         column_config={
             "method": st.column_config.TextColumn("method", pinned=True, width=190),
-            **{task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task) for task in possible},
+            **{
+                task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task)
+                for task in possible
+            },
         },
         alt=f"{METRICS[metric]} of {SETTINGS[setting]} methods on every task",
     )

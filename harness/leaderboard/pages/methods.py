@@ -43,7 +43,11 @@ def page() -> None:
     name_window(method.title)
     document = method.document
     st.subheader(escape_markdown(method.title))
-    tags = [SETTINGS[method.setting], ROLE_NOTES.get(method.role, ""), "only quoted, not run here" if method.quoted else ""]
+    tags = [
+        SETTINGS[method.setting],
+        ROLE_NOTES.get(method.role, ""),
+        "only quoted, not run here" if method.quoted else "",
+    ]
     st.caption(" · ".join(tag for tag in tags if tag))
     if document.get("description"):
         st.markdown(escape_markdown(document["description"]))

@@ -109,7 +109,9 @@ def _filters(everything: Sequence[Line]) -> list[Line]:
     with left:
         method = url.select("Method", [ANY, *sorted(methods)], "method", ANY, show=lambda name: methods.get(name, ANY))
     with middle:
-        task = url.select("Task", [ANY, *tasks], "task", ANY, show=lambda name: ANY if name == ANY else task_title(name))
+        task = url.select(
+            "Task", [ANY, *tasks], "task", ANY, show=lambda name: ANY if name == ANY else task_title(name)
+        )
     with right:
         text = url.search("Search keys", "q", placeholder="part of a key", icon=":material/search:")
     with st.container(horizontal=True, vertical_alignment="bottom"):

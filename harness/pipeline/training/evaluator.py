@@ -33,7 +33,9 @@ class Evaluator:
 
     def scores(self, embed: Embedder, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of an embedding function, protocol reid-v1."""
-        return self.ranked(embed(self._target.split("query").images), embed(self._target.split("gallery").images), top_k)
+        return self.ranked(
+            embed(self._target.split("query").images), embed(self._target.split("gallery").images), top_k
+        )
 
     def ranked(self, query_features: Any, gallery_features: Any, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of the features of its query and gallery, protocol reid-v1."""
