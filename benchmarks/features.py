@@ -23,7 +23,7 @@ def clustered(images: int, identities: int, seed: int, dimensions: int = DIMENSI
     seed.
     """
     shared = np.random.default_rng(0)
-    centres = shared.standard_normal((identities, DIRECTIONS), dtype=np.float32)
+    centers = shared.standard_normal((identities, DIRECTIONS), dtype=np.float32)
     spread = shared.standard_normal((DIRECTIONS, dimensions), dtype=np.float32)
     generator = np.random.default_rng(seed)
     ids = generator.integers(0, identities, images)
@@ -31,7 +31,7 @@ def clustered(images: int, identities: int, seed: int, dimensions: int = DIMENSI
     for start in range(0, images, BLOCK):
         block = features[start : start + BLOCK]
         noise = generator.standard_normal((len(block), DIRECTIONS), dtype=np.float32)
-        np.matmul(centres[ids[start : start + BLOCK]] + NOISE * noise, spread, out=block)
+        np.matmul(centers[ids[start : start + BLOCK]] + NOISE * noise, spread, out=block)
         block /= np.linalg.norm(block, axis=1, keepdims=True)
     return features, ids
 

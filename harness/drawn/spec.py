@@ -1,4 +1,4 @@
-"""What a drawn dataset is: every number that changes an image is here or in the generator's code."""
+"""Spec of a drawn dataset: every parameter of the generator that can change an image."""
 
 from typing import Annotated, Literal, Self
 
@@ -33,7 +33,7 @@ class _Spec(BaseModel):
 
 
 class DrawnSplit(_Spec):
-    """How often each identity is seen."""
+    """Number of identities in a split, and how often each is seen."""
 
     identities: int = Field(ge=1, le=4999, description="number of identities")
     cameras: Count = Field(description="cameras that see an identity: fewest and most")
@@ -41,7 +41,7 @@ class DrawnSplit(_Spec):
 
 
 class DrawnCamera(_Spec):
-    """How far cameras differ from each other: each camera draws its own values once."""
+    """Variation between cameras: each camera samples its own values once."""
 
     white_balance: float = Field(ge=0, le=0.5, description="standard deviation of the log gain per channel")
     gamma: Range = Field(description="range of the exponent on pixel values in [0, 1]")
@@ -63,7 +63,7 @@ class DrawnCamera(_Spec):
 
 
 class DrawnImage(_Spec):
-    """How far images of one camera differ from each other."""
+    """Variation between images of one camera."""
 
     tint: tuple[Share, Share, Share] = Field(description="light of the domain: gains of red, green and blue")
     view_concentration: Share = Field(description="share of images along the camera's preferred direction, either way")
@@ -75,7 +75,7 @@ class DrawnImage(_Spec):
 
 
 class DrawnSpec(_Spec):
-    """One drawn domain.
+    """Parameters of one drawn dataset.
 
     Raises pydantic.ValidationError for an unknown key, a wrong type or an impossible combination.
     """
