@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 DIMENSIONS = 2048
 IMAGES_PER_IDENTITY = 17
 CAMERAS = 6
-# Identities differ in so many directions, and images of one identity by so much noise in them: some are mixed up, as in
+# Number of directions in which identities differ, and noise within an identity: some identities overlap, as in
 # a network's features (with noise in all dimensions, any two identities of this number would be far apart).
 DIRECTIONS = 48
 NOISE = 0.9
