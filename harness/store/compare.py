@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.evaluation.significance import RunComparison, Verdict, compare_runs, verdict
-from harness.evaluation.statistics import holm
 from harness.specs.yamlfile import nearest
+from harness.statistics.basics import holm
+from harness.statistics.methods import RunComparison, Verdict, compare_runs, verdict
 from harness.store import tables, views
 from harness.store.database import Store
 

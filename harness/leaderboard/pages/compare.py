@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from harness.errors import UserError
-from harness.evaluation.statistics import spread
 from harness.leaderboard import charts, curves, url
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
+from harness.statistics.basics import spread
 from harness.store import Store, views
 from harness.store.compare import Comparison, Contestant, compare, contestant
 from harness.store.run_files import read_queries
