@@ -20,7 +20,7 @@ from harness.learning.state import read_tensors
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import Best, Metrics
+from harness.pipeline.records import Best, Chosen, Metrics, Record
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -48,7 +48,8 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,
             queries=result.n_valid, queries_without_match=result.n_without_match, gallery=len(target.split("gallery")),
-            best_on_test=_best_on_test(folder / "history.csv"), seconds=time.perf_counter() - begun,
+            best_on_test=_best_on_test(folder / "history.csv"), chosen_without_labels=_chosen(folder),
+            seconds=time.perf_counter() - begun,
         )  # fmt: skip
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result), partial, compression="zstd")
@@ -64,6 +65,11 @@ def _best_on_test(history: Path) -> Best | None:
         return None
     best = max(rows, key=lambda row: float(row["target_map"]))
     return Best(epoch=int(best["epoch"]), map=float(best["target_map"]), rank1=float(best["target_rank1"]))
+
+
+def _chosen(folder: Path) -> Chosen | None:
+    """Return what training found of the epoch chosen without labels: only it had that epoch's weights."""
+    return Record.model_validate_json((folder / "record.json").read_bytes()).chosen_without_labels
 
 
 def _query_table(target: Prepared, result: RankingResult) -> pa.Table:

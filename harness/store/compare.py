@@ -38,12 +38,12 @@ class Contestant:
     @property
     def per_query(self) -> NDArray[np.float64]:
         """AP of every query, averaged over the runs."""
-        return self.ap.mean(axis=0, dtype=np.float64)
+        return np.asarray(self.ap.mean(axis=0, dtype=np.float64))
 
     @property
     def maps(self) -> NDArray[np.float64]:
         """The mAP of every run, in percent."""
-        return 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        return np.asarray(100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64))
 
 
 @dataclass(frozen=True)
