@@ -37,7 +37,8 @@ class RankingResult:
 
     `ap` [queries] is float64 in the order of the queries, NaN for a query without a right answer; `first_hit`
     [queries] is the 1-based rank of the first right answer, 0 where there is none; `top` [queries, top_k] holds the
-    gallery indices of the first valid images, padded with -1.
+    gallery indices of the first valid images, padded with -1. `ranks` holds the 1-based ranks of all right answers,
+    ascending within a query, flat; query i has `counts[i]` of them.
     """
 
     map: float
@@ -47,6 +48,8 @@ class RankingResult:
     ap: NDArray[np.float64]
     first_hit: Index
     top: Index
+    ranks: Index
+    counts: Index
 
     @property
     def n_valid(self) -> int:
@@ -196,4 +199,6 @@ def score(strips: Iterator[Ranks]) -> RankingResult:
         ap=ap,
         first_hit=first_hit,
         top=np.concatenate([part.top for part in parts]),
+        ranks=ranks,
+        counts=counts,
     )

@@ -34,6 +34,12 @@ QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gall
 identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
 top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
 
+QUERY_EXTRAS = ("similarity", "matches", "match_ranks", "match_similarity", "wrong")
+"""Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
+right gallery items by rank, with their ranks among the valid ones and their cosines; how often wrong gallery items,
+spread evenly over the gallery, have a cosine in each of `WRONG_BINS` bins of [-1, 1]. Older runs have none of them."""
+WRONG_BINS = 40
+
 
 class Hardware(Frozen):
     """What the run was computed on; no host name and no path."""

@@ -38,12 +38,14 @@ class Contestant:
     @property
     def per_query(self) -> NDArray[np.float64]:
         """AP of every query, averaged over the runs."""
-        return self.ap.mean(axis=0, dtype=np.float64)
+        per_query: NDArray[np.float64] = self.ap.mean(axis=0, dtype=np.float64)
+        return per_query
 
     @property
     def maps(self) -> NDArray[np.float64]:
         """The mAP of every run, in percent."""
-        return 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        maps: NDArray[np.float64] = 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        return maps
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
 
 
 def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --methods {method} --targets {key[1]}` does"
+    return f"`harness plan --add --methods {method} --targets {key[1]}` does"
 
 
 def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:

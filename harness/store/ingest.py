@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     `progress(done, total)` is called per run folder. Raises UserError if the database cannot be used;
     then nothing has changed.
     """
+    begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
     store = open_store(database_url(root))
@@ -62,6 +64,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
             session.flush()
             refresh_entries(session, registry, attempts)
             _stamp(session)
+            session.merge(tables.Meta.made(name="taken_in", value=str(begun)))
     finally:
         store.close()
     return report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,11 +33,17 @@ class Evaluator:
 
     def scores(self, embed: Embedder, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of an embedding function, protocol reid-v1."""
+        return self.ranked(
+            embed(self._target.split("query").images), embed(self._target.split("gallery").images), top_k
+        )
+
+    def ranked(self, query_features: Any, gallery_features: Any, top_k: int = 0) -> RankingResult:
+        """Return the target's test scores of the features of its query and gallery, protocol reid-v1."""
         query, gallery = self._target.split("query"), self._target.split("gallery")
         cameras = self._target.has_cameras
         return evaluate_ranking(
-            embed(query.images),
-            embed(gallery.images),
+            query_features,
+            gallery_features,
             query.ids,
             gallery.ids,
             query.cameras if cameras else None,
