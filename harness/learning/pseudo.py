@@ -14,6 +14,7 @@ from harness.labels import cluster, nearest_neighbours, self_paced_reliability
 from harness.labels.clusterings import DBSCAN
 from harness.labels.clusterings.base import ClusteringKind
 from harness.labels.distances.base import DistanceKind, Distances
+from harness.labels.label_free import centroid_silhouette
 from harness.learning.algorithm import RunContext
 from harness.matrix import as_matrix
 from harness.specs.params import Labels
@@ -22,6 +23,8 @@ SEARCH = "neighbour_search"
 """Where `RunState.values` holds how neighbours were searched, and the lowest recall: {"search": ..., "recall": ...}."""
 LABELS = "pseudo_labels"
 """Where the last pseudo-labels stand in `RunState.tensors`: int64 [N], -1 = outlier."""
+SILHOUETTE = "silhouette"
+"""Where `RunState.values` holds how well the last pseudo-labels separate the features they were made of."""
 
 
 def assign(features: Tensor, params: Labels, run: RunContext) -> npt.NDArray[np.int64]:
@@ -31,11 +34,13 @@ def assign(features: Tensor, params: Labels, run: RunContext) -> npt.NDArray[np.
     returned, if there is such an epoch, and the run's notes say so. Else raises CollapseError with advice.
     """
     distances = _measure(features, params.distance, run)
-    return fall_back(params.clustering.cluster(distances, run.state.values), params.clustering, run)
+    labels = fall_back(params.clustering.cluster(distances, run.state.values), params.clustering, run)
+    remember(labels, features, run)
+    return labels
 
 
 def fall_back(labels: npt.NDArray[np.int64], clustering: ClusteringKind, run: RunContext) -> npt.NDArray[np.int64]:
-    """Return `labels`, or the last good ones if these have collapsed; remember what is returned (see `assign`)."""
+    """Return `labels`, or the last good ones if these have collapsed (see `assign`)."""
     clusters = int(labels.max(initial=-1)) + 1
     epoch = run.state.epoch + 1
     if clusters < 2:
@@ -48,7 +53,6 @@ def fall_back(labels: npt.NDArray[np.int64], clustering: ClusteringKind, run: Ru
             )
         run.notes.append(f"epoch {epoch}: clustering found {found}; the labels of the epoch before were kept")
         return previous.cpu().numpy()
-    remember(labels, run)
     return labels
 
 
@@ -118,6 +122,7 @@ def singletons(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return result
 
 
-def remember(labels: npt.NDArray[np.int64], run: RunContext) -> None:
-    """Make `labels` the run's last pseudo-labels: what diagnostics judge and what a collapse falls back to."""
+def remember(labels: npt.NDArray[np.int64], features: Tensor, run: RunContext) -> None:
+    """Make `labels` of `features` the run's last pseudo-labels: what is judged and what a collapse falls back to."""
+    run.state.values[SILHOUETTE] = centroid_silhouette(features, labels)
     run.state.tensors[LABELS] = torch.from_numpy(labels.astype(np.int64))

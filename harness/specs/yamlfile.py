@@ -1,4 +1,4 @@
-"""YAML files read safely, and validation errors that name the file, the line and the nearest valid name."""
+"""Validation errors of YAML files that name the file, the line and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -11,42 +11,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from harness.errors import UserError
+from harness.inputs.limits import MISTAKES
+from harness.inputs.yaml import compose
 from harness.specs.resolve import KIND, OWN_KEYS
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[str | int]
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in `path`. Raises UserError (with the line) for broken YAML, a duplicate key or no mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    try:
-        data = _load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = (error.problem or "not valid YAML").split("\n")[0]
-        raise UserError(f"{path}:{line}: {problem}") from error
-    except YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path}:1: expected a mapping (key: value lines), found {type(data).__name__}")
-    return data
-
-
-def _load(text: str) -> Any:
-    """Load YAML by the C parser; where that fails, by the slow one, whose messages say more."""
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError:
-        return YAML(typ="safe", pure=True).load(text)
 
 
 def line_of(path: Path, location: Location) -> int | None:
@@ -62,7 +35,7 @@ def _find(path: Path, location: Location) -> tuple[int | None, int]:
     inside: Location = ("regimes", path.stem) if path.parent.name == "regimes" else ()
     if list(location[: len(inside)]) != list(inside):
         return None, 0
-    node: Node | None = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+    node = compose(path)
     line: int | None = None
     for depth, step in enumerate(location[len(inside) :], start=len(inside)):
         if isinstance(node, MappingNode):
@@ -97,8 +70,9 @@ def describe(
 ) -> list[str]:
     """Return one line per mistake: `file:line: key: what is wrong; did you mean …?`."""
     lines = []
-    for detail in error.errors():
-        location, holder, socket = _walk(model, detail["loc"])
+    mistakes = error.errors()
+    for detail in mistakes[:MISTAKES]:
+        location, holder, socket = _walk(model, detail["loc"], detail["type"] == "extra_forbidden")
         kinds = _kinds(socket) if socket else {}
         if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
             location = [*location, KIND]
@@ -123,6 +97,8 @@ def describe(
             message = f"{where}: {dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}"
         if message not in lines:
             lines.append(message)
+    if len(mistakes) > MISTAKES:
+        lines.append(f"{paths[0]}: and {len(mistakes) - MISTAKES} more mistakes")
     return lines
 
 
@@ -161,7 +137,7 @@ def _where(paths: Sequence[Path], candidates: Sequence[Location]) -> tuple[Path,
     return path, line or 1, candidates[-1]
 
 
-def _walk(model: type[BaseModel], loc: Location) -> tuple[list[str | int], Any, FieldInfo | None]:
+def _walk(model: type[BaseModel], loc: Location, unknown_key: bool) -> tuple[list[str | int], Any, FieldInfo | None]:
     """Follow the place of a mistake through `model`.
 
     Returns the place as a file states it (without the branches of unions, which pydantic names in between), the type
@@ -172,8 +148,9 @@ def _walk(model: type[BaseModel], loc: Location) -> tuple[list[str | int], Any, 
     steps = list(loc)
     while steps:
         step = steps.pop(0)
-        if isinstance(step, str) and ("[" in step or step[:1].isupper()):
-            continue  # no key of a spec looks like this
+        looks_like_a_branch = isinstance(step, str) and ("[" in step or step[:1].isupper() or not step)
+        if looks_like_a_branch and (steps or not unknown_key):
+            continue  # no valid key of a spec looks like this
         location.append(step)
         holder, field, at = at, *_below(at, step)
         if field is not None and (kinds := _kinds(field)):

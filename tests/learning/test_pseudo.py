@@ -14,6 +14,7 @@ from harness.labels import cluster, jaccard_distance
 from harness.labels.clusterings import DBSCAN, DataDrivenDBSCAN
 from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
 from harness.labels.distances import Jaccard
+from harness.labels.label_free import centroid_silhouette
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
 from harness.specs.params import Labels as Spec
@@ -45,6 +46,7 @@ def test_assigned_labels_are_dbscan_on_the_jaccard_distance() -> None:
     assert expected.max() >= 2
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(run.state.tensors[pseudo.LABELS], expected)
+    assert run.state.values[pseudo.SILHOUETTE] == centroid_silhouette(features.numpy(), expected)
     assert run.notes == []
 
 
@@ -87,6 +89,7 @@ def test_a_collapse(labels: list[int], found: str, advice: str) -> None:
     with pytest.raises(CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
         collapsed(run, labels)  # nothing to keep yet
     assert collapsed(run, good).tolist() == good
+    pseudo.remember(np.array(good), torch.eye(5), run)
     run.state.epoch = 3
     assert collapsed(run, labels).tolist() == good
     assert run.state.tensors[pseudo.LABELS].tolist() == good

@@ -23,7 +23,7 @@ from harness.pipeline.plan import write_plan
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.learning.parts import network
-from tests.methods.case import shuffle_identities
+from tests.methods.parts import shuffle_identities
 from tests.pipeline.tiny import Tiny, files_below, history, read, same_weights, silent, write
 
 METHOD = "cluster-contrast"
