@@ -56,7 +56,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
