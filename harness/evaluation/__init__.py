@@ -23,7 +23,7 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "PROTOCOL": "harness.evaluation.ranking:PROTOCOL",
+        "PROTOCOL": "harness.evaluation.protocol:PROTOCOL",
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",

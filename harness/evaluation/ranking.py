@@ -22,7 +22,6 @@ from harness.matrix import SMALLEST_NORM, Matrix, as_matrix, row_norms
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROTOCOL = "reid-v1"
 CMC_RANKS = (1, 5, 10)
 JUNK_IDS = (-1,)
 
@@ -35,9 +34,9 @@ STRIP_BYTES = 256 * 2**20
 class RankingResult:
     """The scores of one ranking; all are fractions in [0, 1].
 
-    `ap` [queries] is float64 in the order of the queries, NaN for a query without a right answer; `first_hit`
-    [queries] is the 1-based rank of the first right answer, 0 where there is none; `top` [queries, top_k] holds the
-    gallery indices of the first valid images, padded with -1.
+    `ap`, `inp` and `ap_trapezoid` [queries] are float64 in the order of the queries, NaN for a query without a right
+    answer; `first_hit` [queries] is the 1-based rank of the first right answer, 0 where there is none; `top`
+    [queries, top_k] holds the gallery indices of the first valid images, padded with -1.
     """
 
     map: float
@@ -45,6 +44,8 @@ class RankingResult:
     cmc: dict[int, float]
     map_trapezoid: float
     ap: NDArray[np.float64]
+    inp: NDArray[np.float64]
+    ap_trapezoid: NDArray[np.float64]
     first_hit: Index
     top: Index
 
@@ -179,20 +180,26 @@ def score(strips: Iterator[Ranks]) -> RankingResult:
     before = np.where(ranks > 1, (hit - 1) / np.maximum(ranks - 1, 1), 1)
     n = counts[found]
 
-    def mean_over_hits(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        mean: NDArray[np.float64] = np.bincount(owner, weights=values, minlength=len(counts))[found] / n
-        return mean
+    def of_found(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        every = np.full(len(counts), np.nan)
+        every[found] = values
+        return every
 
-    ap = np.full(len(counts), np.nan)
-    ap[found] = mean_over_hits(hit / ranks)
+    def mean_over_hits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return of_found(np.bincount(owner, weights=values, minlength=len(counts))[found] / n)
+
+    ap, trapezoid = mean_over_hits(hit / ranks), mean_over_hits((hit / ranks + before) / 2)
+    inp = of_found(n / ranks[start[found] + n - 1])
     first_hit = np.zeros(len(counts), np.int64)
     first_hit[found] = ranks[start[found]]
     return RankingResult(
         map=float(ap[found].mean()),
-        minp=float((n / ranks[start[found] + n - 1]).mean()),
+        minp=float(inp[found].mean()),
         cmc={rank: float((first_hit[found] <= rank).mean()) for rank in CMC_RANKS},
-        map_trapezoid=float(mean_over_hits((hit / ranks + before) / 2).mean()),
+        map_trapezoid=float(trapezoid[found].mean()),
         ap=ap,
+        inp=inp,
+        ap_trapezoid=trapezoid,
         first_hit=first_hit,
         top=np.concatenate([part.top for part in parts]),
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import importlib
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data.prepared import Prepared, open_prepared
+from harness.errors import UserError
 from harness.evaluation import PROTOCOL, RankingResult
+from harness.inputs.csv import Columns
+from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
@@ -21,6 +23,7 @@ from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
 from harness.pipeline.records import Best, Metrics
+from harness.pipeline.trained import read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -32,10 +35,19 @@ TOP_K = 20
 
 
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
-    """Score the run's last epoch; write `metrics.json` and `queries.parquet`. Raises UserError without a checkpoint."""
+    """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
+
+    Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
+    """
     folder = run_folder(registry.root, pairing.key)
+    run = read_trained(folder)
     tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
-    method = ResolvedMethod.model_validate_json(metadata["method"])
+    if metadata["sha256"] != run.record.checkpoint_sha256 or metadata.get("key") != pairing.key:
+        raise UserError(
+            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
+            f"train again: harness train {pairing.key}"
+        )
+    method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     with attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0):
@@ -44,26 +56,28 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
         result = Evaluator(target).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
+        with replacing(folder / "queries.parquet") as partial:
+            pq.write_table(_query_table(target, result), partial, compression="zstd")
+            queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,
             queries=result.n_valid, queries_without_match=result.n_without_match, gallery=len(target.split("gallery")),
-            best_on_test=_best_on_test(folder / "history.csv"), seconds=time.perf_counter() - begun,
+            best_on_test=_best_on_test(run.history), record_sha256=run.record_sha256,
+            checkpoint_sha256=metadata["sha256"], queries_sha256=queries_sha256, seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result), partial, compression="zstd")
         write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
     return metrics
 
 
-def _best_on_test(history: Path) -> Best | None:
+def _best_on_test(history: Columns) -> Best | None:
     """Return the best evaluated epoch of a history, the papers' habit; None if none was evaluated."""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["target_map"]]
+    columns = (history["epoch"], history["target_map"], history["target_rank1"])
+    rows = [row for row in zip(*columns, strict=True) if None not in row]
     if not rows:
         return None
-    best = max(rows, key=lambda row: float(row["target_map"]))
-    return Best(epoch=int(best["epoch"]), map=float(best["target_map"]), rank1=float(best["target_rank1"]))
+    epoch, best, rank1 = max(rows, key=lambda row: row[1] or 0.0)
+    return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
 def _query_table(target: Prepared, result: RankingResult) -> pa.Table:
@@ -78,6 +92,8 @@ def _query_table(target: Prepared, result: RankingResult) -> pa.Table:
             "identity": pa.array(query.ids, pa.int64()),
             "camera": pa.array(query.cameras, pa.int32()),
             "ap": pa.array(result.ap, pa.float64(), mask=~matched),
+            "ap_trapezoid": pa.array(result.ap_trapezoid, pa.float64(), mask=~matched),
+            "inp": pa.array(result.inp, pa.float64(), mask=~matched),
             "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
             "gallery": pa.array(top, pa.list_(pa.int32())),
             "correct": pa.array(

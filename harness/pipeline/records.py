@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,10 +29,19 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
-QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
-"""`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
-identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
-top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
+QUERY_COLUMNS = (
+    "query",  # index in the query split
+    "path",  # relative to the dataset's folder
+    "identity",
+    "camera",
+    "ap",  # in [0, 1]; this and the next three are null without a match
+    "ap_trapezoid",  # in [0, 1]
+    "inp",  # in [0, 1]: right answers by the rank of the last of them
+    "first_hit",  # rank of the first right answer, from 1
+    "gallery",  # list<int32>: the first valid gallery items, as indices into the gallery split
+    "correct",  # list<bool>: whether each of them is right
+)
+"""Columns of `queries.parquet`, one row per query. Every score of `metrics.json` follows from them."""
 
 
 class Hardware(Frozen):
@@ -82,34 +91,39 @@ class Record(Frozen):
     epochs: int
     neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
+    checkpoint_sha256: str = Field(default="", description="of the checkpoint's tensors, as stated in its own header")
+    history_sha256: str = Field(default="", description="of the file history.csv")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Scores(Frozen):
     """Percent, protocol `reid-v1`."""
 
-    map: float
-    rank1: float
-    rank5: float
-    rank10: float
-    minp: float
-    map_trapezoid: float
+    map: Percent
+    rank1: Percent
+    rank5: Percent
+    rank10: Percent
+    minp: Percent
+    map_trapezoid: Percent
 
 
 class Best(Frozen):
     """The papers' habit: the epoch that was best on the test set. Never the headline."""
 
     epoch: int
-    map: float
-    rank1: float
+    map: Percent
+    rank1: Percent
 
 
 class Chosen(Frozen):
     """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
 
     epoch: int
-    map: float
-    rank1: float
+    map: Percent
+    rank1: Percent
     rule: str
 
 
@@ -117,6 +131,9 @@ class Metrics(Scores):
     """`metrics.json`: the last epoch's scores on the target; beside them those of two other choices of the epoch."""
 
     protocol: str
+    record_sha256: str = Field(default="", description="of the file record.json: the run that these scores belong to")
+    checkpoint_sha256: str = Field(default="", description="what was evaluated, as the record states it")
+    queries_sha256: str = Field(default="", description="of the file queries.parquet")
     queries: int
     queries_without_match: int
     gallery: int
