@@ -1,4 +1,4 @@
-"""Protocol `reid-v1`: how a ranking of gallery images becomes mAP, CMC and mINP.
+"""Evaluation by protocol `reid-v1`: mAP, CMC and mINP of a ranking of gallery images.
 
 Cosine similarity in float32; ties go to the lower gallery index; gallery images with the query's identity and camera
 are removed, and so are junk images; distractors stay and count as wrong; a query without a right answer is left out
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
 CMC_RANKS = (1, 5, 10)
 JUNK_IDS = (-1,)
 
-# A strip of queries against the whole gallery: at most so many queries, and so many bytes of similarities.
+# Limits of a strip, some queries against the whole gallery: number of queries, and bytes of similarities.
 STRIP_QUERIES = 1024
 STRIP_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class RankingResult:
-    """The scores of one ranking; all are fractions in [0, 1].
+    """Scores of one ranking, as fractions in [0, 1].
 
-    `ap`, `inp` and `ap_trapezoid` [queries] are float64 in the order of the queries, NaN for a query without a right
-    answer; `first_hit` [queries] is the 1-based rank of the first right answer, 0 where there is none; `top`
-    [queries, top_k] holds the gallery indices of the first valid images, padded with -1.
+    `ap` [queries] is float64 in the order of the queries, NaN for a query without a right answer; `first_hit`
+    [queries] is the 1-based rank of the first right answer, 0 where there is none; `top` [queries, top_k] holds the
+    gallery indices of the first valid images, padded with -1. `ranks` holds the 1-based ranks of all right answers,
+    ascending within a query, flat; query i has `counts[i]` of them.
     """
 
     map: float
@@ -44,10 +45,10 @@ class RankingResult:
     cmc: dict[int, float]
     map_trapezoid: float
     ap: NDArray[np.float64]
-    inp: NDArray[np.float64]
-    ap_trapezoid: NDArray[np.float64]
     first_hit: Index
     top: Index
+    ranks: Index
+    counts: Index
 
     @property
     def n_valid(self) -> int:
@@ -108,7 +109,7 @@ def evaluate_distances(
     junk_ids: Sequence[int | str] = JUNK_IDS,
     top_k: int = 0,
 ) -> RankingResult:
-    """Score a ranking by given distances [queries, gallery] (smaller is closer), else like `evaluate_ranking`.
+    """Score the ranking given by distances [queries, gallery] (smaller is closer); otherwise like `evaluate_ranking`.
 
     float32 and float64 are compared as they are, other types as float32. Nothing is copied but single rows.
     """
@@ -148,7 +149,7 @@ def _strips(query: Matrix, gallery: Matrix, labels: Labels, top_k: int) -> Itera
 
 
 def strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: int) -> Iterator[Ranks]:
-    """Yield the same as `_strips`, computed by torch where the tensors are."""
+    """Yield the same as `_strips`, computed by torch on the tensors' device."""
     norms = []
     for name, features in (("query", query), ("gallery", gallery)):
         norms.append(features.norm(dim=1))
@@ -163,6 +164,7 @@ def strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: 
 
 
 def score(strips: Iterator[Ranks]) -> RankingResult:
+    """Compute the scores from the ranks of all right answers, strip by strip. Raises UserError if no query has one."""
     parts = list(strips)
     counts = np.concatenate([part.counts for part in parts])
     ranks = np.concatenate([part.ranks for part in parts])
@@ -180,26 +182,22 @@ def score(strips: Iterator[Ranks]) -> RankingResult:
     before = np.where(ranks > 1, (hit - 1) / np.maximum(ranks - 1, 1), 1)
     n = counts[found]
 
-    def of_found(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        every = np.full(len(counts), np.nan)
-        every[found] = values
-        return every
-
     def mean_over_hits(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return of_found(np.bincount(owner, weights=values, minlength=len(counts))[found] / n)
+        mean: NDArray[np.float64] = np.bincount(owner, weights=values, minlength=len(counts))[found] / n
+        return mean
 
-    ap, trapezoid = mean_over_hits(hit / ranks), mean_over_hits((hit / ranks + before) / 2)
-    inp = of_found(n / ranks[start[found] + n - 1])
+    ap = np.full(len(counts), np.nan)
+    ap[found] = mean_over_hits(hit / ranks)
     first_hit = np.zeros(len(counts), np.int64)
     first_hit[found] = ranks[start[found]]
     return RankingResult(
         map=float(ap[found].mean()),
-        minp=float(inp[found].mean()),
+        minp=float((n / ranks[start[found] + n - 1]).mean()),
         cmc={rank: float((first_hit[found] <= rank).mean()) for rank in CMC_RANKS},
-        map_trapezoid=float(trapezoid[found].mean()),
+        map_trapezoid=float(mean_over_hits((hit / ranks + before) / 2).mean()),
         ap=ap,
-        inp=inp,
-        ap_trapezoid=trapezoid,
         first_hit=first_hit,
         top=np.concatenate([part.top for part in parts]),
+        ranks=ranks,
+        counts=counts,
     )

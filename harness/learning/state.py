@@ -87,13 +87,13 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str
 
 
 def sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Return the SHA-256 over names, types, shapes and bytes of the tensors and over the metadata but itself."""
+    """Return the SHA-256 over names, types, shapes and bytes of the tensors and over the metadata."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    for name in sorted(metadata.keys() - {"sha256"}):
+    for name in sorted(metadata):
         digest.update(f"{name} {metadata[name]}\n".encode())
     return digest.hexdigest()
 
@@ -141,7 +141,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises UserError if it is damaged: one bit that differs from what was written is found.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
@@ -149,7 +149,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from None
-    if metadata.get("sha256") != sha256(tensors, metadata):
+    if metadata.pop("sha256", None) != sha256(tensors, metadata):
         raise UserError(
             f"{path}: damaged: its content is not what was written (its SHA-256 differs); delete it and train again, "
             "or fetch it again with `dvc pull`"

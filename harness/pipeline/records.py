@@ -29,19 +29,21 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
-QUERY_COLUMNS = (
-    "query",  # index in the query split
-    "path",  # relative to the dataset's folder
-    "identity",
-    "camera",
-    "ap",  # in [0, 1]; this and the next three are null without a match
-    "ap_trapezoid",  # in [0, 1]
-    "inp",  # in [0, 1]: right answers by the rank of the last of them
-    "first_hit",  # rank of the first right answer, from 1
-    "gallery",  # list<int32>: the first valid gallery items, as indices into the gallery split
-    "correct",  # list<bool>: whether each of them is right
-)
-"""Columns of `queries.parquet`, one row per query. Every score of `metrics.json` follows from them."""
+LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
+"""Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
+silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
+
+QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct", "match_ranks")
+"""`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
+identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), the
+top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>), and
+the ranks of all right items among the valid ones (list<int32>), from which every score of `metrics.json` follows."""
+
+QUERY_EXTRAS = ("similarity", "matches", "match_similarity", "wrong")
+"""Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
+right gallery items by rank, with their cosines; how often wrong gallery items, spread evenly over the gallery, have a
+cosine in each of `WRONG_BINS` bins of [-1, 1]."""
+WRONG_BINS = 40
 
 
 class Hardware(Frozen):
@@ -57,6 +59,18 @@ class Search(Frozen):
 
     search: str = Field(description="'exact', 'exact on cuda' or 'hnsw'")
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
+
+    epoch: int
+    map: Percent
+    rank1: Percent
+    rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
 class Record(Frozen):
@@ -91,12 +105,13 @@ class Record(Frozen):
     epochs: int
     neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
+    train_cameras: bool | None = Field(default=None, description="whether camera labels were used in training")
+    chosen_without_labels: Chosen | None = Field(
+        default=None, description="the epoch chosen without labels; empty if the run made no pseudo-labels"
+    )
     checkpoint_sha256: str = Field(default="", description="of the checkpoint's tensors, as stated in its own header")
     history_sha256: str = Field(default="", description="of the file history.csv")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
-
-
-Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Scores(Frozen):
@@ -116,15 +131,6 @@ class Best(Frozen):
     epoch: int
     map: Percent
     rank1: Percent
-
-
-class Chosen(Frozen):
-    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
-
-    epoch: int
-    map: Percent
-    rank1: Percent
-    rule: str
 
 
 class Metrics(Scores):

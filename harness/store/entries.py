@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.evaluation.statistics import LEVEL, reported_p_value, spread
 from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
+from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import tables
 from harness.store.ties import refresh_ties
 
@@ -214,7 +214,7 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
 
 
 def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --methods {method} --targets {key[1]}` does"
+    return f"`harness plan --add --methods {method} --targets {key[1]}` does"
 
 
 def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     `progress(done, total)` is called per run folder. Raises UserError if the database cannot be used;
     then nothing has changed.
     """
+    begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
     try:
@@ -71,6 +73,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
             session.flush()
             refresh_entries(session, registry, planned, attempts)
             _stamp(session)
+            session.merge(tables.Meta.made(name="taken_in", value=str(begun)))
     finally:
         store.close()
     return report

@@ -16,10 +16,8 @@ from harness.inputs.files import MissingFileError, read_bytes
 from harness.inputs.json import parse_document
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.paths import run_folder
 from harness.pipeline.records import QUERY_COLUMNS, Attempt, Metrics, Record
 from harness.pipeline.trained import read_trained
-from harness.specs.pairing import parse_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +81,8 @@ def read_run(folder: Path) -> RunResult:
             )
         if (metrics.checkpoint_sha256, metrics.protocol) != (trained.record.checkpoint_sha256, trained.record.protocol):
             raise UserError("metrics.json and record.json name different checkpoints or protocols")
-        queries = _read_queries(folder, metrics)
+        data, name = verified_queries(folder, metrics), Path("queries.parquet")
+        queries = parse_table(data, name, _columns(), _remedy(folder.name))
         identities = np.unique(queries["identity"].to_numpy(), return_inverse=True)[1].astype(np.int32)
         ap = check_scores(queries, metrics)
         first = queries["first_hit"].fill_null(0).to_numpy().astype(np.int32)
@@ -92,12 +91,14 @@ def read_run(folder: Path) -> RunResult:
     return RunResult(trained.record, metrics, ap, trained.history, identities, first)
 
 
-def _read_queries(folder: Path, metrics: Metrics) -> pa.Table:
-    """Return `queries.parquet`. Raises UserError unless it is the file that `metrics` vouch for."""
+def verified_queries(folder: Path, metrics: Metrics | None = None) -> bytes:
+    """Return `queries.parquet`. Raises UserError unless it is the file that `metrics`, or metrics.json, vouch for."""
+    if metrics is None:
+        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
     data = read_bytes(folder / "queries.parquet", TABLE_BYTES)
     if hashlib.sha256(data).hexdigest() != metrics.queries_sha256:
         raise UserError(f"queries.parquet is damaged: not what metrics.json describes; {_remedy(folder.name)}")
-    return parse_table(data, Path("queries.parquet"), _columns(), _remedy(folder.name))
+    return data
 
 
 def _remedy(key: str) -> str:
@@ -108,51 +109,66 @@ def _columns() -> dict[str, pa.DataType]:
     import pyarrow as pa  # slow to import, and only needed for new runs
 
     types = (
-        pa.int32(), pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.float64(), pa.float64(), pa.int32(),
-        pa.list_(pa.int32()), pa.list_(pa.bool_()),
+        pa.int32(), pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.int32(), pa.list_(pa.int32()),
+        pa.list_(pa.bool_()), pa.list_(pa.int32()),
     )  # fmt: skip
     return dict(zip(QUERY_COLUMNS, types, strict=True))
 
 
 def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
-    """Return AP per query, NaN without a match. Raises UserError unless `queries` give the scores of `metrics`."""
-    ap, trapezoid, inp, first = (
-        queries[name].to_numpy(zero_copy_only=False).astype(np.float64)
-        for name in ("ap", "ap_trapezoid", "inp", "first_hit")
-    )
-    found = ~np.isnan(ap)
-    if any((np.isnan(values) == found).any() for values in (trapezoid, inp, first)):
-        raise UserError("queries.parquet: some figures of a query are missing")
+    """Return AP per query, NaN without a match. Raises UserError unless the ranks give the scores of `metrics`."""
+    if queries["query"].to_pylist() != list(range(queries.num_rows)):
+        raise UserError("queries.parquet: its queries are not 0, 1, 2, …")
+    if any(queries[name].null_count for name in QUERY_COLUMNS if name not in ("ap", "first_hit")):
+        raise UserError("queries.parquet: a query lacks its path, labels or ranked lists")
+    stated, first = (queries[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in ("ap", "first_hit"))
+    ranks = queries["match_ranks"].combine_chunks()
+    counts = ranks.value_lengths().to_numpy()
+    if ranks.flatten().null_count or not counts.any():
+        raise UserError("queries.parquet: its ranks are incomplete, or no query has a match")
+    rank = ranks.flatten().to_numpy().astype(np.int64)
+    found, owner = counts > 0, np.repeat(np.arange(len(counts)), counts)
+    start = np.cumsum(counts) - counts
+    hit = np.arange(len(rank)) - start[owner] + 1
+    if (rank < hit).any() or (rank > metrics.gallery).any() or (np.diff(rank)[owner[1:] == owner[:-1]] <= 0).any():
+        raise UserError("queries.parquet: ranks that do not rise, or lie outside the gallery")
+    last = rank[(start + counts - 1)[found]]
+    before = np.where(rank > 1, (hit - 1) / np.maximum(rank - 1, 1), 1)
+
+    def mean_over_hits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = np.bincount(owner, weights=values, minlength=len(counts))[found] / counts[found]
+        return mean
+
+    ap = np.full(len(counts), np.nan)
+    ap[found] = mean_over_hits(hit / rank)
+    one = np.full(len(counts), np.nan)
+    one[found] = rank[start[found]]
+    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
+        one, first, equal_nan=True
+    ):
+        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
     if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):
         raise UserError(
-            f"queries.parquet has {found.sum()} queries with and {(~found).sum()} without AP, "
+            f"queries.parquet has {found.sum()} queries with and {(~found).sum()} without a match, "
             f"metrics.json says {metrics.queries} and {metrics.queries_without_match}"
         )
-    if not found.any():
-        raise UserError("queries.parquet: no query has a match")
-    for name, values in (("AP", ap), ("trapezoid AP", trapezoid), ("INP", inp)):
-        if ((values[found] < 0) | (values[found] > 1)).any():
-            raise UserError(f"queries.parquet: an {name} lies outside [0, 1]")
-    _check_ranked(queries, first, metrics.gallery)
+    _check_ranked(queries, one, metrics.gallery)
     scores = {
-        "map": ap[found].mean(), "map_trapezoid": trapezoid[found].mean(), "minp": inp[found].mean(),
-        "rank1": (first[found] <= 1).mean(), "rank5": (first[found] <= 5).mean(), "rank10": (first[found] <= 10).mean(),
+        "map": ap[found].mean(), "map_trapezoid": mean_over_hits((hit / rank + before) / 2).mean(),
+        "minp": (counts[found] / last).mean(),
+        "rank1": (one[found] <= 1).mean(), "rank5": (one[found] <= 5).mean(), "rank10": (one[found] <= 10).mean(),
     }  # fmt: skip
     for name, score in scores.items():
-        stated = getattr(metrics, name)
-        if abs(100 * float(score) - stated) > AGREEMENT:
+        if abs(100 * float(score) - getattr(metrics, name)) > AGREEMENT:
             raise UserError(
-                f"queries.parquet gives {TITLES[name]} of {100 * score:.2f}, metrics.json says {stated:.2f}"
+                f"queries.parquet gives {TITLES[name]} of {100 * score:.2f}, "
+                f"metrics.json says {getattr(metrics, name):.2f}"
             )
     return ap.astype(np.float32)
 
 
 def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -> None:
-    """Raise UserError unless every query is there in order, and its ranked list is of the gallery and fits its rank."""
-    if queries["query"].to_pylist() != list(range(queries.num_rows)):
-        raise UserError("queries.parquet: its queries are not 0, 1, 2, …")
-    if any(queries[name].null_count for name in ("path", "identity", "camera", "gallery", "correct")):
-        raise UserError("queries.parquet: a query lacks its path, labels or ranked list")
+    """Raise UserError unless each ranked list is of the gallery and fits the rank of its first right answer."""
     lists = zip(queries["gallery"].to_pylist(), queries["correct"].to_pylist(), first, strict=True)
     for number, (items, correct, rank) in enumerate(lists):
         hit = correct.index(True) + 1 if True in correct else None
@@ -176,52 +192,3 @@ def read_attempt(path: Path) -> Attempt:
     if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
         raise BrokenResultError("its times have no time zone")
     return attempt
-
-
-@dataclass(frozen=True)
-class Query:
-    """One query: index in its split, path below the dataset's folder, labels, AP in [0, 1] or None without a match."""
-
-    index: int
-    path: str
-    identity: int
-    camera: int
-    ap: float | None
-    first_hit: int | None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """The best gallery items of a query, as indices into the gallery split, and whether each is right."""
-
-    gallery: tuple[int, ...]
-    correct: tuple[bool, ...]
-
-
-def read_queries(root: Path, key: str) -> list[Query]:
-    """Return a run's queries in split order. Raises UserError if its files are not here or damaged."""
-    table = _verified(root, key).select(["query", "path", "identity", "camera", "ap", "first_hit"])
-    return [Query(*row.values()) for row in table.to_pylist()]
-
-
-def read_ranked(root: Path, key: str, query: int) -> Ranked:
-    """Return the ranked list of one query. Raises UserError if it is not here or damaged."""
-    table = _verified(root, key)
-    if not 0 <= query < table.num_rows:
-        raise UserError(f"{key} has no query {query}")
-    (row,) = table.slice(query, 1).to_pylist()
-    return Ranked(tuple(row["gallery"]), tuple(row["correct"]))
-
-
-def _verified(root: Path, key: str) -> pa.Table:
-    folder = run_folder(root, parse_key(key).key)
-    try:
-        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
-        return _read_queries(folder, metrics)
-    except MissingFileError:
-        raise UserError(
-            f"The ranked lists of {key} are not on this machine: "
-            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them."
-        ) from None
-    except UserError as error:
-        raise UserError(f"results/runs/{key}/{str(error).replace(f'{folder}/', '')}") from None

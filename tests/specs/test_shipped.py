@@ -16,7 +16,7 @@ from harness.specs import Pairing, Registry, load_dataset, load_method
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
 from harness.specs.resolve import flatten, resolve
-from tests.methods.case import defaults_of
+from tests.methods.parts import defaults_of
 
 PROJECT = Path(__file__).parents[2]
 REGISTRY = Registry.load(PROJECT)

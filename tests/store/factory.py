@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data.prepare import prepare
+from harness.evaluation.counting import Ranks
+from harness.evaluation.ranking import score
 from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint, flatten, resolve
@@ -30,6 +33,16 @@ COMPUTE = {
     "precision": "float32",
     "evaluate_every": 2,
 }
+
+
+HITS = 5
+
+
+def _ranks(ap: NDArray[np.float64], gallery: int) -> NDArray[np.int64]:
+    """Ranks [queries, HITS] of the right answers that give about this AP each."""
+    hits = np.arange(1, HITS + 1)
+    ranks = np.maximum.accumulate(np.rint(hits / ap[:, None]).astype(np.int64) - hits, axis=1) + hits
+    return np.minimum(ranks, gallery - HITS + hits)
 
 
 def sha256(path: Path) -> str:
@@ -149,37 +162,31 @@ class Project:
         )
         document = ResolvedMethod.model_validate(spec).model_dump(mode="json")
         own = np.random.default_rng(pairing.seed if noise is None else noise)
-        ap = np.clip(np.random.default_rng(7).normal(level, 0.15, queries) + own.normal(0, 0.03, queries), 0.01, 1)
-        first = np.where(ap > 0.4, 1, np.where(ap > 0.2, 3, 12))
-        ranked = own.integers(0, gallery, (queries, 10))
-        correct = own.random((queries, 10)) < ap[:, None]
-        correct[np.arange(10) < first[:, None] - 1] = False
-        correct[np.flatnonzero(first <= 10), first[first <= 10] - 1] = True
+        wanted = np.random.default_rng(7).normal(level, 0.15, queries) + own.normal(0, 0.03, queries)
         matched = np.arange(queries) >= unmatched
-        correct[~matched] = False
+        counts = np.where(matched, HITS, 0)
+        ranks = _ranks(np.clip(wanted[matched], 0.01, 1), gallery)
+        ranked = own.integers(0, gallery, (queries, 10))
+        correct = np.zeros((queries, 10), bool)
+        listed = ranks <= 10
+        correct[np.repeat(np.flatnonzero(matched), HITS)[listed.ravel()], ranks[listed] - 1] = True
+        result = score(iter([Ranks(counts, ranks.ravel(), ranked)]))
         names = sorted(f"query/{i % 10 + 1:04d}_c{i % 2 + 1}_{i:04d}.jpg" for i in range(queries))
-
-        def column(values: np.ndarray[Any, Any], kind: pa.DataType) -> pa.Array:
-            return pa.array(values, kind, mask=~matched)
-
         table = pa.table(
             {
                 "query": pa.array(range(queries), pa.int32()),
                 "path": names,
                 "identity": pa.array([int(name[6:10]) for name in names], pa.int64()),
                 "camera": pa.array([int(name[12]) for name in names], pa.int32()),
-                "ap": column(ap, pa.float64()),
-                "ap_trapezoid": column(np.minimum(ap + 0.003, 1), pa.float64()),
-                "inp": column(ap / 2, pa.float64()),
-                "first_hit": column(first, pa.int32()),
+                "ap": pa.array(result.ap, pa.float64(), mask=~matched),
+                "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
                 "gallery": pa.array(ranked.tolist(), pa.list_(pa.int32())),
                 "correct": pa.array(correct.tolist(), pa.list_(pa.bool_())),
+                "match_ranks": pa.array(np.split(ranks.ravel(), np.cumsum(counts)[:-1]), pa.list_(pa.int32())),
             }
         )
         pq.write_table(table, folder / "queries.parquet")
-        ap, first = ap[matched], first[matched]
-        score = float(ap.mean() * 100)
-        self._history(folder / "history.csv", score)
+        self._history(folder / "history.csv", 100 * result.map)
         record = Record(
             key=key, method=pairing.method, setting=spec["setting"], source=pairing.source, target=pairing.target,
             seed=pairing.seed, regime="drawn", spec=document, spec_hash=fingerprint(document), code_version="0" * 40,
@@ -192,12 +199,12 @@ class Project:
         )  # fmt: skip
         (folder / "record.json").write_text(record.model_dump_json())
         metrics = Metrics(
-            map=score, rank1=100 * (first <= 1).mean(), rank5=100 * (first <= 5).mean(),
-            rank10=100 * (first <= 10).mean(), minp=score / 2, map_trapezoid=100 * np.minimum(ap + 0.003, 1).mean(),
+            map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
+            minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid,
             protocol="reid-v1", record_sha256=sha256(folder / "record.json"), checkpoint_sha256="c" * 64,
-            queries_sha256=sha256(folder / "queries.parquet"), queries=int(matched.sum()),
+            queries_sha256=sha256(folder / "queries.parquet"), queries=result.n_valid,
             queries_without_match=unmatched, gallery=gallery, seconds=1.0,
-            best_on_test=Best(epoch=4, map=min(score + 0.4, 100), rank1=min(score + 20.2, 100)),
+            best_on_test=Best(epoch=4, map=min(100 * result.map + 0.4, 100), rank1=min(100 * result.cmc[1] + 0.2, 100)),
         )  # fmt: skip
         (folder / "metrics.json").write_text(metrics.model_dump_json())
         return folder

@@ -50,9 +50,11 @@ def save(path: Path, state: RunState, progress: Progress, identity: str) -> None
 def restore(path: Path, state: RunState, progress: Progress, identity: str) -> str:
     """Load the newest undamaged state of the unfinished run into `state` and `progress`; return what to say of it.
 
-    Nothing is loaded, and the run starts afresh, if none is there, or none of this `identity`.
+    Nothing is loaded, and the run starts afresh, if none is there, or none of this `identity`. Raises UserError if all
+    that are there are damaged: hours of work are not thrown away unasked.
     """
-    said = []
+    said: list[str] = []
+    damaged = None
     for candidate in (path, _before(path)):
         if not candidate.exists():
             continue
@@ -63,11 +65,15 @@ def restore(path: Path, state: RunState, progress: Progress, identity: str) -> s
                 break
             state.load(candidate)
         except UserError as error:
-            said.append(f"{error.args[0].split(';')[0]}; going on from the state before it")
+            damaged = damaged or error
             continue
+        if damaged:
+            said.append(f"{str(damaged).split(';')[0]}: going on from the state before it")
         _add(progress, json.loads(metadata["progress"]))
         said.append(f"resumed after epoch {state.epoch}")
         break
+    if damaged and not said:
+        raise damaged
     return "; ".join(said)
 
 
