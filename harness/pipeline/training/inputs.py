@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from harness.data.prepared import Prepared, open_prepared
 from harness.learning.algorithm import RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.pretrained import WeightsFile, imagenet_tensors
-from harness.learning.state import RunState, read_tensors
+from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
 from harness.specs.method import ResolvedMethod
@@ -35,12 +34,7 @@ class Start:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 over names, types, shapes and bytes of the tensors, in the order of their names."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            value = self.tensors[name].detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return sha256(self.tensors, {})
 
 
 @dataclass(frozen=True)
