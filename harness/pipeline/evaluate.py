@@ -86,8 +86,11 @@ def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, ga
     query, gallery = target.split("query"), target.split("gallery")
     matched = ~np.isnan(result.ap)
     top: list[Any] = [np.asarray(row)[np.asarray(row) >= 0] for row in result.top]
-    cameras = (query.cameras, gallery.cameras) if target.has_cameras else (None, None)
-    matches = Labels.read(query.ids, gallery.ids, *cameras, JUNK_IDS).matches(0, len(query))
+    seen = target.has_cameras
+    labels = Labels.read(
+        query.ids, gallery.ids, query.cameras if seen else None, gallery.cameras if seen else None, JUNK_IDS
+    )
+    matches = labels.matches(0, len(query))
     owner = np.repeat(np.arange(len(query)), np.diff(matches.right_start))
     cosines = _cosines(query_rows, gallery_rows, owner, matches.right)
     by_rank = np.lexsort((matches.right, -cosines, owner))

@@ -128,7 +128,8 @@ def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
             line += f", not separable from {titles}" + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
         rest = [row for row in ranked[1:] if row not in tied]
         if rest:
-            line += f"; next {escape_markdown(rest[0].title)}, {best.score('map') - rest[0].score('map'):.1f} lower"
+            gap = (best.score("map") or 0) - (rest[0].score("map") or 0)
+            line += f"; next {escape_markdown(rest[0].title)}, {gap:.1f} lower"
         lines.append(line)
     if lines:
         st.markdown("  \n".join(lines))
@@ -204,7 +205,7 @@ def _below(
             link(addresses.Compare(task=task, of=tuple(row.method for row in ran)), "Compare the ticked rows")
         for row in chosen[:3]:
             if row.seeds:
-                link(addresses.Runs(method=row.method, task=row.task), f"Runs of {escape_markdown(row.title)}")
+                link(addresses.Runs(by=row.method, on=row.task), f"Runs of {escape_markdown(row.title)}")
             else:
                 link(addresses.Methods(method=row.method), escape_markdown(row.title))
         if not chosen:

@@ -107,10 +107,10 @@ def _filters(everything: Sequence[Line]) -> list[Line]:
     states = [state for state in STATES if any(line.state == state for line in everything)]
     left, middle, right = st.columns([2, 2, 2])
     with left:
-        method = url.select("Method", [ANY, *sorted(methods)], "method", ANY, show=lambda name: methods.get(name, ANY))
+        method = url.select("Method", [ANY, *sorted(methods)], "by", ANY, show=lambda name: methods.get(name, ANY))
     with middle:
         task = url.select(
-            "Task", [ANY, *tasks], "task", ANY, show=lambda name: ANY if name == ANY else task_title(name)
+            "Task", [ANY, *tasks], "on", ANY, show=lambda name: ANY if name == ANY else task_title(name)
         )
     with right:
         text = url.search("Search keys", "q", placeholder="part of a key", icon=":material/search:")
