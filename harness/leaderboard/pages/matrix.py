@@ -132,7 +132,7 @@ def _reason(row: LeaderRow) -> str:
 
 def _cell(cells: Mapping[tuple[str, str], LeaderRow], titles: dict[str, str]) -> None:
     """Where the chosen cell's figure comes from, or why there is none."""
-    asked = st.query_params.get("cell", "")
+    asked = url.chosen("cell")
     if not asked:
         return
     method, _, task = asked.partition("@")
