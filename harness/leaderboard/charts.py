@@ -158,7 +158,7 @@ def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart
     ink = "#c3ccd6" if theme() == "dark" else "#3d4854"
     names = [
         base.transform_filter(f"datum.side == '{side}'")
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=ink)
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=ink)  # type: ignore[arg-type]
         .encode(x=x, y=y, text="method:N")
         for side, (dx, dy, align) in SIDES.items()
         if (points["side"] == side).any()

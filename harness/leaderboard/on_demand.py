@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import Split
-from harness.drawn.market import market_paths
+from harness.drawn.layouts import market_paths, veri_paths
 from harness.drawn.schedule import Shot, schedule
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.studio import Studio
-from harness.drawn.veri import veri_paths
 
 
 class DrawnImages:

@@ -24,7 +24,7 @@ from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, Metrics
+from harness.pipeline.records import WRONG_BINS, Best, Chosen, Metrics, Record
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -56,7 +56,8 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,
             queries=result.n_valid, queries_without_match=result.n_without_match, gallery=len(target.split("gallery")),
-            best_on_test=_best_on_test(folder / "history.csv"), seconds=time.perf_counter() - begun,
+            best_on_test=_best_on_test(folder / "history.csv"), chosen_without_labels=_chosen(folder),
+            seconds=time.perf_counter() - begun,
         )  # fmt: skip
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
@@ -74,6 +75,11 @@ def _best_on_test(history: Path) -> Best | None:
     return Best(epoch=int(best["epoch"]), map=float(best["target_map"]), rank1=float(best["target_rank1"]))
 
 
+def _chosen(folder: Path) -> Chosen | None:
+    """Return what training found of the epoch chosen without labels: only it had that epoch's weights."""
+    return Record.model_validate_json((folder / "record.json").read_bytes()).chosen_without_labels
+
+
 def _normalized(features: Matrix) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
@@ -86,10 +92,8 @@ def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, ga
     query, gallery = target.split("query"), target.split("gallery")
     matched = ~np.isnan(result.ap)
     top: list[Any] = [np.asarray(row)[np.asarray(row) >= 0] for row in result.top]
-    seen = target.has_cameras
-    labels = Labels.read(
-        query.ids, gallery.ids, query.cameras if seen else None, gallery.cameras if seen else None, JUNK_IDS
-    )
+    query_cameras, gallery_cameras = (query.cameras, gallery.cameras) if target.has_cameras else (None, None)
+    labels = Labels.read(query.ids, gallery.ids, query_cameras, gallery_cameras, JUNK_IDS)
     matches = labels.matches(0, len(query))
     owner = np.repeat(np.arange(len(query)), np.diff(matches.right_start))
     cosines = _cosines(query_rows, gallery_rows, owner, matches.right)

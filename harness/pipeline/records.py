@@ -29,6 +29,10 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
+LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
+"""Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
+silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
+
 QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
 """`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
 identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
@@ -49,11 +53,27 @@ class Hardware(Frozen):
     platform: str
 
 
+class Weights(Frozen):
+    """The file of published weights that a run started from."""
+
+    file: str
+    sha256: str
+
+
 class Search(Frozen):
     """How the neighbours behind the pseudo-labels were searched."""
 
     search: str = Field(description="'exact', 'exact on cuda' or 'hnsw'")
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
+
+
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
+
+    epoch: int
+    map: float
+    rank1: float
+    rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
 class Record(Frozen):
@@ -71,6 +91,7 @@ class Record(Frozen):
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )
@@ -88,6 +109,10 @@ class Record(Frozen):
     epochs: int
     neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
+    train_cameras: bool | None = Field(default=None, description="whether camera labels were used in training")
+    chosen_without_labels: Chosen | None = Field(
+        default=None, description="the epoch chosen without labels; empty if the run made no pseudo-labels"
+    )
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
 
 
@@ -108,15 +133,6 @@ class Best(Frozen):
     epoch: int
     map: float
     rank1: float
-
-
-class Chosen(Frozen):
-    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
-
-    epoch: int
-    map: float
-    rank1: float
-    rule: str
 
 
 class Metrics(Scores):

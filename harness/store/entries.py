@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.evaluation.statistics import LEVEL, reported_p_value, spread
 from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
+from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import tables
 from harness.store.ties import refresh_ties
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
-from harness.evaluation.significance import verdict
-from harness.evaluation.statistics import compare_ap, spread
+from harness.statistics.basics import spread
+from harness.statistics.methods import verdict
+from harness.statistics.networks import compare_ap
 from harness.store import Store, open_store, views
 from harness.store.compare import TIE, Contestant, check_same_queries, contestant
 from harness.store.compare import compare as compare_contestants

@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from harness.errors import UserError
-from harness.evaluation.statistics import spread
 from harness.leaderboard import charts, curves, ranked, url
 from harness.leaderboard.charts import Colors
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import read, task_title
+from harness.statistics.basics import spread
 from harness.store import Store, views
 from harness.store.compare import Comparison, Contestant, compare, contestant
 from harness.store.run_files import History

@@ -128,8 +128,8 @@ def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
             line += f", not separable from {titles}" + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
         rest = [row for row in ranked[1:] if row not in tied]
         if rest:
-            gap = (best.score("map") or 0) - (rest[0].score("map") or 0)
-            line += f"; next {escape_markdown(rest[0].title)}, {gap:.1f} lower"
+            lower = (best.score("map") or 0) - (rest[0].score("map") or 0)
+            line += f"; next {escape_markdown(rest[0].title)}, {lower:.1f} lower"
         lines.append(line)
     if lines:
         st.markdown("  \n".join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from harness.data.prepared import Prepared
 from harness.evaluation import RankingResult, evaluate_ranking
+from harness.labels.label_free import agreement, camera_bias
 from harness.labels.quality import label_quality
 from harness.learning.extract import Embedder
 
@@ -18,7 +20,19 @@ class Evaluator:
 
     def __init__(self, target: Prepared) -> None:
         self._target = target
-        self._train_ids = target.split("train").ids
+        train = target.split("train")
+        self._train_ids, self._train_cameras = train.ids, train.cameras
+
+    def label_free(
+        self, labels: npt.NDArray[np.int64], silhouette: float, before: npt.NDArray[np.int64] | None
+    ) -> dict[str, float]:
+        """Return what can be said of pseudo-labels [N] without identities; `before` are those of the epoch before."""
+        figures = {"silhouette": silhouette}
+        if before is not None:
+            figures["agreement"] = agreement(labels, before)
+        if self._target.has_cameras:
+            figures["camera_bias"] = camera_bias(labels, self._train_cameras)
+        return {name: value for name, value in figures.items() if not math.isnan(value)}
 
     def label_quality(self, labels: npt.NDArray[np.int64]) -> dict[str, float | int]:
         """Return clusters, outliers (share), ari, nmi and purity of pseudo-labels [N] of the training split."""

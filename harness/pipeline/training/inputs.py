@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.data.prepared import Prepared, open_prepared
 from harness.learning.algorithm import RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.pretrained import imagenet_tensors
+from harness.learning.pretrained import WeightsFile, imagenet_tensors
 from harness.learning.state import RunState, read_tensors
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
@@ -26,10 +26,11 @@ from harness.specs.resolve import fingerprint
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that a run starts from: what the record calls them, and their tensors."""
+    """Weights that a run starts from: what the record calls them, their tensors, and the file of published ones."""
 
     name: str
     tensors: Mapping[str, Tensor]
+    file: WeightsFile | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -57,6 +58,11 @@ class Inputs:
     def data_hashes(self) -> dict[str, str]:
         """The content hash of each dataset, by name."""
         return {data.name: data.data_hash for data in (self.target, self.source) if data}
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether any of the datasets has camera labels."""
+        return any(data.has_cameras for data in (self.target, self.source) if data)
 
     def identity(self, device: torch.device) -> str:
         """Return what must be equal for an unfinished run to be continued: spec, data, seed, starts, code, device."""
@@ -104,7 +110,7 @@ def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inpu
 
 def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
     if method.init == "imagenet":
-        return (Start("imagenet", imagenet_tensors(method.compute.network, root)),)
+        return (Start("imagenet", *imagenet_tensors(method.compute.network, root)),)
     return tuple(
         Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
         for init in registry.init_pairings(pairing)
