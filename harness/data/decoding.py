@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
@@ -63,7 +64,7 @@ def decode(data: bytes) -> Image.Image:
             if image.width * image.height > MOST_PIXELS:
                 raise ImageError(f"has {image.width}×{image.height} pixels, more than any crop")
             image.load()
-            return _to_rgb(_upright(image))
+            return to_rgb(_upright(image))
     except UnidentifiedImageError as error:
         raise ImageError("is not an image") from error
     except Image.DecompressionBombError as error:
@@ -78,8 +79,14 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the image in RGB: 16-bit values scaled, grey repeated, CMYK and palettes converted, alpha dropped."""
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16-bit values to 255
         values = np.asarray(image).astype(np.float64) / 257
         image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def resized(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """Return the image's pixels [height, width, 3] as the published transforms resize: bicubic, in 8 bits."""
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))

@@ -50,6 +50,15 @@ class Search(Frozen):
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
 
 
+class Input(Frozen):
+    """What the network takes: RGB images of this size, resized bicubically in 8 bits, then (x / 255 - mean) / std."""
+
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
 class Record(Frozen):
     """How a run came about."""
 
@@ -63,6 +72,7 @@ class Record(Frozen):
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
+    input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
     init_sha256: tuple[str, ...] = Field(
