@@ -1,4 +1,4 @@
-"""The leaderboard over drawn (not trained) results: ingestion, what its pages ask the store for, first page, filter.
+"""Leaderboard over generated (not trained) results: ingestion, queries of the pages, first page, filter.
 
 A temporary project is taken into a new database, served, and opened in headless Chromium where there is one. The
 reference of the store is reading the result files themselves; the limit of a page is Streamlit showing a single line.
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Outcome, measured
-from harness.evaluation.statistics import compare_ap
+from harness.evaluation import compare_runs
 from harness.pipeline.records import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
 from harness.store import ingest, open_store, views
 from harness.store.compare import compare, contestant
@@ -106,7 +106,7 @@ def _write(folder: Path, key: str, ap: np.ndarray, fixed: dict[str, pa.Array], h
 
 
 def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
-    """Yield what ingestion takes, and what the pages ask the store for."""
+    """Yield the outcomes of ingestion and of the pages' queries."""
     _, new = measured(lambda: ingest(root))
     _, again = measured(lambda: ingest(root), repeats)
     size = Path(database_url(root)).stat().st_size / 2**20
@@ -134,12 +134,12 @@ def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_
     difference, slow = measured(lambda: read_and_compare(root, tasks[0]), repeats)
     yield Outcome(
         "leaderboard compare", shape, compared.seconds, compared.extra_gib, FILES, slow.seconds, slow.extra_gib,
-        agreement=f"difference off by {abs(pair.difference - 100 * difference):.0e} points",
+        agreement=f"difference off by {abs(pair.result.difference - difference):.0e} points",
     )  # fmt: skip
 
 
 def read_means(root: Path, task: str) -> dict[str, float]:
-    """The mean mAP of every method on a task, from its runs' documents."""
+    """Return the mean mAP of every method on a task, from its runs' documents."""
     found: dict[str, list[float]] = {}
     for folder in (root / "results" / "runs").glob(f"*__{task}__*"):
         record = Record.model_validate_json((folder / "record.json").read_bytes())
@@ -149,13 +149,13 @@ def read_means(root: Path, task: str) -> dict[str, float]:
 
 
 def read_and_compare(root: Path, task: str) -> float:
-    """The difference of the first two methods' mAP on a task, tested, from the lists of their queries."""
+    """The difference of the first two methods' mAP on a task in points, tested, from the lists of their queries."""
     ap = []
     for method in ("method01", "method00"):
         folders = sorted((root / "results" / "runs").glob(f"{method}__{task}__*"))
-        columns = [pq.read_table(folder / "queries.parquet", columns=["ap"])["ap"].to_numpy() for folder in folders]
-        ap.append(np.mean(columns, axis=0))
-    return compare_ap(ap[0], ap[1], seed=0).difference
+        tables = [pq.read_table(folder / "queries.parquet", columns=["ap", "identity"]) for folder in folders]
+        ap.append(100 * np.stack([table["ap"].to_numpy() for table in tables]))
+    return compare_runs(ap[0], ap[1], tables[0]["identity"].to_numpy()).difference
 
 
 def page_outcomes(root: Path, tasks: list[str], shape: str) -> Iterator[Outcome]:
@@ -189,7 +189,7 @@ def page_outcomes(root: Path, tasks: list[str], shape: str) -> Iterator[Outcome]
 
 
 def _change(page: Page, setting: str) -> float:
-    """Seconds from a click on a filter to the page at rest."""
+    """Return the seconds from a click on a filter until the page is at rest."""
     page.wait_for_timeout(1000)
     begun = time.perf_counter()
     page.get_by_role("radio", name=setting, exact=True).click()
@@ -199,7 +199,7 @@ def _change(page: Page, setting: str) -> float:
 
 
 def _blank(browser: Browser) -> float:
-    """Seconds in which Streamlit shows a page with one line: what no leaderboard can be faster than."""
+    """Return the seconds in which Streamlit shows a page with one line: the lower bound."""
     from scripts.screenshots import new_page, serving
 
     with tempfile.TemporaryDirectory() as folder:

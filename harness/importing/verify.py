@@ -1,4 +1,4 @@
-"""Is what lies on disk the dataset that the papers used?"""
+"""Verify a dataset on disk against its spec: counts, labels, contents, published relevance files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harness.data.decoding import Facts
 from harness.data.manifest import build_manifest, read_manifest
 from harness.data.reading import read_dataset, recognize
 from harness.data.records import SPLITS, Dataset
@@ -17,6 +16,7 @@ from harness.importing.content_checks import check_changes, check_copies
 from harness.importing.findings import Finding, Level, some
 from harness.importing.ground_truth import check_ground_truth
 from harness.importing.label_checks import check_labels
+from harness.inputs.images import Facts
 from harness.specs.dataset import DatasetSpec
 
 MANIFEST = "manifest.parquet"
@@ -25,7 +25,7 @@ MANIFEST = "manifest.parquet"
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found. `manifest` is None if some image cannot be used."""
+    """Result of a verification; `manifest` is None if some image cannot be used."""
 
     dataset: Dataset
     manifest: pa.Table | None
@@ -37,7 +37,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing differs from what the spec expects."""
+        """True if nothing differs from the spec."""
         return not self.at("error", "difference")
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.evaluation.statistics import LEVEL, reported_p_value, spread
 from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
+from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import tables
 from harness.store.ties import refresh_ties
 
@@ -153,6 +153,10 @@ def _summary(runs: list[tables.Run]) -> dict[str, Any]:
     if len(best) == len(runs):
         summary["best_map"] = statistics.fmean(run.best_map for run in best if run.best_map is not None)
         summary["best_rank1"] = statistics.fmean(run.best_rank1 for run in best if run.best_rank1 is not None)
+    chosen = [run for run in runs if run.chosen_map is not None]
+    if len(chosen) == len(runs):
+        summary["chosen_map"] = statistics.fmean(run.chosen_map for run in chosen if run.chosen_map is not None)
+        summary["chosen_rank1"] = statistics.fmean(run.chosen_rank1 for run in chosen if run.chosen_rank1 is not None)
     summary["gpu_hours"] = statistics.fmean(run.gpu_seconds for run in runs) / 3600
     summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
     summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)
@@ -207,7 +211,7 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
 
 
 def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --methods {method} --targets {key[1]}` does"
+    return f"`harness plan --add --methods {method} --targets {key[1]}` does"
 
 
 def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:

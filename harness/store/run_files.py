@@ -8,14 +8,13 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import UserError
-from harness.paths import run_folder
 from harness.pipeline.records import HISTORY_COLUMNS, QUERY_COLUMNS, Attempt, Metrics, Record
 from harness.specs.pairing import parse_key
 
@@ -29,12 +28,17 @@ class BrokenResultError(Exception):
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run, validated. `ap` is float32 per query in [0, 1], NaN without a match."""
+    """A finished run, validated. `ap` is float32 per query in [0, 1], NaN without a match.
+
+    `identities` number the identities of the queries in any order; None for a published run, whose snapshot states them
+    once per dataset.
+    """
 
     record: Record
     metrics: Metrics
     ap: NDArray[np.float32]
     history: History
+    identities: NDArray[np.int32] | None = None
 
 
 def digest(folder: Path) -> str | None:
@@ -55,8 +59,8 @@ def read_run(folder: Path) -> RunResult:
     record = _document(folder / "record.json", Record)
     metrics = _document(folder / "metrics.json", Metrics)
     check_record(record, folder.name)
-    ap = _read_ap(folder / "queries.parquet")
-    result = RunResult(record, metrics, ap, read_history(folder / "history.csv"))
+    ap, identities = _read_queries(folder / "queries.parquet")
+    result = RunResult(record, metrics, ap, read_history(folder / "history.csv"), identities)
     scored = ap[~np.isnan(ap)]
     unmatched = ap.size - scored.size
     if unmatched != metrics.queries_without_match:
@@ -128,7 +132,8 @@ def _document(path: Path, model: type[Document]) -> Document:
         raise BrokenResultError(f"{path.name}: {error}") from None
 
 
-def _read_ap(path: Path) -> NDArray[np.float32]:
+def _read_queries(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return AP and a number for the identity of every query."""
     import pyarrow as pa  # slow to import, and only needed for new runs
     import pyarrow.parquet as pq
 
@@ -137,64 +142,15 @@ def _read_ap(path: Path) -> NDArray[np.float32]:
         missing = [name for name in QUERY_COLUMNS if name not in file.schema_arrow.names]
         if missing:
             raise BrokenResultError(f"queries.parquet lacks the columns {', '.join(missing)}")
-        column = file.read(columns=["ap"]).column("ap").cast(pa.float64())
+        table = file.read(columns=["ap", "identity"])
+        column = table.column("ap").cast(pa.float64())
+        identities = table.column("identity").cast(pa.int64())
     except (pa.ArrowException, OSError) as error:
         raise BrokenResultError(f"queries.parquet: {error}") from None
     ap = np.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype=np.float32)
     with np.errstate(invalid="ignore"):
         if np.any(ap < 0) or np.any(ap > 1):
             raise BrokenResultError("queries.parquet: an AP lies outside [0, 1]")
-    return ap
-
-
-@dataclass(frozen=True)
-class Query:
-    """One query: index in its split, path below the dataset's folder, labels, AP in [0, 1] or None without a match."""
-
-    index: int
-    path: str
-    identity: int
-    camera: int
-    ap: float | None
-    first_hit: int | None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """The best gallery items of a query, as indices into the gallery split, and whether each is right."""
-
-    gallery: tuple[int, ...]
-    correct: tuple[bool, ...]
-
-
-def read_queries(root: Path, key: str) -> list[Query]:
-    """Return a run's queries in split order. Raises UserError if its files are not here."""
-    rows = _read_rows(root, key, ["query", "path", "identity", "camera", "ap", "first_hit"])
-    return [
-        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"]) for row in rows
-    ]
-
-
-def read_ranked(root: Path, key: str, query: int) -> Ranked:
-    """Return the ranked list of one query. Raises UserError if it is not here."""
-    rows = _read_rows(root, key, ["gallery", "correct"], query)
-    if len(rows) != 1:
-        raise UserError(f"{key} has no query {query}")
-    return Ranked(tuple(rows[0]["gallery"]), tuple(rows[0]["correct"]))
-
-
-def _read_rows(root: Path, key: str, columns: list[str], query: int | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
-
-    path = run_folder(root, parse_key(key).key) / "queries.parquet"
-    try:
-        filters = None if query is None else [("query", "=", query)]
-        return list(pq.read_table(path, columns=columns, filters=filters).to_pylist())
-    except FileNotFoundError:
-        raise UserError(
-            f"The ranked lists of {key} are not on this machine: "
-            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them."
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"results/runs/{key}/queries.parquet cannot be read: {error}") from None
+    if identities.null_count:
+        raise BrokenResultError("queries.parquet: a query has no identity")
+    return ap, np.unique(identities.to_numpy(), return_inverse=True)[1].astype(np.int32)

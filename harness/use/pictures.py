@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.data.decoding import ImageError, read_image, resized, to_rgb
+from harness.inputs.images import ImageError, read_image, resized, to_rgb
 from harness.data.listing import SUFFIXES, images_below
 from harness.data.scan import default_workers
 from harness.errors import UserError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from harness.data.decoding import ImageError, read_image
+from harness.inputs.images import ImageError, read_image
 from harness.use.calibration import Verdict
 
 HEIGHT = 160

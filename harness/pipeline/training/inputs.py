@@ -66,6 +66,11 @@ class Inputs:
         info = self.target.info
         return Input(height=info["height"], width=info["width"], mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
 
+    @property
+    def has_cameras(self) -> bool:
+        """Whether any of the datasets has camera labels."""
+        return any(data.has_cameras for data in (self.target, self.source) if data)
+
     def identity(self, device: torch.device) -> str:
         """Return what must be equal for an unfinished run to be continued: spec, data, seed, starts, code, device."""
         return fingerprint(
