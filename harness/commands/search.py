@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.commands.progress import console_progress
 from harness.errors import UserError
 from harness.paths import write_text
-from harness.use.calibration import Calibration
+from harness.use.calibration import meaning
 from harness.use.gallery import open_gallery
 from harness.use.model import find_run, load
 from harness.use.pictures import pictures_in
@@ -54,19 +54,6 @@ def search(
     yield note
     if html:
         yield f"wrote {html}"
-
-
-def meaning(calibration: Calibration | None) -> str:
-    """Return what similarities mean, in words."""
-    if calibration is None:
-        return "Not calibrated, so no similarity means 'same'; `harness calibrate` finds out which does."
-    same = calibration.same
-    size = f"{calibration.gallery} picture{'s' if calibration.gallery > 1 else ''}"
-    return (
-        f"Same from {same.threshold:.3f} on, different below {calibration.different_below:.3f}. In a gallery of {size} "
-        f"{100 * same.fpir:.1f} % of the searches for somebody else found a 'same', and {100 * same.fnir:.1f} % of "
-        f"those for somebody who is there found none ({calibration.data})."
-    )
 
 
 def _pictures(queries: Sequence[str]) -> list[str]:

@@ -109,6 +109,19 @@ def read_calibration(path: Path) -> Calibration | None:
         raise UserError(f"{path}: not a readable calibration; run: harness calibrate again") from error
 
 
+def meaning(calibration: Calibration | None) -> str:
+    """Return what similarities mean, in words."""
+    if calibration is None:
+        return "Not calibrated, so no similarity means 'same'; `harness calibrate` finds out which does."
+    same = calibration.same
+    size = f"{calibration.gallery} picture{'s' if calibration.gallery > 1 else ''}"
+    return (
+        f"Same from {same.threshold:.3f} on, different below {calibration.different_below:.3f}. In a gallery of {size} "
+        f"{100 * same.fpir:.1f} % of the searches for somebody else found a 'same', and {100 * same.fnir:.1f} % of "
+        f"those for somebody who is there found none ({calibration.data})."
+    )
+
+
 def histogram(similarities: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Return counts in `BINS` equal bins from -1 to 1, ends included."""
     return np.histogram(np.clip(similarities, -1, 1), BINS, (-1, 1))[0].astype(np.int64)

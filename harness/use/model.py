@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ class Model:
                 progress("embed", min(BATCH * len(parts), len(pictures)), len(pictures))
         return np.concatenate(parts)
 
-    @cached_property
+    @property
     def calibration(self) -> Calibration | None:
         """What `harness calibrate` found, or None if it has not run. Raises UserError if that was of other weights."""
         path = self.folder / CALIBRATION
@@ -75,12 +74,13 @@ class Model:
     @property
     def threshold(self) -> float:
         """The similarity from which two pictures are called the same (FPIR 1 %). Raises UserError if not calibrated."""
-        if self.calibration is None:
+        found = self.calibration
+        if found is None:
             raise UserError(
                 f"{self.folder}: is not calibrated, so no similarity means 'same'; "
                 f"run: harness calibrate {self.record.key} --dataset NAME, or --pairs FILE"
             )
-        return self.calibration.same.threshold
+        return found.same.threshold
 
 
 def load(folder: Path | str) -> Model:
