@@ -53,6 +53,13 @@ class Hardware(Frozen):
     platform: str
 
 
+class Weights(Frozen):
+    """The file of published weights that a run started from."""
+
+    file: str
+    sha256: str
+
+
 class Search(Frozen):
     """How the neighbours behind the pseudo-labels were searched."""
 
@@ -94,6 +101,7 @@ class Record(Frozen):
     input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )

@@ -15,7 +15,7 @@ from harness.data.prepared import Prepared, open_prepared
 from harness.learning.algorithm import RunContext
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.pretrained import imagenet_tensors
+from harness.learning.pretrained import WeightsFile, imagenet_tensors
 from harness.learning.state import RunState, read_tensors
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
@@ -28,10 +28,11 @@ from harness.specs.resolve import fingerprint
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that a run starts from: what the record calls them, and their tensors."""
+    """Weights that a run starts from: what the record calls them, their tensors, and the file of published ones."""
 
     name: str
     tensors: Mapping[str, Tensor]
+    file: WeightsFile | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -117,7 +118,7 @@ def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inpu
 
 def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
     if method.init == "imagenet":
-        return (Start("imagenet", imagenet_tensors(method.compute.network, root)),)
+        return (Start("imagenet", *imagenet_tensors(method.compute.network, root)),)
     return tuple(
         Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
         for init in registry.init_pairings(pairing)
