@@ -135,7 +135,7 @@ class _Session:
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
             target=pairing.target, seed=pairing.seed, regime=inputs.regime,
             spec=method.model_dump(mode="json"), spec_hash=spec_hash, code_version=code_version(self.root),
-            data_hashes=inputs.data_hashes, protocol=PROTOCOL,
+            data_hashes=inputs.data_hashes, protocol=PROTOCOL, input=inputs.input,
             init=tuple(start.name for start in inputs.starts) or (str(method.init),),
             weights=next((Weights(**start.file._asdict()) for start in inputs.starts if start.file), None),
             init_sha256=tuple(start.sha256 for start in inputs.starts),
