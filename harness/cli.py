@@ -57,7 +57,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[str, typer.Argument(help="datasets, methods, pairings or runs")] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.commands.impossible import impossibilities
 from harness.errors import UserError
 from harness.inputs.yaml import read_yaml
 from harness.paths import PAIRINGS, prepared_folder, raw_folder
@@ -71,9 +72,9 @@ def _unknown(path: Path, place: Location, key: str, kind: str, name: str | None,
 
 def _messages(registry: Registry, pairing: Pairing) -> list[str]:
     try:
-        registry.resolved(pairing)
+        method = registry.resolved(pairing)
         if not registry.problems:  # a start may be one of the broken specs
-            registry.init_pairings(pairing)
+            return list(impossibilities(registry, pairing, method))
     except UserError as error:
         return str(error).split("\n")
     return []
