@@ -104,14 +104,24 @@ class Best(Frozen):
     rank1: float
 
 
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
+
+    epoch: int
+    map: float
+    rank1: float
+    rule: str
+
+
 class Metrics(Scores):
-    """`metrics.json`: the last epoch's scores on the target, with best-on-test beside them, marked as such."""
+    """`metrics.json`: the last epoch's scores on the target; beside them those of two other choices of the epoch."""
 
     protocol: str
     queries: int
     queries_without_match: int
     gallery: int
     best_on_test: Best | None
+    chosen_without_labels: Chosen | None = Field(default=None, description="empty if the run made no pseudo-labels")
     seconds: float = Field(description="wall time of the evaluation")
 
 

@@ -137,6 +137,9 @@ class Run(Row, table=True):
     best_epoch: int | None
     best_map: float | None
     best_rank1: float | None
+    chosen_epoch: int | None
+    chosen_map: float | None
+    chosen_rank1: float | None
 
 
 class RunDetail(Row, table=True):
@@ -146,6 +149,13 @@ class RunDetail(Row, table=True):
     record: dict[str, Any] = _json()
     history: dict[str, Any] = _json()
     ap: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class QuerySet(Row, table=True):
+    """Which queries of a dataset's version show the same identity: int32 per query, once for all runs on it."""
+
+    data: str = Field(primary_key=True)
+    identities: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Attempt(Row, table=True):
@@ -208,6 +218,8 @@ class Entry(Row, table=True):
     minp_std: float | None = None
     best_map: float | None = None
     best_rank1: float | None = None
+    chosen_map: float | None = None
+    chosen_rank1: float | None = None
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
@@ -226,7 +238,10 @@ class Entry(Row, table=True):
 
 
 class Tie(Row, table=True):
-    """Where a method stands among those of a view (a task's rows, or those of one setting), by paired bootstrap."""
+    """Where a method stands among those of a view (a task's rows, or those of one setting).
+
+    Only methods with several seeds are here; `letters` and `p_top` come from `compare_runs`.
+    """
 
     task: str = Field(primary_key=True)
     scope: str = Field(primary_key=True)
