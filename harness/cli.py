@@ -79,7 +79,7 @@ def check() -> None:
     registry = _registry()
     problems = check_project(registry)
     if problems:
-        raise UserError("\n".join([*problems, f"{len(problems)} problems"]))
+        raise UserError("\n".join([*problems, f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"]))
     counts = f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings"
     _say(f"{counts}: all fine")
     unplanned = sorted(unplanned_methods(registry))

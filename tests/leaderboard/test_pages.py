@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from alembic import command
+import streamlit as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
@@ -16,7 +16,6 @@ from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
 from harness.store import database, ingest, publish, views
 from harness.store.database import database_url
-from harness.store.migrate import alembic_config
 from harness.tables.text import bibtex
 from tests.store.factory import Project
 
@@ -289,17 +288,16 @@ def test_a_corrupt_database_is_said_so(project: Project, monkeypatch: pytest.Mon
     assert not app.exception
 
 
-def test_a_database_is_built_on_the_first_visit_and_an_older_one_migrated(
+def test_a_database_is_built_on_the_first_visit_and_one_of_another_schema_rebuilt(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = Path(database_url(project.root))
     assert not url.exists()
     assert len(opened(project.root, monkeypatch, task="beta").dataframe[0].value) == 3
-    url.unlink()
     with create_engine(f"sqlite:///{url}").begin() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        connection.execute(text("UPDATE meta SET value = '1' WHERE name = 'schema'"))
+        connection.execute(text("DROP TABLE entry"))
+    st.cache_resource.clear()
     app = opened(project.root, monkeypatch, task="beta")
     assert not app.error
     assert len(app.dataframe[0].value) == 3
