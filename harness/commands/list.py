@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from harness.errors import UserError
 from harness.paths import attempts_folder, raw_folder, run_folder
+from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import Attempt
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
@@ -37,7 +38,7 @@ def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
 
 def stage_names(registry: Registry, starter: bool) -> list[str]:
     """Return the DVC stages that make the planned (or starter) results."""
-    return [f"evaluate@{pairing.key}" for pairing in _chosen(registry.checked(), starter)]
+    return [evaluate_stage(pairing) for pairing in _chosen(registry.checked(), starter)]
 
 
 def show(rows: Sequence[Row], as_json: bool) -> str:

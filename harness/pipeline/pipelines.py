@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.paths import PIPELINES, write_text
@@ -19,7 +19,7 @@ from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 
 HEADER = "# Written by `harness plan` from {origin}; do not edit it, plan again instead. Content {digest}\n"
-DIGEST = re.compile(r"Content ([0-9a-f]{12})\n")
+DIGEST = re.compile(r"Written by `harness plan`.* Content ([0-9a-f]{12})")
 PLAIN = re.compile(r"[\w./-]+")
 """A path that YAML takes as it is."""
 
@@ -64,16 +64,21 @@ def write_plan(registry: Registry, pairings: Iterable[Pairing]) -> list[str]:
             write_text(file, text)
         if path.name == "dvc.yaml":
             said += _tidy_lock(registry.root, path, text)
-    for folder in sorted((registry.root / PIPELINES).glob("*/")):
-        path = folder.relative_to(registry.root)
-        if path / "dvc.yaml" not in texts:
-            shutil.rmtree(folder)
-            said.append(f"{path}: removed; no run of {folder.name} is planned any more")
+    for file in sorted((registry.root / PIPELINES).glob("*/dvc.yaml")):
+        path = file.relative_to(registry.root)
+        if path not in texts and generated(file):
+            file.unlink()
+            file.with_suffix(".lock").unlink(missing_ok=True)
+            with suppress(OSError):  # something of the user's own lies there, too
+                file.parent.rmdir()
+            said.append(f"{path.parent}: removed; no run of {path.parent.name} is planned")
     return said + _tidy_lock(registry.root, Path("dvc.yaml"), None)
 
 
-def plan_texts(registry: Registry, pairings: Iterable[Pairing]) -> dict[Path, str]:
-    """Return what `write_plan` writes: path below the root -> content."""
+def plan_texts(
+    registry: Registry, pairings: Iterable[Pairing], methods: Iterable[str] | None = None
+) -> dict[Path, str]:
+    """Return what `write_plan` writes, for some of the methods if they are named: path below the root -> content."""
     pairings = list(pairings)
     by_method: dict[str, list[Pairing]] = {}
     for pairing in pairings:
@@ -82,6 +87,7 @@ def plan_texts(registry: Registry, pairings: Iterable[Pairing]) -> dict[Path, st
     return texts | {
         PIPELINES / method / "dvc.yaml": pipeline_text(registry, method, by_method[method])
         for method in sorted(by_method)
+        if methods is None or method in methods
     }
 
 
@@ -90,8 +96,13 @@ def edited(path: Path) -> bool:
     if not path.exists():
         return False
     head, _, body = path.read_text(encoding="utf-8", errors="replace").partition("\n")
-    stated = DIGEST.search(head + "\n")
+    stated = DIGEST.search(head)
     return stated is None or stated[1] != _digest(body)
+
+
+def generated(path: Path) -> bool:
+    """Whether a file is one of ours, edited or not."""
+    return DIGEST.search(path.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def conflict_line(path: Path) -> int | None:
@@ -207,7 +218,9 @@ def _tidy_lock(root: Path, pipeline: Path, text: str | None) -> list[str]:
         return []
     before = path.read_text(encoding="utf-8", errors="replace")
     conflict = CONFLICT.search(before) is not None
-    entries = _entries(_side(before, theirs=True)) | _entries(_side(before, theirs=False)) if conflict else _entries(before)
+    entries = (
+        _entries(_side(before, theirs=True)) | _entries(_side(before, theirs=False)) if conflict else _entries(before)
+    )
     kept = {name: entry for name, entry in entries.items() if text is None or _has_stage(text, name)}
     if not conflict and len(kept) == len(entries):
         return []
@@ -220,9 +233,8 @@ def _tidy_lock(root: Path, pipeline: Path, text: str | None) -> list[str]:
 
 def _has_stage(pipeline: str, name: str) -> bool:
     group, _, key = name.partition("@")
-    if not key:
-        return f"\n  {group}:\n" in pipeline
-    return f"\n  {group}:\n" in pipeline and f"- {key}\n" in pipeline
+    there = f"\n  {group}:\n" in pipeline
+    return there and (not key or f"      {key}:\n" in pipeline or f"      - {key}\n" in pipeline)
 
 
 def _side(text: str, theirs: bool) -> str:

@@ -36,8 +36,8 @@ def plan_pairings(
 ) -> list[Pairing]:
     """Return every compatible pairing of the chosen methods, targets and seeds, and the runs that they start from.
 
-    By default all methods except pure starts, on every present task; ablations on the starter task alone, unless
-    `methods` names them or `targets` are given. Raises UserError for unknown names.
+    By default all methods except pure starts, on every present task; ablations on the starter task alone (if there is
+    one), unless `methods` names them or `targets` are given. Raises UserError for unknown names.
     """
     registry.checked()
     present = present_datasets(registry)
@@ -46,15 +46,14 @@ def plan_pairings(
         if name not in present:
             raise UserError(f"dataset {name!r} is not here yet; run: harness data add {name} PATH")
     chosen = [registry.method(name) for name in methods] if methods else list(registry.methods.values())
+    starters = [name for name in present if registry.dataset(name).starter]
     wanted: list[Pairing] = []
     for method in chosen:
         if method.role == "init" and not methods:
             continue
-        starter_only = method.role == "ablation" and not methods and not targets
-        for target in targets or present:
+        few = method.role == "ablation" and not methods and not targets
+        for target in (starters if few else targets) or present:
             dataset = registry.dataset(target)
-            if starter_only and not dataset.starter:
-                continue
             wanted += [
                 Pairing(method.name, source, target, seed)
                 for source in _sources(method, dataset, present)

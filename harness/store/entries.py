@@ -13,6 +13,7 @@ from typing import Any
 from sqlmodel import Session, delete, select
 
 from harness.evaluation.statistics import LEVEL, reported_p_value, spread
+from harness.pipeline.plan import present_datasets
 from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
 from harness.store import tables
@@ -189,9 +190,7 @@ def _state(
     if spec is None:
         return "not planned", "no spec is registered under this name"
     reason = _incompatible(registry, spec, key)
-    return (
-        ("incompatible", reason) if reason else ("not planned", f"pairings.yaml does not plan it: {_how(method, key)}")
-    )
+    return ("incompatible", reason) if reason else ("not planned", _how(registry, method, key))
 
 
 def _rest(states: list[tuple[int, str, str]]) -> str:
@@ -210,8 +209,11 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
     return registry.incompatible(spec.name, source, target)
 
 
-def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --methods {method} --targets {key[1]}` does"
+def _how(registry: Registry, method: str, key: TaskKey) -> str:
+    present = present_datasets(registry)
+    missing = [f"`harness data add {name} PATH`" for name in key if name and name not in present]
+    steps = [*missing, f"`harness plan --add --methods {method} --targets {key[1]}`"]
+    return f"no run of it is planned: {', then '.join(steps)} plans it"
 
 
 def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:

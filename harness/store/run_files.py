@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import UserError
 from harness.paths import run_folder
+from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import HISTORY_COLUMNS, QUERY_COLUMNS, Attempt, Metrics, Record
 from harness.specs.pairing import parse_key
 
@@ -204,7 +205,7 @@ def _read_rows(root: Path, key: str, columns: list[str], query: int | None = Non
     except FileNotFoundError:
         raise UserError(
             f"The ranked lists of {key} are not on this machine: "
-            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them."
+            f"`dvc pull {evaluate_stage(parse_key(key))}` fetches them, `harness run {key}` computes them."
         ) from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"results/runs/{key}/queries.parquet cannot be read: {error}") from None

@@ -72,7 +72,7 @@ def bibtex(name: str, paper: Mapping[str, Any]) -> str:
 
 def commands(key: str) -> str:
     """Return what reproduces a run: through the pipeline, or its two steps by hand."""
-    return f"dvc repro evaluate@{key}\n# or, step by step:\nharness train {key}\nharness evaluate {key}"
+    return f"harness run {key}\n# or, step by step:\nharness train {key}\nharness evaluate {key}"
 
 
 def duration(seconds: float) -> str:

@@ -207,7 +207,7 @@ def test_published_runs_have_no_ranked_lists(project: Project, monkeypatch: pyte
     publish(project.root)
     shutil.rmtree(project.root / "results" / "runs")
     app = opened(project.root, monkeypatch, "queries", task="beta")
-    assert "`dvc repro evaluate@supervised__beta__s0`" in app.info[0].value
+    assert "`harness run supervised__beta__s0`" in app.info[0].value
     app = opened(project.root, monkeypatch, "run", run="supervised__beta__s0")
     assert app.info[0].value.startswith("Published on 20")
 
@@ -227,7 +227,7 @@ def test_a_run_shows_its_record_and_its_command(project: Project, monkeypatch: p
     record = dict(app.dataframe[0].value.to_numpy().tolist())
     assert record["seed"] == "2"
     assert record["version torch"] == "2.15.0"
-    assert "dvc repro evaluate@supervised__beta__s2" in texts(app)
+    assert "harness run supervised__beta__s2" in texts(app)
     assert "algorithm: methods.some:Some" in texts(app)
 
 
@@ -329,7 +329,7 @@ def test_a_run_whose_files_are_gone_is_still_told_of(project: Project, monkeypat
     shutil.rmtree(project.root / "results" / "runs" / key)
     app = opened(project.root, monkeypatch, "queries", task="beta", run=key)
     assert not app.exception
-    assert f"`dvc repro evaluate@{key}` computes them" in app.info[0].value
+    assert f"`harness run {key}` computes them" in app.info[0].value
     app = opened(project.root, monkeypatch, "run", run=key)
     assert not app.exception
     assert len(app.metric) == 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,13 @@ class Project:
         self._yaml("reported.yaml", {"methods": list(methods)})
 
     def plan(self, *keys: str) -> None:
-        """Write `pairings.yaml`."""
-        self._yaml("pairings.yaml", {"runs": {key: {"method": key.split("__")[0]} for key in keys}})
+        """Plan exactly these runs."""
+        shutil.rmtree(self.root / "pipelines", ignore_errors=True)
+        for method in {key.split("__")[0] for key in keys}:
+            runs = "".join(f"      - {key}\n" for key in keys if key.startswith(f"{method}__"))
+            path = self.root / "pipelines" / method / "dvc.yaml"
+            path.parent.mkdir(parents=True)
+            path.write_text(f"stages:\n  evaluate:\n    foreach:\n{runs}")
 
     def run(
         self,

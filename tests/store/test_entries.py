@@ -24,7 +24,8 @@ def test_every_cell_says_why_it_is_empty(store: Store) -> None:
     assert states["cluster-contrast", "alpha-to-beta"] == "incompatible"
     assert states["supervised", "market"] == "not planned"
     assert found["cluster-contrast", "alpha-to-beta"].reason == "cluster-contrast is a 'usl' method: it takes no source"
-    assert "harness plan --methods supervised --targets market" in found["supervised", "market"].reason
+    how = "`harness data add market PATH`, then `harness plan --add --methods supervised --targets market`"
+    assert how in found["supervised", "market"].reason
     assert all(row.reason for row in found.values() if not row.scores)
 
 

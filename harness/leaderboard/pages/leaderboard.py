@@ -152,7 +152,7 @@ def _below(task: str, chosen: Sequence[LeaderRow], shown: Sequence[LeaderRow], c
         parts.append(f"{snapshot.published_runs} of them published on {snapshot.published_written} by version "
                      f"{snapshot.published_version}, not computed here")  # fmt: skip
     if snapshot.stale_runs:
-        parts.append(f"{snapshot.stale_runs} outdated: their specs have changed since; `dvc repro` renews them")
+        parts.append(f"{snapshot.stale_runs} outdated: their specs have changed since; `harness run` renews them")
     st.caption(" · ".join(parts))
     if snapshot.rejected:
         with st.expander(f"{len(snapshot.rejected)} results were rejected", icon=":material/warning:"):

@@ -57,7 +57,9 @@ def page() -> None:
 
 def _scores(run: Run) -> None:
     if run.stale:
-        st.warning(f"Outdated: {escape_markdown(run.stale)}. `dvc repro` renews it.", icon=":material/update:")
+        st.warning(
+            f"Outdated: {escape_markdown(run.stale)}. `harness run {run.key}` renews it.", icon=":material/update:"
+        )
     if run.published:
         snapshot = read(views.snapshot)
         st.info(
