@@ -114,6 +114,23 @@ def plan(
         _say(line)
 
 
+@app.command("run")
+def run_command(
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="Keys of planned pairings, or patterns like 'dkd-mpl__*'; default: all.")
+    ] = None,
+    starter: Annotated[bool, typer.Option("--starter", help="The pairings that `make` runs.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="How many at once; default: one per GPU, else one per core.")
+    ] = None,
+) -> None:
+    """Run planned pairings whose inputs have changed and what they need, several at once."""
+    from harness.commands.run import run
+
+    for line in run(_registry(), patterns or [], starter, jobs):
+        _say(line)
+
+
 @app.command()
 def code() -> None:
     """Write the hashes of the code that all runs share (a DVC stage)."""
@@ -186,19 +203,25 @@ def leaderboard(
 
 @app.command()
 def compare(
-    a: Method,
-    b: Method,
-    target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")],
+    a: Annotated[str, typer.Argument(help="A method, or with --runs a run's key.")],
+    b: Annotated[str, typer.Argument(help="What to compare it with.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")] = "",
     source: Annotated[str, typer.Option("--source", "-s", help="Their labeled source, for UDA and direct.")] = "",
+    runs: Annotated[bool, typer.Option("--runs", help="A and B are keys of two single runs.")] = False,
 ) -> None:
-    """Compare two methods on a task: mAP difference, 95 % paired-bootstrap interval, p-value."""
+    """Compare two methods over seeds and identities: mAP difference, 95 % interval, p-value, verdict."""
     from harness.paths import project_root
     from harness.store import ingest
-    from harness.tables.terminal import compare as compare_methods
+    from harness.tables import terminal
 
+    if runs and (target or source):
+        raise UserError("--runs: the keys of two runs name their task themselves; leave out --target and --source")
+    if not (runs or target):
+        raise UserError(f"compare {a} {b}: name the dataset that both were evaluated on, with --target")
     root = project_root()
     ingest(root)
-    _say(compare_methods(root, a, b, target, source or None).rstrip("\n"))
+    text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
+    _say(text.rstrip("\n"))
 
 
 @app.command()

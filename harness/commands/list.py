@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from harness.errors import UserError
-from harness.paths import attempts_folder, raw_folder, run_folder
+from harness.paths import raw_folder, run_folder
+from harness.pipeline.attempts import last_attempt
 from harness.pipeline.pipelines import evaluate_stage
-from harness.pipeline.records import Attempt
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -99,7 +99,7 @@ def _run_row(registry: Registry, pairing: Pairing) -> Row:
 
 def _status(registry: Registry, pairing: Pairing, scored: bool) -> tuple[str, str]:
     """Return what became of a pairing: the last attempt decides unless there is a result after it."""
-    last = last_attempt(registry, pairing.key)
+    last = last_attempt(registry.root, pairing.key)
     if last is None:
         return ("finished", "") if scored else ("planned", "")
     if last.status == "running" and not alive(last.pid):
@@ -109,12 +109,6 @@ def _status(registry: Registry, pairing: Pairing, scored: bool) -> tuple[str, st
     if last.status == "finished":
         return ("finished", "") if scored else ("trained", "not evaluated yet")
     return last.status, f"{last.reason}: {last.message}".replace("\n", " ")
-
-
-def last_attempt(registry: Registry, key: str) -> Attempt | None:
-    """Return the newest attempt at a run."""
-    paths = sorted(attempts_folder(registry.root, key).glob("*.json"))
-    return Attempt.model_validate_json(paths[-1].read_text(encoding="utf-8")) if paths else None
 
 
 def alive(pid: int) -> bool:

@@ -71,6 +71,12 @@ def attempt(
     log.close("finished", "", "", "")
 
 
+def last_attempt(root: Path, key: str) -> Attempt | None:
+    """Return the newest attempt at a run."""
+    paths = sorted(attempts_folder(root, key).glob("*.json"))
+    return Attempt.model_validate_json(paths[-1].read_text(encoding="utf-8")) if paths else None
+
+
 def exit_class(error: BaseException) -> str:
     """Return the kind of a failure: out-of-memory, nan, no-clusters, disk, bad-input or error."""
     if isinstance(error, UserError):

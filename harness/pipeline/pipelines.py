@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from harness.paths import PIPELINES, write_text
 from harness.pipeline.code import algorithm_files
+from harness.specs.dataset import RegimeName
 from harness.specs.method import InitRun, MethodSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -136,7 +137,7 @@ def pipeline_text(registry: Registry, method: str, pairings: Sequence[Pairing]) 
     return _with_header(f"methods/{method}.yaml", body)
 
 
-def _group(spec: MethodSpec, regime: str) -> str:
+def _group(spec: MethodSpec, regime: RegimeName) -> str:
     starts = {name: _starts(section.init) for name, section in spec.regimes.items()}
     return "train" if starts[regime] == starts[min(starts)] else f"train-{regime}"
 
@@ -249,7 +250,7 @@ def _side(text: str, theirs: bool) -> str:
     return "".join(kept)
 
 
-def _entries(lock: str) -> Mapping[str, str]:
+def _entries(lock: str) -> dict[str, str]:
     """Return the stages of a lock file, each with its lines."""
     found: dict[str, str] = {}
     name = None

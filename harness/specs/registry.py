@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.yaml import read_yaml
 from harness.paths import PIPELINES
 from harness.specs.base import Frozen
 from harness.specs.dataset import DatasetSpec
@@ -20,7 +21,7 @@ from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
 from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.reported import ReportedMethod
 from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
-from harness.specs.yamlfile import line_of, nearest, read_yaml, validate
+from harness.specs.yamlfile import line_of, nearest, validate
 
 PLANNED = re.compile(rf"^ *- ({re.sub(r'[(][?]P<[a-z]+>', '(?:', KEY.pattern)})$", re.MULTILINE)
 """A run's key in the list of those that a method's pipeline evaluates."""
@@ -226,6 +227,9 @@ def _load_folder(
             problems.append(
                 f"{path}:{line_of(path, ['name'])}: name: {name!r} must equal the file's name {path.stem!r}"
             )
+        elif not isinstance(data.get("extends"), str | None):
+            line = line_of(path, ["extends"])
+            problems.append(f"{path}:{line}: extends: must be the name of one spec (found {data['extends']!r})")
         else:
             raw[name], paths[name] = data, path
     specs: dict[str, Spec] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +38,21 @@ class Contestant:
     @property
     def per_query(self) -> NDArray[np.float64]:
         """AP of every query, averaged over the runs."""
-        return self.ap.mean(axis=0, dtype=np.float64)
+        per_query: NDArray[np.float64] = self.ap.mean(axis=0, dtype=np.float64)
+        return per_query
 
     @property
     def maps(self) -> NDArray[np.float64]:
         """The mAP of every run, in percent."""
-        return 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        maps: NDArray[np.float64] = 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        return maps
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`other` against `reference`: `result` in points of mAP, its p-value after Holm, queries won, tied and lost."""
+    """`other` against `reference`: `result` in points of mAP, its p-value after Holm among the verdicts
+    that are shown with it, queries won, tied and lost.
+    """
 
     reference: Contestant
     other: Contestant
@@ -108,14 +112,23 @@ def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Compari
 
     Raises UserError if they were evaluated on different query sets, or the queries' identities are not known.
     """
-    found = [(other, _compared(reference, other)) for other in others]
-    corrected = holm([result.p_value for _, result in found])
-    comparisons = []
-    for (other, result), p in zip(found, corrected, strict=True):
-        gain = 100 * (other.per_query - reference.per_query)
-        wins, losses = int((gain >= TIE).sum()), int((gain <= -TIE).sum())
-        comparisons.append(Comparison(reference, other, result, float(p), wins, result.queries - wins - losses, losses))
-    return comparisons
+    return corrected([_counted(reference, other) for other in others])
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with their p-values corrected after Holm for the number of verdicts among them."""
+    p_values = iter(holm([found.result.p_value for found in comparisons if found.result.about_methods]))
+    return [
+        replace(found, corrected=float(next(p_values))) if found.result.about_methods else found
+        for found in comparisons
+    ]
+
+
+def _counted(reference: Contestant, other: Contestant) -> Comparison:
+    result = _compared(reference, other)
+    gain = 100 * (other.per_query - reference.per_query)
+    wins, losses = int((gain >= TIE).sum()), int((gain <= -TIE).sum())
+    return Comparison(reference, other, result, result.p_value, wins, result.queries - wins - losses, losses)
 
 
 def _compared(reference: Contestant, other: Contestant) -> RunComparison:

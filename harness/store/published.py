@@ -42,7 +42,7 @@ class Published(Frozen):
     version: str
     written: datetime
     identities: dict[str, str] = Field(
-        default_factory=dict, description="hash of a target's data -> number of each query's identity, base64 of int32"
+        default_factory=dict, description="hash of a target's data -> number of each query's identity, base64 of uint16"
     )
     runs: dict[str, PublishedRun]
 
@@ -73,7 +73,7 @@ def publish(root: Path, partial: bool = False) -> int:
         runs[key] = _packed(result)
         if result.identities is not None:
             data = result.record.data_hashes.get(result.record.target, "")
-            identities[data] = base64.b64encode(result.identities.astype("<i4").tobytes()).decode("ascii")
+            identities[data] = packed_identities(result.identities)
     if not runs or (wrong and not partial):
         listed = "\n".join(f"  {line}" for line in wrong[:10]) or "  nothing is planned"
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
@@ -105,10 +105,20 @@ def unpacked(key: str, run: PublishedRun) -> RunResult:
     return RunResult(run.record, run.metrics, ap, run.history)
 
 
+def packed_identities(identities: NDArray[np.int32]) -> str:
+    """Return the identity's number of every query as base64 of little-endian 16-bit numbers.
+
+    Raises UserError for more identities than these can number.
+    """
+    if identities.max(initial=0) > np.iinfo(np.uint16).max:
+        raise UserError(f"{identities.max() + 1} identities among the queries: a snapshot has room for 65,536")
+    return base64.b64encode(identities.astype("<u2").tobytes()).decode("ascii")
+
+
 def unpacked_identities(packed: str) -> NDArray[np.int32]:
     """Return the identity's number of every query. Raises BrokenResultError."""
     try:
-        return np.frombuffer(base64.b64decode(packed, validate=True), dtype="<i4").astype(np.int32)
+        return np.frombuffer(base64.b64decode(packed, validate=True), dtype="<u2").astype(np.int32)
     except ValueError as error:
         raise BrokenResultError(f"identities: {error}") from None
 

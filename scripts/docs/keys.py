@@ -123,7 +123,8 @@ def _sentence(text: str, more: str) -> str:
 
 
 def _table(rows: list[Row]) -> str:
-    return "\n".join([HEAD, *map(str, rows)])
+    body = "\n".join([HEAD, *map(str, rows)])
+    return f'<div class="keys" markdown>\n\n{body}\n\n</div>'
 
 
 def _name(value: Schema) -> str:

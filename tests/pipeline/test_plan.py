@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from harness.errors import UserError
+from harness.inputs.yaml import read_yaml
 from harness.pipeline.code import RESOLVING, SHARED
 from harness.pipeline.pipelines import plan_texts, write_plan
 from harness.pipeline.plan import plan_pairings, starter_pairings, with_inits
 from harness.specs import Pairing, Registry
-from harness.specs.yamlfile import read_yaml
 from tests.pipeline.tiny import PROJECT, shipped
 from tests.specs.conftest import Specs, small, specs
 
