@@ -13,7 +13,7 @@ from benchmarks.measure import Outcome
 
 
 class Benchmark(Protocol):
-    """A module of this package."""
+    """A benchmark: what each module of this package defines."""
 
     @property
     def SIZES(self) -> Mapping[str, Any]:  # noqa: N802 - a constant there

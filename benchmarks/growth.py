@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of images; the larger sizes write `docs/performance.md` and its plots."""
+"""Growth of time and memory with the number of images; the larger sizes write `docs/performance.md` and its plots."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from benchmarks.plot import log_log_svg
 
 @dataclass(frozen=True)
 class Steps:
-    """The sizes of one run of this benchmark. Those up to `reference` are also computed by the reference."""
+    """Sizes of one run of this benchmark; those up to `reference` are also measured with the reference."""
 
     galleries: tuple[int, ...]
     dimensions: int
@@ -54,14 +54,14 @@ QUERIES = 1_024
 PLANNED = 1_000_000
 ROUND = [digit * 10**power for power in range(3, 9) for digit in range(1, 10)]
 PEAK_SIDE = 4_096
-# Above so many images, or pairs of query and gallery image, once is enough: it takes a minute.
+# Above this number of images, or of query-gallery pairs, measurements take a minute and are not repeated.
 LONG = 40_000, 500_000_000
 DOCS = Path("docs")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One piece of work over a range of sizes; `flop` is the useful part of its matrix product, 0 if it has none."""
+    """Measurements of one task over a range of sizes; `flop` is the useful part of its matrix product, or 0."""
 
     name: str
     sizes: list[int]
@@ -74,7 +74,7 @@ class Curve:
 
     @property
     def memory(self) -> list[float]:
-        """GiB beyond the input; the sampling cannot see less than a MiB."""
+        """Extra memory in GiB beyond the input; the resolution is one MiB."""
         return [max(outcome.extra_gib, 2**-10) for outcome in self.outcomes]
 
     def power(self, values: list[float]) -> tuple[float, float]:
@@ -83,7 +83,7 @@ class Curve:
         return float(exponent), float(np.exp(logarithm))
 
     def at(self, size: int, values: list[float]) -> float:
-        """The fitted value at another size."""
+        """Return the fitted value at another size."""
         exponent, factor = self.power(values)
         return float(factor * size**exponent)
 
@@ -125,7 +125,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 
 
 def feed(images: int, repeats: int) -> Outcome:
-    """Training batches of so many images out of the cache, on one thread."""
+    """Measure training batches of `n` images from the cache, on one thread."""
     cache = np.zeros((images, *batches.FED, 3), np.uint8)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -143,14 +143,14 @@ def feed(images: int, repeats: int) -> Outcome:
 
 
 def gemm_peak() -> float:
-    """The fastest large square float32 product of this machine, in GFLOP/s."""
+    """Return the rate of this machine's fastest large square float32 product, in GFLOP/s."""
     square = np.ones((PEAK_SIDE, PEAK_SIDE), np.float32)
     _, timing = measured(lambda: square @ square, repeats=5)
     return 2 * PEAK_SIDE**3 / timing.seconds / 1e9
 
 
 def write(folder: Path, text: str, curves: list[Curve]) -> None:
-    """Write the page and its two plots, in which the total would hide the search, its largest part."""
+    """Write the page and its two plots, without the total, which would hide its largest part, the search."""
     parts = [curve for curve in curves if curve.name != "jaccard total"]
     seconds = [(curve.name, curve.sizes, curve.seconds) for curve in parts]
     memory = [(curve.name, curve.sizes, curve.memory) for curve in parts]
@@ -221,7 +221,7 @@ def _section(curve: Curve, peak: float) -> list[str]:
 
 
 def _growth(curve: Curve) -> str:
-    """How memory grows, in words; buffers of fixed size, which are all that small inputs need, have no exponent."""
+    """Describe the growth of memory; where only buffers of fixed size are used, no exponent is given."""
     if max(curve.memory) < 2 * min(curve.memory):
         return f"stays within {max(curve.memory):.2f} GiB"
     return f"with N to the power **{curve.power(curve.memory)[0]:.2f}**"
@@ -238,7 +238,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _plan(curves: dict[str, Curve]) -> list[str]:
-    """A million images, on paper: what the fitted curves say."""
+    """Extrapolate the fitted curves to a million images."""
     search, after = curves["jaccard neighbours"], curves["jaccard after neighbours"]
     memory = max(curve.at(PLANNED, curve.memory) for curve in (search, after))
     index = curves.get(jaccard.APPROXIMATE)

@@ -1,4 +1,4 @@
-"""SSKD's six networks in one iteration, three students and three teachers, against six iterations of one network.
+"""Iteration of SSKD's six networks (three students, three teachers) against six iterations of one network.
 
 The images are so small that their arithmetic is next to nothing: what is timed is what the host does to call, launch
 and update. HARNESS_COMPILE=1 compiles the networks; all students share one compiled graph, all teachers another.
@@ -74,17 +74,17 @@ class Peers:
         self.optimizer = optim.adam(self.students, Optimizer(learning_rate=1e-4, weight_decay=0))
 
     def step(self, images: Tensor) -> None:
-        """An iteration of all networks."""
+        """Run an iteration of all networks."""
         self.look(images)
         self.learn(images)
         self.ema.update(MOMENTUM, 1_000)
 
     def learn(self, images: Tensor) -> None:
-        """The students' part: forward, backward, Adam."""
+        """Run the students' part: forward, backward, Adam."""
         optim.minimize(torch.stack([student(images).neck.sum() for student in self.students]).sum(), self.optimizer)
 
     def look(self, images: Tensor) -> None:
-        """The teachers' part: forward."""
+        """Run the teachers' part: forward."""
         with torch.no_grad():
             for network in self.teachers:
                 network(images)

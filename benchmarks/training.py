@@ -1,4 +1,4 @@
-"""A training epoch fed from the cache, against the same network step fed by the PIL pipeline, and on a resident batch.
+"""Training fed from the cache, against the same step fed by the PIL pipeline, and on a resident batch.
 
 On a CPU: the drawn regime (64×32, the narrow network, batch 64). On a GPU: the paper regime (256×128, ResNet-50, batch
 256, bf16), the PIL side with 16 worker processes. HARNESS_COMPILE=1 compiles the network; warm-up is told apart.
@@ -31,7 +31,7 @@ INSTANCES, CLUSTERS = 16, 500
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained."""
+    """Network, batch and images of the benchmark."""
 
     network: Network
     batch: int
@@ -108,7 +108,7 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
 
 
 class Step:
-    """One iteration of Cluster Contrast: forward, InfoNCE against 500 clusters, backward, Adam, memory update."""
+    """Iteration of Cluster Contrast: forward, InfoNCE against 500 clusters, backward, Adam, memory update."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network = networks.build(setting.network, 0, device)
@@ -130,7 +130,7 @@ class Step:
 
 
 class _Files(Dataset[Tensor]):
-    """The reference input: every image decoded and transformed by itself."""
+    """Reference input: every image decoded and transformed on its own."""
 
     def __init__(self, files: list[bytes], setting: Setting) -> None:
         self.files, self.transform = files, published((setting.height, setting.width), setting.augment)
@@ -154,13 +154,13 @@ def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
 
 
 def wait(device: torch.device) -> None:
-    """Return when the device has done all its work."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_gib(device: torch.device) -> float | None:
-    """Return the most GPU memory that tensors have held since the last call, in GiB; nothing on a CPU."""
+    """Return the peak of allocated GPU memory since the last call, in GiB; None on a CPU."""
     if device.type == "cpu":
         return None
     peak = torch.cuda.max_memory_allocated(device) / 2**30

@@ -119,7 +119,7 @@ class SpCL(Algorithm):
         kept, values["independence_bound"] = learning.pseudo.self_paced(
             normal, tight, loose, params.independence_share, values.get("independence_bound")
         )
-        learning.pseudo.remember(kept, self.run)
+        learning.pseudo.remember(kept, features, self.run)
         return learning.pseudo.singletons(kept)
 
     def export(self) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from harness.learning.threads import threads
 from harness.paths import PIPELINES
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.plan import starter_pairings, with_inits
+from harness.pipeline.status import run_status
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.yamlfile import nearest
@@ -209,10 +210,8 @@ class _Bars:
             self.bars.advance(self.all)
 
     def glance(self) -> None:
-        from harness.pipeline.attempts import last_attempt
-
         for stage, task in self.tasks.items():
             _, _, key = stage.partition("@")
-            attempt = last_attempt(self.root, key) if "train" in _short(stage) else None
-            if attempt and attempt.status == "running" and attempt.epochs:
-                self.bars.update(task, completed=attempt.epoch, total=attempt.epochs)
+            now = run_status(self.root, key) if "train" in _short(stage) else None
+            if now and now.state == "running" and now.attempt and now.attempt.epochs:
+                self.bars.update(task, completed=now.attempt.epoch, total=now.attempt.epochs)

@@ -1,4 +1,4 @@
-"""Which images a split holds, and what its list files and XML say about them."""
+"""List the images of a split, with the labels that its list files and XML state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class Listed:
-    """An image that belongs to a split, with the labels stated beside its name (None where only the name tells)."""
+    """An image of a split, with the labels stated in a list or XML (None: only the file name states them)."""
 
     name: str  # path below the split's folder
     id: str | None

@@ -1,4 +1,4 @@
-"""From a folder on disk to records: recognize the arrangement, list the images, read the names."""
+"""Read a dataset from disk: recognize its arrangement, list the images, parse identity and camera from names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
 
 
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
-    """Return the folder at or below `root` that holds the dataset, and in which arrangement it lies there.
+    """Return the folder at or below `root` that holds the dataset, and the arrangement found there.
 
     An arrangement is recognized by its folders, its list files and the form of the first image name. Raises UserError.
     """
@@ -74,7 +74,7 @@ def _recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
-    """Yield `root` and the folders below it, nearest first; hidden ones and macOS's resource forks left out."""
+    """Yield `root` and the folders below it, breadth first, without hidden ones and macOS resource forks."""
     level = [root]
     for _ in range(depth):
         yield from level
@@ -99,7 +99,7 @@ def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
 
 
 class _LabelReader:
-    """Turns listed images of one arrangement into records."""
+    """Parses labels: turns listed images of one arrangement into records."""
 
     def __init__(self, spec: DatasetSpec, arrangement: Arrangement, has_cameras: bool) -> None:
         self.spec = spec
@@ -115,7 +115,7 @@ class _LabelReader:
     def records(
         self, split: str, part: ImageSet, listed: list[Listed], prefix: Path
     ) -> list[tuple[ImageRecord, int | None]]:
-        """Return record and frame of each image. Raises UserError that counts and shows names that say too little."""
+        """Return record and frame of each image. Raises UserError that shows names without identity or camera."""
         found, wrong = [], []
         for entry in listed:
             identity = self._identity(entry)

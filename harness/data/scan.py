@@ -1,4 +1,4 @@
-"""Every image of a dataset decoded once, by several processes, with bounded memory."""
+"""Scan a dataset: decode every image once, in several processes, with bounded memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Pixels:
-    """Where resized pixels go: image `i` of a scan is written at `offset + i · height · width · 3` of `path`."""
+    """Destination of resized pixels: image `i` of a scan goes to offset `offset + i · height · width · 3` of `path`."""
 
     path: Path
     offset: int
@@ -113,5 +113,5 @@ def _write_at(path: Path, position: int, block: NDArray[np.uint8]) -> None:
 
 
 def default_workers() -> int:
-    """Return how many processes this process may run at a time."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""From features to scores: ranking (protocol `reid-v1`) and the statistics that tell two results apart."""
+"""From features to scores: ranking by protocol `reid-v1`. What tells two results apart is reached from here, too."""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +6,8 @@ from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from harness.evaluation.ranking import PROTOCOL, RankingResult, evaluate_distances, evaluate_ranking
-    from harness.evaluation.significance import RunComparison, compare_runs
-    from harness.evaluation.statistics import Comparison, compare_ap
+    from harness.statistics.methods import RunComparison, compare_runs
+    from harness.statistics.networks import Comparison, compare_ap
 
 __all__ = [
     "PROTOCOL",
@@ -27,9 +27,9 @@ __getattr__ = lazy_attributes(
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",
-        "RunComparison": "harness.evaluation.significance:RunComparison",
-        "compare_runs": "harness.evaluation.significance:compare_runs",
-        "Comparison": "harness.evaluation.statistics:Comparison",
-        "compare_ap": "harness.evaluation.statistics:compare_ap",
+        "RunComparison": "harness.statistics.methods:RunComparison",
+        "compare_runs": "harness.statistics.methods:compare_runs",
+        "Comparison": "harness.statistics.networks:Comparison",
+        "compare_ap": "harness.statistics.networks:compare_ap",
     },
 )

@@ -1,4 +1,4 @@
-"""From what a researcher was given to `data/raw/<name>`: recognized, verified, versioned, or not there at all."""
+"""Add a dataset: from an official archive or folder to a verified, versioned `data/raw/<name>`, all or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Link = Literal["copy", "hardlink", "symlink"]
 
 @dataclass(frozen=True)
 class Added:
-    """What `add_dataset` did. `verification` is None if the dataset was there before."""
+    """Result of `add_dataset`; `verification` is None if the dataset had been added before."""
 
     folder: Path
     images: int
@@ -78,7 +78,7 @@ def add_dataset(
         write_manifest(manifest, base / MANIFEST)
     except UserError as error:
         _clear(partial)
-        raise UserError(str(error).replace(str(partial), str(path))) from error  # what the user knows it by
+        raise UserError(str(error).replace(str(partial), str(path))) from error  # the path that the user knows
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
@@ -97,7 +97,7 @@ def add_dataset(
 
 
 def _judge(spec: DatasetSpec, path: Path, verification: Verification, allow_mismatch: bool) -> pa.Table:
-    """Return the manifest of a dataset that may be added. Raises UserError with everything that forbids it."""
+    """Return the manifest of a dataset that may be added. Raises UserError that lists every reason against it."""
     refused = verification.at("error") if allow_mismatch else verification.at("error", "difference")
     if refused or verification.manifest is None:
         lines = "\n".join(f"  - {text}" for text in refused)
@@ -107,7 +107,7 @@ def _judge(spec: DatasetSpec, path: Path, verification: Verification, allow_mism
 
 
 def _fetch(spec: DatasetSpec, path: Path, partial: Path, link: Link, progress: Progress | None) -> None:
-    """Bring the files at `path` into `partial`, keeping those that an interrupted call brought from there before."""
+    """Copy, link or extract the files at `path` into `partial`, keeping those of an interrupted call."""
     if path.is_file() and link != "copy":
         raise UserError(f"{path}: an archive is unpacked, it cannot be linked; unpack it and add the folder")
     if path.is_dir():
@@ -126,7 +126,7 @@ def _fetch(spec: DatasetSpec, path: Path, partial: Path, link: Link, progress: P
 
 
 def _source_note(partial: Path) -> Path:
-    """Return the file that says what an unfinished import is imported from."""
+    """Return the file that names the source of an unfinished import."""
     return partial.with_suffix(".source")
 
 
@@ -183,7 +183,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _version(root: Path, folder: Path) -> bool:
-    """Let DVC track `folder`, if `root` is a DVC repository. Raises UserError with what DVC said."""
+    """Track `folder` with DVC if `root` is a DVC repository. Raises UserError with DVC's message."""
     if not (root / ".dvc").is_dir():
         return False
     pointer = folder.with_name(f"{folder.name}.dvc")

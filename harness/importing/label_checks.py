@@ -1,4 +1,4 @@
-"""Checks of names and labels; no image is opened."""
+"""Checks of file names and labels; no image is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUANTITIES = ("images", "ids", "cameras")
 
 
 def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
-    """Compare counts with the spec, then look for whatever makes an evaluation wrong."""
+    """Compare counts with the spec, then look for labels that would make an evaluation wrong."""
     if spec.access.withdrawn:
         yield Finding("notice", f"withdrawn: {spec.access.withdrawn}")
     if spec.layout.alternatives:
@@ -37,7 +37,7 @@ def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: A
 
 
 def count(records: Iterable[ImageRecord], has_cameras: bool) -> Counts:
-    """Return how many images, identities and cameras there are; no number of cameras where they have no labels."""
+    """Return the number of images, identities and cameras; None for cameras without labels."""
     records = list(records)
     cameras = len({record.camera for record in records}) if has_cameras else None
     return Counts(images=len(records), ids=len({record.id for record in records}), cameras=cameras)
@@ -136,7 +136,7 @@ def _names(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _label_sources(spec: DatasetSpec, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
-    """Compare what lists and XML state with what the names say, where both say something."""
+    """Compare labels from lists and XML with those in file names, where both exist."""
     pattern = re.compile(arrangement.pattern)
     for split, part in arrangement.splits.items():
         listed = list_images(base, part)

@@ -1,4 +1,4 @@
-"""What a dataset looks like: a sheet of sample images, and its statistics."""
+"""Look at a dataset: contact sheet of sample images, and statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABEL = 16  # pixels for the text above the columns and, times 3, left of the ro
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """Counts of one split; the triples are (fewest, median, most)."""
+    """Counts of one split; triples are (minimum, median, maximum)."""
 
     split: str
     images: int
@@ -33,7 +33,7 @@ class SplitStatistics:
 
 
 def split_statistics(spec: DatasetSpec, dataset: Dataset) -> list[SplitStatistics]:
-    """Return the statistics of each split, distractors not counted among the identities' triples."""
+    """Return the statistics of each split; distractors are left out of the triples over identities."""
     table = []
     for split, records in dataset.splits.items():
         people = [record for record in records if record.id not in spec.distractor_ids]
@@ -91,7 +91,7 @@ def sample_sheet(
 
 
 def _cells(records: list[ImageRecord], cameras: list[int] | None, count: int) -> list[ImageRecord | None]:
-    """Return one record per column: the first of each camera, or simply the first ones."""
+    """Return one record per column: the first of each camera, or the first ones without camera labels."""
     if cameras is None:
         return [*records[:count]]
     return [next((record for record in records if record.camera == camera), None) for camera in cameras]

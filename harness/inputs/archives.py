@@ -1,8 +1,8 @@
-"""Archives unpacked without trusting them.
+"""Safe extraction of zip and tar archives.
 
 Nothing is written outside the target folder: absolute paths, '..', links and devices are refused, and so is an archive
-that would grow beyond what images can. A file is written under a temporary name and renamed when it is whole, so an
-interrupted extraction goes on where it stopped.
+that would grow beyond what images can. A file is written under a temporary name and renamed when it is complete, so an
+interrupted extraction continues where it stopped.
 """
 
 from __future__ import annotations
@@ -87,13 +87,14 @@ def _mib(size: int) -> int:
 
 
 class _Budget:
-    """How many bytes an archive may still write."""
+    """Number of bytes that an archive may still write."""
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive
         self.left = archive.stat().st_size * MOST_GROWTH + SLACK
 
     def check(self, size: int) -> None:
+        """Raise UserError if `size` more bytes exceed the budget."""
         if size > self.left:
             raise UserError(
                 f"{self.archive}: would grow to more than {MOST_GROWTH} times its size, which images never do; "
@@ -101,6 +102,7 @@ class _Budget:
             )
 
     def spend(self, size: int) -> None:
+        """Take `size` bytes from the budget. Raises UserError if they exceed it."""
         self.check(size)
         self.left -= size
 
@@ -118,7 +120,7 @@ def _write(source: IO[bytes], path: Path, size: int, budget: _Budget) -> None:
 
 
 def _wanted(archive: Path, name: str) -> bool:
-    """Whether a member is data, not a hidden file or a resource fork of macOS. Raises UserError for an unsafe name."""
+    """Return True for data, False for a hidden file or a macOS resource fork. Raises UserError for an unsafe name."""
     return not any(part == "__MACOSX" or part.startswith(".") for part in _safe(archive, name).parts)
 
 
@@ -131,7 +133,7 @@ def _safe(archive: Path, name: str) -> PurePosixPath:
 
 @contextmanager
 def _explained(archive: Path) -> Iterator[None]:
-    """Turn what the libraries raise for a broken archive into a message."""
+    """Raise the libraries' errors about a broken archive as UserError."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:

@@ -1,6 +1,6 @@
-"""One image file to RGB pixels, with what is wrong with it if that fails.
+"""Decode an image file to RGB; a file that cannot be used raises ImageError with the reason.
 
-Greyscale is repeated in three channels, 16-bit values are scaled to 8 bits, CMYK and palettes are converted,
+Grayscale is repeated in three channels, 16-bit values are scaled to 8 bits, CMYK and palettes are converted,
 transparency is dropped, and an EXIF orientation is applied. An ordinary JPEG gives exactly what
 `PIL.Image.open(...).convert("RGB")` gives.
 """
@@ -30,7 +30,7 @@ UPRIGHT = {  # by EXIF orientation
 
 @dataclass(frozen=True)
 class Facts:
-    """What the manifest states about an image's file: its size in pixels as decoded, and its content's BLAKE2b."""
+    """Facts about an image file for the manifest: decoded size in pixels, and BLAKE2b hash of its content."""
 
     width: int
     height: int
@@ -73,7 +73,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As `ImageOps.exif_transpose`, which also rewrites the other EXIF fields and fails on unusual ones."""
+    """Apply the EXIF orientation. `ImageOps.exif_transpose` also rewrites other fields, and fails on unusual ones."""
     turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 

@@ -18,6 +18,7 @@ from harness.labels import (
     nearest_neighbours,
     self_paced_reliability,
 )
+from harness.labels.label_free import centroid_silhouette
 from harness.learning.algorithm import RunContext
 from harness.specs.labeling import Clustering, DataDrivenClustering
 
@@ -25,6 +26,8 @@ SEARCH = "neighbour_search"
 """Where `RunState.values` holds how neighbours were searched, and the lowest recall: {"search": ..., "recall": ...}."""
 LABELS = "pseudo_labels"
 """Where the last pseudo-labels stand in `RunState.tensors`: int64 [N], -1 = outlier."""
+SILHOUETTE = "silhouette"
+"""Where `RunState.values` holds how well the last pseudo-labels separate the features they were made of."""
 
 
 def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> npt.NDArray[np.int64]:
@@ -37,13 +40,15 @@ def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: Run
     neighbours = _neighbours(features, params, run)
     eps = params.eps if isinstance(params, Clustering) else _fixed_eps(features, neighbours, params, run)
     distance = jaccard_distance(features, params.k1, params.k2, eps, neighbours=neighbours)
-    return fall_back(cluster(distance, eps, params.min_samples), params, run)
+    labels = fall_back(cluster(distance, eps, params.min_samples), params, run)
+    remember(labels, features, run)
+    return labels
 
 
 def fall_back(
     labels: npt.NDArray[np.int64], params: Clustering | DataDrivenClustering, run: RunContext
 ) -> npt.NDArray[np.int64]:
-    """Return `labels`, or the last good ones if these have collapsed; remember what is returned (see `assign`)."""
+    """Return `labels`, or the last good ones if these have collapsed (see `assign`)."""
     clusters = int(labels.max(initial=-1)) + 1
     epoch = run.state.epoch + 1
     if clusters < 2:
@@ -56,7 +61,6 @@ def fall_back(
             )
         run.notes.append(f"epoch {epoch}: clustering found {found}; the labels of the epoch before were kept")
         return previous.cpu().numpy()
-    remember(labels, run)
     return labels
 
 
@@ -129,6 +133,7 @@ def singletons(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return result
 
 
-def remember(labels: npt.NDArray[np.int64], run: RunContext) -> None:
-    """Make `labels` the run's last pseudo-labels: what diagnostics judge and what a collapse falls back to."""
+def remember(labels: npt.NDArray[np.int64], features: Tensor, run: RunContext) -> None:
+    """Make `labels` of `features` the run's last pseudo-labels: what is judged and what a collapse falls back to."""
+    run.state.values[SILHOUETTE] = centroid_silhouette(features, labels)
     run.state.tensors[LABELS] = torch.from_numpy(labels.astype(np.int64))

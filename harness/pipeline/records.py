@@ -29,10 +29,20 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
+LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
+"""Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
+silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
+
 QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
 """`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
 identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
 top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
+
+QUERY_EXTRAS = ("similarity", "matches", "match_ranks", "match_similarity", "wrong")
+"""Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
+right gallery items by rank, with their ranks among the valid ones and their cosines; how often wrong gallery items,
+spread evenly over the gallery, have a cosine in each of `WRONG_BINS` bins of [-1, 1]. Older runs have none of them."""
+WRONG_BINS = 40
 
 
 class Hardware(Frozen):
@@ -48,6 +58,15 @@ class Search(Frozen):
 
     search: str = Field(description="'exact', 'exact on cuda' or 'hnsw'")
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
+
+
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
+
+    epoch: int
+    map: float
+    rank1: float
+    rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
 class Record(Frozen):
@@ -82,6 +101,10 @@ class Record(Frozen):
     epochs: int
     neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
+    train_cameras: bool | None = Field(default=None, description="whether camera labels were used in training")
+    chosen_without_labels: Chosen | None = Field(
+        default=None, description="the epoch chosen without labels; empty if the run made no pseudo-labels"
+    )
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
 
 
@@ -102,15 +125,6 @@ class Best(Frozen):
     epoch: int
     map: float
     rank1: float
-
-
-class Chosen(Frozen):
-    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
-
-    epoch: int
-    map: float
-    rank1: float
-    rule: str
 
 
 class Metrics(Scores):
@@ -143,4 +157,4 @@ class Attempt(Frozen):
     seconds: float
     epoch: int = 0
     epochs: int = 0
-    pid: int
+    process: str = Field(description="the process at work: number, start and boot of the machine")

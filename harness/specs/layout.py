@@ -44,7 +44,7 @@ class ImageSet(Frozen):
     where they are given, else from the pattern; `harness data verify` reports where two of these disagree.
     """
 
-    folder: RelativePath
+    folder: RelativePath = Field(description="folder of the images, searched at any depth")
     lists: tuple[RelativePath, ...] = Field(default=(), description="only what these files name; empty: the folder")
     xml: RelativePath | None = Field(default=None, description="labels by image name")
 
@@ -85,10 +85,10 @@ class Arrangement(Frozen):
 class GroundTruth(Frozen):
     """Published relevance files: per query one line of positions, from 1, in the list of gallery names."""
 
-    queries: RelativePath
-    gallery: RelativePath
-    good: RelativePath
-    junk: RelativePath
+    queries: RelativePath = Field(description="list of query names")
+    gallery: RelativePath = Field(description="list of gallery names")
+    good: RelativePath = Field(description="positions of each query's right answers")
+    junk: RelativePath = Field(description="positions of what is removed for each query")
 
 
 class Layout(Arrangement):

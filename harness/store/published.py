@@ -21,6 +21,7 @@ from harness.errors import UserError
 from harness.pipeline.records import Metrics, Record
 from harness.specs import Registry
 from harness.specs.base import Frozen
+from harness.store.lists import publish_lists
 from harness.store.run_files import BrokenResultError, RunResult, check_record, digest, read_run
 
 STEPS = 65534
@@ -79,6 +80,7 @@ def publish(root: Path, partial: bool = False) -> int:
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
     snapshot = Published(version=__version__, written=datetime.now(UTC), identities=identities, runs=runs)
     _write(published_path(root), snapshot)
+    publish_lists(root, sorted(runs))
     return len(runs)
 
 

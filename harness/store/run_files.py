@@ -8,16 +8,14 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import UserError
-from harness.paths import run_folder
-from harness.pipeline.pipelines import evaluate_stage
-from harness.pipeline.records import HISTORY_COLUMNS, QUERY_COLUMNS, Attempt, Metrics, Record
+from harness.pipeline.records import HISTORY_COLUMNS, QUERY_COLUMNS, Metrics, Record
 from harness.specs.pairing import parse_key
 
 FILES = ("record.json", "metrics.json", "queries.parquet", "history.csv")
@@ -88,16 +86,6 @@ def check_record(record: Record, name: str) -> None:
         raise BrokenResultError("record.json: `started` has no time zone")
 
 
-def read_attempt(path: Path) -> Attempt:
-    """Read one attempt's document. Raises BrokenResultError."""
-    attempt = _document(path, Attempt)
-    if attempt.key != path.parent.name:
-        raise BrokenResultError(f"it belongs to {attempt.key}, not to {path.parent.name}")
-    if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
-        raise BrokenResultError("its times have no time zone")
-    return attempt
-
-
 def read_history(path: Path) -> History:
     """Read `history.csv` as columns of numbers, None where empty. Raises BrokenResultError."""
     rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
@@ -156,56 +144,3 @@ def _read_queries(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     if identities.null_count:
         raise BrokenResultError("queries.parquet: a query has no identity")
     return ap, np.unique(identities.to_numpy(), return_inverse=True)[1].astype(np.int32)
-
-
-@dataclass(frozen=True)
-class Query:
-    """One query: index in its split, path below the dataset's folder, labels, AP in [0, 1] or None without a match."""
-
-    index: int
-    path: str
-    identity: int
-    camera: int
-    ap: float | None
-    first_hit: int | None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """The best gallery items of a query, as indices into the gallery split, and whether each is right."""
-
-    gallery: tuple[int, ...]
-    correct: tuple[bool, ...]
-
-
-def read_queries(root: Path, key: str) -> list[Query]:
-    """Return a run's queries in split order. Raises UserError if its files are not here."""
-    rows = _read_rows(root, key, ["query", "path", "identity", "camera", "ap", "first_hit"])
-    return [
-        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"]) for row in rows
-    ]
-
-
-def read_ranked(root: Path, key: str, query: int) -> Ranked:
-    """Return the ranked list of one query. Raises UserError if it is not here."""
-    rows = _read_rows(root, key, ["gallery", "correct"], query)
-    if len(rows) != 1:
-        raise UserError(f"{key} has no query {query}")
-    return Ranked(tuple(rows[0]["gallery"]), tuple(rows[0]["correct"]))
-
-
-def _read_rows(root: Path, key: str, columns: list[str], query: int | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
-
-    path = run_folder(root, parse_key(key).key) / "queries.parquet"
-    try:
-        filters = None if query is None else [("query", "=", query)]
-        return list(pq.read_table(path, columns=columns, filters=filters).to_pylist())
-    except FileNotFoundError:
-        raise UserError(
-            f"The ranked lists of {key} are not on this machine: "
-            f"`dvc pull {evaluate_stage(parse_key(key))}` fetches them, `harness run {key}` computes them."
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"results/runs/{key}/queries.parquet cannot be read: {error}") from None

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 from harness.errors import CollapseError
 from harness.labels import cluster, jaccard_distance
 from harness.labels.eps import data_driven_eps
+from harness.labels.label_free import centroid_silhouette
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
 from harness.specs.labeling import Clustering, DataDrivenClustering
@@ -41,6 +42,7 @@ def test_assigned_labels_are_dbscan_on_the_jaccard_distance() -> None:
     assert expected.max() >= 2
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(run.state.tensors[pseudo.LABELS], expected)
+    assert run.state.values[pseudo.SILHOUETTE] == centroid_silhouette(features.numpy(), expected)
     assert run.notes == []
 
 
@@ -83,6 +85,7 @@ def test_a_collapse(labels: list[int], found: str, advice: str) -> None:
         with pytest.raises(CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
             collapsed(run, labels, on_collapse)  # type: ignore[arg-type]
     assert collapsed(run, good, "keep").tolist() == good
+    pseudo.remember(np.array(good), torch.eye(5), run)
     run.state.epoch = 3
     assert collapsed(run, labels, "keep").tolist() == good
     assert run.state.tensors[pseudo.LABELS].tolist() == good

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from harness.data.prepare import prepare
+from harness.pipeline.processes import this_process
 from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint, flatten, resolve
@@ -182,7 +183,8 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
             "key": key, "stage": "train", "spec_hash": "x", "status": status, "device": "cpu (test)",
-            "started": STARTED, "updated": datetime.now(UTC), "seconds": 12.0, "epoch": 3, "epochs": 6, "pid": 1,
+            "started": STARTED, "updated": datetime.now(UTC), "seconds": 12.0, "epoch": 3, "epochs": 6,
+            "process": this_process(),
         }  # fmt: skip
         if status == "failed":
             values |= {"reason": "nan", "message": "the loss is not a number", "log_tail": "epoch 3 loss nan"}

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import UserError
 from harness.evaluation import compare_runs
-from harness.evaluation.statistics import holm
+from harness.statistics.basics import holm
 from harness.store import Store, ingest, open_store, publish
 from harness.store.compare import TIE, compare, contestant, corrected
 from harness.store.database import database_url

@@ -58,6 +58,11 @@ class Inputs:
         """The content hash of each dataset, by name."""
         return {data.name: data.data_hash for data in (self.target, self.source) if data}
 
+    @property
+    def has_cameras(self) -> bool:
+        """Whether any of the datasets has camera labels."""
+        return any(data.has_cameras for data in (self.target, self.source) if data)
+
     def identity(self, device: torch.device) -> str:
         """Return what must be equal for an unfinished run to be continued: spec, data, seed, starts, code, device."""
         return fingerprint(

@@ -5,26 +5,30 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from harness.evaluation import PROTOCOL
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.extract import Embedder
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
-from harness.learning.pseudo import LABELS, SEARCH
+from harness.learning.pseudo import LABELS, SEARCH, SILHOUETTE
 from harness.learning.state import RunState, write_tensors
 from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import code_version
 from harness.pipeline.machine import hardware, peak_memory_gib, versions
 from harness.pipeline.records import HISTORY_COLUMNS, Record
-from harness.pipeline.training import resume
+from harness.pipeline.training import resume, selection
 from harness.pipeline.training.evaluator import Evaluator
 from harness.pipeline.training.inputs import Inputs, gather
 from harness.pipeline.training.resume import Progress
@@ -61,8 +65,9 @@ class _Session:
         self.identity = inputs.identity(device)
         module, class_name = inputs.method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
-        context = inputs.context(device, self.state, self.progress.notes)
-        self.algorithm = algorithm(context, algorithm.Params.model_validate(inputs.method.params))
+        self.context = inputs.context(device, self.state, self.progress.notes)
+        self.labels_before: npt.NDArray[np.int64] | None = None
+        self.algorithm = algorithm(self.context, algorithm.Params.model_validate(inputs.method.params))
 
     def run(self, report: Callable[[int], None]) -> None:
         """Restore an earlier attempt's state if it fits, then train to the last epoch."""
@@ -92,6 +97,8 @@ class _Session:
         if not path.exists():
             return
         if resume.restore(path, self.state, self.progress, self.identity):
+            if LABELS in self.state.tensors:
+                self.labels_before = self.state.tensors[LABELS].numpy()
             self.say(f"{self.key}: resumed after epoch {self.state.epoch}")
         else:
             self.say(f"{self.key}: an unfinished run is there, but its spec, data or code differs: starting afresh")
@@ -107,16 +114,23 @@ class _Session:
         self.progress.images += done.images
         self.progress.training_seconds += done.seconds
         if LABELS in self.state.tensors:
-            row |= self.evaluator.label_quality(self.state.tensors[LABELS].numpy())
+            labels = self.state.tensors[LABELS].numpy()
+            row |= self.evaluator.label_quality(labels)
+            row |= self.evaluator.label_free(labels, self.state.values[SILHOUETTE], self.labels_before)
+            self.labels_before = labels
+            selection.consider(self.state, row, self.algorithm.export)
         if done.epoch % compute.evaluate_every == 0 or done.epoch == compute.epochs:
-            embed = self.algorithm.embedder(compute, self.algorithm.export(), self.device)
-            scores = self.evaluator.scores(embed)
+            scores = self.evaluator.scores(self._embedder(self.algorithm.export()))
             row |= {"target_map": 100 * scores.map, "target_rank1": 100 * scores.cmc[1]}
         return row
+
+    def _embedder(self, tensors: Mapping[str, Tensor]) -> Embedder:
+        return self.algorithm.embedder(self.compute, tensors, self.device)
 
     def _record(self, spec_hash: str) -> Record:
         inputs, progress = self.inputs, self.progress
         method, pairing = inputs.method, inputs.pairing
+        chosen = selection.chosen_epoch(self.state, progress.rows, self.evaluator, self._embedder)
         progress.measure()
         return Record(
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
@@ -131,6 +145,7 @@ class _Session:
             gpu_seconds=progress.seconds if self.device.type == "cuda" else 0.0,
             peak_memory_gib=peak_memory_gib(self.device),
             images_per_second=progress.images / progress.training_seconds if progress.training_seconds else None,
+            train_cameras=inputs.has_cameras and self.context.cameras_used, chosen_without_labels=chosen,
             epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=progress.resumed,
             notes=tuple(progress.notes),
         )  # fmt: skip
