@@ -59,9 +59,7 @@ def graph(sizes, bridges=()):
 
 
 def test_weak_bridges_do_not_join_modules():
-    np.testing.assert_array_equal(
-        infomap_modules(graph([6, 6, 6], [(5, 6), (11, 12)]), 5), np.repeat([0, 1, 2], 6)
-    )
+    np.testing.assert_array_equal(infomap_modules(graph([6, 6, 6], [(5, 6), (11, 12)]), 5), np.repeat([0, 1, 2], 6))
 
 
 def test_small_modules_and_images_without_links_are_outliers():
