@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.commands.impossible import impossibilities
 from harness.errors import UserError
 from harness.paths import PIPELINES, prepared_folder, raw_folder
 from harness.pipeline.pipelines import conflict_line, edited, generated, plan_texts
@@ -72,9 +73,9 @@ def _unknown(path: Path, place: Location, key: str, kind: str, name: str | None,
 
 def _messages(registry: Registry, pairing: Pairing) -> list[str]:
     try:
-        registry.resolved(pairing)
+        method = registry.resolved(pairing)
         if not registry.problems:  # a start may be one of the broken specs
-            registry.init_pairings(pairing)
+            return list(impossibilities(registry, pairing, method))
     except UserError as error:
         return str(error).split("\n")
     return []

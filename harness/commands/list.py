@@ -1,4 +1,4 @@
-"""What `harness list` shows: tables of datasets, methods, pairings and runs."""
+"""What `harness list` shows: tables of datasets, methods, pairings, runs and parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 
 Row = dict[str, Any]
-KINDS = ("datasets", "methods", "pairings", "runs")
+KINDS = ("datasets", "methods", "pairings", "runs", "parts")
 
 
 def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
@@ -32,6 +32,10 @@ def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
         pairings = _chosen(registry, starter)
         rows = [_run_row(registry, pairing) for pairing in pairings]
         return rows if what == "runs" else [{name: row[name] for name in list(row)[:5]} for row in rows]
+    if what == "parts":
+        from harness.commands.list_parts import part_rows
+
+        return part_rows()
     raise UserError(f"nothing is called {what!r}; list one of: {', '.join(KINDS)}")
 
 
