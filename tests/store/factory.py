@@ -162,7 +162,7 @@ class Project:
             init=("imagenet",), protocol="reid-v1", bn_groups=1,
             precision="float32", hardware=Hardware(device="cpu (test)", threads=2, platform="Linux x86-64"),
             versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=cpu_seconds, gpu_seconds=0.0,
-            peak_memory_gib=0.8, images_per_second=900.0, epochs=6,
+            peak_memory_gib=0.8, images_per_second=900.0, epochs=6, train_cameras=pairing.method != "direct-transfer",
         )  # fmt: skip
         (folder / "record.json").write_text(record.model_dump_json())
         (folder / "metrics.json").write_text(metrics.model_dump_json())
