@@ -13,6 +13,7 @@ from benchmarks import batches, evaluate, jaccard
 from benchmarks.features import DIMENSIONS
 from benchmarks.measure import Outcome, measured
 from benchmarks.plot import log_log_svg
+from harness.labels.neighbours import APPROXIMATE_ABOVE
 
 
 @dataclass(frozen=True)
@@ -255,8 +256,8 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
         f"From the fitted curves, pseudo-labels of {PLANNED:,} images would take",
         f"{search.at(PLANNED, search.seconds):,.0f} s of exact search and {after.at(PLANNED, after.seconds):,.0f} s for"
         f" all that follows, with {memory:.1f} GiB beyond the features' {4 * DIMENSIONS * PLANNED / 2**30:.1f} GiB.",
-        "The exact search is the product of all pairs; above the size that a method's spec states",
-        "(`labels.approximate_above`) an approximate index takes its place, and the run's record holds its recall.",
+        f"The exact search is the product of all pairs; above {APPROXIMATE_ABOVE:,} images",
+        "an approximate index takes its place, and the run's record holds its recall.",
         *approximate,
         "",
     ]

@@ -33,8 +33,15 @@ SIZES = {"small": 50, "large": 200}
 """Iterations on a GPU."""
 PRECISIONS: tuple[Literal["bf16", "float32"], ...] = ("bf16", "float32")
 SOURCE, TARGET, PAPER_SOURCE, PAPER_TARGET = "drawn-winter", "drawn-summer", "dukemtmc", "market1501"
-LABELS = {"k1": 12, "k2": 4, "eps": 0.7, "rho": 0.03, "min_samples": 2}
-"""Clustering parameters for a thousand images, as the specs' are for twelve thousand."""
+PARTS: dict[str, dict[str, Any]] = {
+    "jaccard": {"k1": 12, "k2": 4},
+    "cosine": {"k": 12},
+    "dbscan": {"eps": 0.7, "min_samples": 2},
+    "dbscan-data-driven": {"rho": 0.03, "min_samples": 2},
+    "hdbscan": {"min_cluster_size": 3, "min_samples": 2},
+    "infomap": {"max_distance": 0.5, "min_cluster_size": 3},
+}
+"""Parameters of distances and clusterings for a thousand images, as the specs' are for twelve thousand, by kind."""
 CURVE = 5
 
 
@@ -55,7 +62,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     threads, device = torch.get_num_threads(), choose_device()
     scale = Scale(256, 128, 96, SIZES[size], 50, {})
     if device.type == "cpu":
-        small = {"network": {"backbone": "narrow"}, "batch": {"identities": 8, "instances": 4}}
+        small = {"network": {"backbone": {"kind": "narrow"}}, "batch": {"identities": 8, "instances": 4}}
         scale = Scale(32, 16, 32, 2, 60, small)
     try:
         yield from Trial(Registry.load(Path(__file__).parents[1]).checked(), device, scale).outcomes()
@@ -126,7 +133,7 @@ class Trial:
             compute[part] = compute[part] | changes
         params = dict(method.params)
         if "labels" in params:
-            params["labels"] |= {key: value for key, value in LABELS.items() if key in params["labels"]}
+            params["labels"] = {socket: part | PARTS[part["kind"]] for socket, part in params["labels"].items()}
         changed = {"params": params, "compute": type(method.compute).model_validate(compute)}
         return method.model_copy(update=changed)
 

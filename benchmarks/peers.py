@@ -15,7 +15,8 @@ from benchmarks.measure import Outcome, measured
 from benchmarks.training import CPU, GPU, wait
 from harness.learning import ema, networks, optim
 from harness.learning.device import choose_device, compiles
-from harness.specs.compute import Network, Optimizer
+from harness.learning.optimizers import Adam
+from harness.specs.compute import Network
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
@@ -54,7 +55,7 @@ def outcome(network: Network, device: torch.device, iterations: int, repeats: in
     kind = "compiled" if compiles() else "not compiled"
     slow = 2 * PEERS * step.seconds if with_reference else None
     return Outcome(
-        f"six {network.backbone} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
+        f"six {network.backbone.kind} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
         reference="six iterations of one network" if slow else "", reference_s=slow,
         limit_s=PEERS * (step.seconds + forward.seconds), limit="three iterations and three forward passes of one",
         agreement=f"{kind}, {1e3 * ours.seconds / iterations:.1f} ms an iteration",
@@ -71,7 +72,7 @@ class Peers:
                 student.compile()  # type: ignore[no-untyped-call]
         self.teachers = [ema.copy_of(student) for student in self.students]
         self.ema = ema.EMA(self.teachers, self.students)
-        self.optimizer = optim.adam(self.students, Optimizer(learning_rate=1e-4, weight_decay=0))
+        self.optimizer = Adam(kind="adam", learning_rate=1e-4, weight_decay=0).build(self.students)
 
     def step(self, images: Tensor) -> None:
         """Run an iteration of all networks."""

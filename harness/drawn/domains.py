@@ -27,7 +27,7 @@ class Wardrobe:
 
     upper: tuple[Color, ...]
     lower: tuple[Color, ...]
-    accent: tuple[Color, ...]  # second colours, hats, bags, scarves
+    accent: tuple[Color, ...]  # second colors, hats, bags, scarves
     shoes: tuple[Color, ...]
     textures: tuple[float, ...]  # weights of solid, rings, stripes, check, yoke, logo, open, band
     sleeves: tuple[float, float, float]  # weights of none, short, long

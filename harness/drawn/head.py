@@ -4,7 +4,7 @@ from harness.drawn.layers import darker, plain
 from harness.drawn.people import Body, Clothes
 from harness.drawn.pose import Sketch
 
-CROWN = 0.925  # height of the head's centre
+CROWN = 0.925  # height of the head's center
 
 
 def draw_head(sketch: Sketch, body: Body, clothes: Clothes) -> None:

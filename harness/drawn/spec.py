@@ -45,7 +45,7 @@ class DrawnCamera(_Spec):
 
     white_balance: float = Field(ge=0, le=0.5, description="standard deviation of the log gain per channel")
     gamma: Range = Field(description="range of the exponent on pixel values in [0, 1]")
-    contrast: Range = Field(description="range of the factor on the distance from mid-grey")
+    contrast: Range = Field(description="range of the factor on the distance from mid-gray")
     brightness: Range = Field(description="range of the factor on all channels")
     saturation: Range = Field(description="range of the factor on the distance from the pixel's luminance")
     blur: Range = Field(description="range of the blur's standard deviation, in 1/64 of the image height")

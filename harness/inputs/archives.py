@@ -89,7 +89,7 @@ def _extract_tar(archive: Path, target: Path, progress: Progress | None) -> None
         stream = _Metered(plain, _Budget(archive))
         with tarfile.TarFile(fileobj=cast(IO[bytes], stream)) as file:
             for number, member in enumerate(file):
-                file.members = []  # TarFile would keep them all
+                file.members = []  # type: ignore[attr-defined]  # TarFile would keep them all
                 if number >= MEMBERS:
                     raise UserError(f"{archive}: has more than {MEMBERS:,} members; refused, nothing was added")
                 if progress:

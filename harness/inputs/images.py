@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
@@ -74,7 +75,7 @@ def decode(data: bytes) -> Image.Image:
             if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):  # PPM scales to 16 bits itself
                 raise ImageError("holds numbers of 32 bits, whose range nothing states; save it with 8 or 16 bits")
             image.load()
-            return _to_rgb(_upright(image))
+            return to_rgb(_upright(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -91,8 +92,14 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the image in RGB: 16-bit values scaled, grey repeated, CMYK and palettes converted, alpha dropped."""
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16-bit values to 255
         values = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((values + 128) // 257).clip(0, 255).astype(np.uint8))  # value / 257, rounded
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def resized(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """Return the image's pixels [height, width, 3] as the published transforms resize: bicubic, in 8 bits."""
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))

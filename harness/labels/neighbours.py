@@ -31,6 +31,9 @@ SPAN = 1024
 # A norm this far from one is no rounding error, not even of float16.
 NORM_TOLERANCE = 1e-2
 
+# On a CPU, more images than this are searched by an approximate index: where that pays (docs/performance.md).
+APPROXIMATE_ABOVE = 300_000
+
 # Similarities at a time on a device; with their keys they take some 2 GB.
 DEVICE_TILE = 2**26
 
@@ -51,7 +54,7 @@ class Neighbours:
     recall: float
 
 
-def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None = None) -> Neighbours:
+def nearest_neighbours(features: Any, k: int, *, approximate_above: int = APPROXIMATE_ABOVE) -> Neighbours:
     """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalized).
 
     k is clamped to N. With more than k identical images a row may not contain itself. `recall` is 1 for an exact
@@ -66,7 +69,7 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None =
     k = min(k, len(matrix))
     if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
         return search_on_device(features.detach().float(), k)
-    if approximate_above is not None and len(matrix) > approximate_above:
+    if len(matrix) > approximate_above:
         return _approximate(matrix, k)
     return _exact(matrix, k)
 

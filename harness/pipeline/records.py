@@ -54,6 +54,13 @@ class Hardware(Frozen):
     platform: str
 
 
+class Weights(Frozen):
+    """The file of published weights that a run started from."""
+
+    file: str
+    sha256: str
+
+
 class Search(Frozen):
     """How the neighbours behind the pseudo-labels were searched."""
 
@@ -62,6 +69,15 @@ class Search(Frozen):
 
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Input(Frozen):
+    """What the network takes: RGB images of this size, resized bicubically in 8 bits, then (x / 255 - mean) / std."""
+
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 class Chosen(Frozen):
@@ -86,8 +102,10 @@ class Record(Frozen):
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
+    input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )

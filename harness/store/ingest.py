@@ -22,7 +22,7 @@ from harness.evaluation.protocol import PROTOCOL
 from harness.paths import prepared_folder
 from harness.pipeline.records import Attempt as AttemptDocument
 from harness.specs import Registry, ResolvedMethod, parse_key
-from harness.specs.resolve import CyclicExtendsError, fingerprint, flatten, resolve
+from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
@@ -332,8 +332,7 @@ def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:
     try:
         pairing = parse_key(key)
         registry.method(pairing.method)
-        target = registry.dataset(pairing.target)
-        merged = resolve(flatten(pairing.method, registry.raw_methods), target.regime, target.name)
+        merged = registry.merged(pairing.method, pairing.target)
         wanted = ResolvedMethod.model_validate(merged).model_dump(mode="json")
     except UserError as error:
         return str(error).splitlines()[0]

@@ -74,12 +74,15 @@ class Queries(View):
 
 @dataclass(frozen=True)
 class Runs(View):
-    """The table of runs, and one of them in detail."""
+    """The table of runs, those `by` a method and `on` a task, and one of them in detail.
+
+    Other pages' `method` and `task` go along from page to page; a filter must not.
+    """
 
     page: ClassVar[str] = "run"
     run: str = ""
-    method: str = ""
-    task: str = ""
+    by: str = ""
+    on: str = ""
     state: tuple[str, ...] = ()
     q: str = ""
     group: str = ""
@@ -106,8 +109,17 @@ class Datasets(View):
     sheet: str = ""
 
 
+@dataclass(frozen=True)
+class Search(View):
+    """Search by a picture in the gallery of dataset `gallery`."""
+
+    page: ClassVar[str] = "search"
+    run: str = ""
+    gallery: str = ""
+
+
 VIEWS: dict[str, type[View]] = {
-    view.page: view for view in (Leaderboard, Matrix, Compare, Queries, Runs, Methods, Datasets)
+    view.page: view for view in (Leaderboard, Matrix, Compare, Queries, Runs, Methods, Datasets, Search)
 }
 
 

@@ -10,13 +10,12 @@ from harness.errors import UserError
 from harness.learning import optim
 from harness.learning.networks import build
 from harness.learning.state import RunState, read_tensors, write_tensors
-from harness.specs.compute import Optimizer
-from tests.learning.parts import CPU, network
+from tests.learning.parts import CPU, adam, network
 
 
 def state_of_a_run(seed: int) -> tuple[RunState, nn.Module, torch.optim.Adam]:
     net = build(network(pooling="gem"), seed, CPU)
-    optimizer = optim.adam([net], Optimizer(learning_rate=0.01, weight_decay=5e-4))
+    optimizer = optim.adam([net], adam(0.01, 5e-4))
     state = RunState()
     state.modules["net"] = net
     state.optimizers["adam"] = optimizer

@@ -58,9 +58,7 @@ STEPS: dict[str, Callable[[], object]] = {
     "multi_similarity": lambda: losses.multi_similarity(features(), LABELS, 0.5, 0.1, 2, 40).backward(),
     "nuclear_norm": lambda: losses.nuclear_norm(features()).backward(),
     "distillation": lambda: losses.distillation(features(), features(1), 2.0).backward(),
-    "one_hot_logits": lambda: losses.one_hot_logits(LABELS, C),
     "random_positives": lambda: sampler.random_positives(LABELS, np.random.default_rng(0)),
-    "hardest_positives": lambda: sampler.hardest_positives(features(), LABELS),
     "memory.update": lambda: memory.update(torch.ones(C, D), features().detach(), LABELS, 0.1, 3),
     "memory.update_hard": lambda: memory.update_hard(torch.ones(C, D), features().detach(), LABELS, 0.1),
     "mean_similarity_logits": lambda: memory.mean_similarity_logits(

@@ -20,15 +20,16 @@ from harness.evaluation.counting import Ranks
 from harness.evaluation.ranking import score
 from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
-from harness.specs.resolve import fingerprint, flatten, resolve
+from harness.specs.resolve import fingerprint
 
 COMPUTE = {
-    "network": {"backbone": "narrow", "pooling": "average", "stem_relu": True, "bn_groups": 1},
+    "network": {"backbone": {"kind": "narrow"}, "pooling": {"kind": "average"}, "bn_groups": 1},
     "batch": {"identities": 4, "instances": 4},
     "epochs": 6,
     "iterations": 10,
-    "optimizer": {"learning_rate": 0.00035, "weight_decay": 0.0005},
-    "schedule": {"kind": "constant", "warmup_epochs": 0, "warmup_factor": 1, "milestones": [], "decay": 1},
+    "optimizer": {"kind": "adam", "learning_rate": 0.00035, "weight_decay": 0.0005},
+    "schedule": {"kind": "constant"},
+    "warmup": {"epochs": 0, "factor": 1},
     "augment": {"flip": 0.5, "pad": 2, "erase": 0.5, "jitter": 0.1},
     "precision": "float32",
     "evaluate_every": 2,
@@ -157,9 +158,7 @@ class Project:
         registry = Registry.load(self.root)
         folder = self.root / "results" / "runs" / key
         folder.mkdir(parents=True, exist_ok=True)
-        spec = resolve(
-            flatten(pairing.method, registry.raw_methods), registry.dataset(pairing.target).regime, pairing.target
-        )
+        spec = registry.merged(pairing.method, pairing.target)
         document = ResolvedMethod.model_validate(spec).model_dump(mode="json")
         own = np.random.default_rng(pairing.seed if noise is None else noise)
         wanted = np.random.default_rng(7).normal(level, 0.15, queries) + own.normal(0, 0.03, queries)

@@ -28,7 +28,7 @@ from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import code_version
 from harness.pipeline.machine import hardware, peak_memory_gib, versions
-from harness.pipeline.records import HISTORY_COLUMNS, Record
+from harness.pipeline.records import HISTORY_COLUMNS, Record, Weights
 from harness.pipeline.training import resume, selection
 from harness.pipeline.training.evaluator import Evaluator
 from harness.pipeline.training.inputs import Inputs, gather
@@ -107,7 +107,7 @@ class _Session:
         row: dict[str, Any] = dict.fromkeys(HISTORY_COLUMNS)
         row |= {"epoch": done.epoch, "loss": done.losses.get("total"), "seconds": done.seconds}
         row |= {f"loss_{name}": value for name, value in done.losses.items() if name != "total"}
-        factor = rate_factor(compute.schedule, done.epoch, compute.epochs)
+        factor = rate_factor(compute, done.epoch)
         row["learning_rate"] = compute.optimizer.learning_rate * factor
         row["images_per_second"] = done.images / done.seconds
         self.progress.images += done.images
@@ -135,8 +135,9 @@ class _Session:
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
             target=pairing.target, seed=pairing.seed, regime=inputs.regime,
             spec=method.model_dump(mode="json"), spec_hash=spec_hash, code_version=code_version(self.root),
-            data_hashes=inputs.data_hashes, protocol=PROTOCOL,
+            data_hashes=inputs.data_hashes, protocol=PROTOCOL, input=inputs.input,
             init=tuple(start.name for start in inputs.starts) or (str(method.init),),
+            weights=next((Weights(**start.file._asdict()) for start in inputs.starts if start.file), None),
             init_sha256=tuple(start.sha256 for start in inputs.starts),
             bn_groups=method.compute.network.bn_groups, precision=method.compute.precision,
             hardware=hardware(self.device), versions=versions(), started=datetime.fromisoformat(progress.started),
