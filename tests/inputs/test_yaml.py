@@ -10,7 +10,7 @@ from harness.specs import DatasetSpec, Registry
 from harness.specs.yamlfile import validate
 from tests.store.factory import Project
 
-WRONG = {
+WRONG: dict[str, tuple[str | bytes, str]] = {
     "nested": ("a: " + "[" * 1000, r"x.yaml:1: more than 64 levels"),
     "very nested": ("a: " + "[" * 100_000, r"x.yaml:1: more than 64 levels"),
     "nested blocks": ("\n".join(" " * n + "a:" for n in range(200)), r"x.yaml:65: more than 64 levels"),
