@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.text import printable
 
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
@@ -30,16 +30,19 @@ Method = Annotated[str, typer.Argument(help="A method, as `harness list methods`
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    """Run the command line: see `harness.start`, where the `harness` command begins."""
+    from harness.start import main as start
+
+    start()
+
+
+def run() -> None:
+    """Run the command that the arguments name; a user's mistake is one message on standard error and exit code 1."""
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        sys.exit(130)
 
 
 def _version(asked: bool) -> None:
@@ -197,7 +200,7 @@ def leaderboard(
         _log(f"warning: {line}")
     text = render_leaderboard(root, format, task or None, metric=metric)
     if output:
-        write_text(root / output, text)
+        write_text(root / output, printable(text))
     else:
         _say(text.rstrip("\n"))
 
@@ -405,11 +408,11 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
