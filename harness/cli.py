@@ -154,6 +154,22 @@ def evaluate(key: Key) -> None:
 
 
 @app.command()
+def inspect(
+    key: Key,
+    images: Annotated[int, typer.Option(help="At most so many training images, spread evenly.")] = 5000,
+) -> None:
+    """Map a run's features (PCA) and cluster them, for the run's page.
+
+    Example: harness inspect cluster-contrast__drawn-summer__s0
+    """
+    from harness.pipeline.inspect import inspect as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    _say(f"wrote {run(registry, parse_key(key), images).relative_to(registry.root)}")
+
+
+@app.command()
 def leaderboard(
     format: Annotated[str, typer.Option(help="table, csv, md, latex, json or html.")] = "table",  # noqa: A002
     task: Annotated[str, typer.Option(help="Only this task, like drawn-winter-to-drawn-summer.")] = "",
