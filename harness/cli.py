@@ -217,6 +217,27 @@ def compare(
 
 
 @app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where to write; an older site there is replaced.")],
+    real_images: Annotated[bool, typer.Option(help="Also images of real datasets: mind their licenses.")] = False,
+) -> None:
+    """Write the whole board as static pages that open from a folder, for publishing.
+
+    Example: harness site build/board
+    """
+    from harness.commands.progress import console_progress
+    from harness.paths import project_root
+    from harness.site.build import build_site
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    with console_progress() as show:
+        pages = build_site(root, folder.absolute(), real_images, show)
+    _say(f"wrote {pages} pages; open {folder / 'index.html'}")
+
+
+@app.command()
 def doctor() -> None:
     """Show what this machine offers, and what is missing."""
     from harness.commands.doctor import examine
