@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from harness.inputs.images import Facts, ImageError, read_image
+from harness.inputs.images import Facts, ImageError, read_image, resized
 
 CHUNK = 128
 
@@ -93,8 +92,7 @@ def _scan_chunk(root: Path, start: int, paths: Sequence[Path], pixels: Pixels | 
             continue
         found.append(facts)
         if pixels and block is not None:
-            # The published transforms: bicubic, on the 8-bit image.
-            block[row] = np.asarray(image.resize((pixels.width, pixels.height), Image.Resampling.BICUBIC))
+            block[row] = resized(image, pixels.height, pixels.width)
     if pixels and block is not None:
         _write_at(pixels.path, pixels.offset + start * block[0].nbytes, block)
     return found

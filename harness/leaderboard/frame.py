@@ -22,6 +22,7 @@ PAGES = {
     "run": ("Runs", ":material/science:"),
     "methods": ("Methods", ":material/account_tree:"),
     "datasets": ("Datasets", ":material/photo_library:"),
+    "search": ("Search", ":material/person_search:"),
 }
 
 

@@ -23,7 +23,17 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SETTINGS = ("supervised", "direct", "uda", "usl")
-STATES = ("reproduced", "running", "failed", "interrupted", "queued", "reported", "not planned", "incompatible")
+STATES = (
+    "reproduced",
+    "running",
+    "failed",
+    "interrupted",
+    "trained",
+    "queued",
+    "reported",
+    "not planned",
+    "incompatible",
+)
 STATUSES = ("running", "finished", "failed", "interrupted")
 
 
@@ -101,6 +111,7 @@ class Run(Row, table=True):
     __table_args__ = (_one_of("setting", SETTINGS), CheckConstraint("map BETWEEN 0 AND 100", name="map_percent"))
     key: str = Field(primary_key=True)
     digest: str
+    seal: str
     published: bool
     stale: str
     method: str = Field(index=True)

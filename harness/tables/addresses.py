@@ -110,8 +110,17 @@ class Datasets(View):
     sheet: str = ""
 
 
+@dataclass(frozen=True)
+class Search(View):
+    """Search by a picture in the gallery of dataset `gallery`."""
+
+    page: ClassVar[str] = "search"
+    run: str = ""
+    gallery: str = ""
+
+
 VIEWS: dict[str, type[View]] = {
-    view.page: view for view in (Leaderboard, Matrix, Compare, Queries, Runs, Methods, Datasets)
+    view.page: view for view in (Leaderboard, Matrix, Compare, Queries, Runs, Methods, Datasets, Search)
 }
 
 

@@ -192,7 +192,7 @@ def test_a_row_of_wins_opens_its_query(browser: Watched) -> None:
     grids = [
         grid
         for grid in browser.page.get_by_test_id("stDataFrame").all()
-        if (grid.bounding_box() or {}).get("height", 0) < 200
+        if (box := grid.bounding_box()) and box["height"] < 200
     ]
     box = grids[0].bounding_box()
     assert box and table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,13 @@ from torch import Tensor
 
 from harness.data.prepared import Prepared, open_prepared
 from harness.learning.algorithm import RunContext
+from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.pretrained import WeightsFile, imagenet_tensors
-from harness.learning.state import RunState, read_tensors
+from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.pipeline.records import Input
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -35,12 +36,7 @@ class Start:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 over names, types, shapes and bytes of the tensors, in the order of their names."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            value = self.tensors[name].detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return sha256(self.tensors, {})
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,12 @@ class Inputs:
     def data_hashes(self) -> dict[str, str]:
         """The content hash of each dataset, by name."""
         return {data.name: data.data_hash for data in (self.target, self.source) if data}
+
+    @property
+    def input(self) -> Input:
+        """What the network is shown: the target's prepared images, normalized."""
+        info = self.target.info
+        return Input(height=info["height"], width=info["width"], mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
 
     @property
     def has_cameras(self) -> bool:
