@@ -182,6 +182,22 @@ def evaluate(key: Key) -> None:
 
 
 @app.command()
+def inspect(
+    key: Key,
+    images: Annotated[int, typer.Option(help="At most so many training images, spread evenly.")] = 5000,
+) -> None:
+    """Map a run's features (PCA) and cluster them, for the run's page.
+
+    Example: harness inspect cluster-contrast__drawn-summer__s0
+    """
+    from harness.pipeline.inspect import inspect as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    _say(f"wrote {run(registry, parse_key(key), images).relative_to(registry.root)}")
+
+
+@app.command()
 def leaderboard(
     format: Annotated[str, typer.Option(help="table, csv, md, latex, json or html.")] = "table",  # noqa: A002
     task: Annotated[str, typer.Option(help="Only this task, like drawn-winter-to-drawn-summer.")] = "",
@@ -226,6 +242,27 @@ def compare(
     ingest(root)
     text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
     _say(text.rstrip("\n"))
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where to write; an older site there is replaced.")],
+    real_images: Annotated[bool, typer.Option(help="Also images of real datasets: mind their licenses.")] = False,
+) -> None:
+    """Write the whole board as static pages that open from a folder, for publishing.
+
+    Example: harness site build/board
+    """
+    from harness.commands.progress import console_progress
+    from harness.paths import project_root
+    from harness.site.build import build_site
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    with console_progress() as show:
+        pages = build_site(root, folder.absolute(), real_images, show)
+    _say(f"wrote {pages} pages; open {folder / 'index.html'}")
 
 
 @app.command()
