@@ -251,6 +251,22 @@ def calibrate(
         _say(line)
 
 
+@app.command()
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="onnx, torchscript, safetensors, roboflow, boxmot or ultralytics.")],  # noqa: A002
+    output: Annotated[Path | None, typer.Option(help="A new folder; default: build/exports/RUN-FORMAT.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision: half the size, faster on a GPU.")] = False,
+    opset: Annotated[int, typer.Option(help="Of ONNX, 18 to 23.")] = 18,
+    measure: Annotated[bool, typer.Option("--measure", help="Also evaluate the file on the run's target.")] = False,
+) -> None:
+    """Write a trained run as a file that other programs load, with a model card; proven the same model."""
+    from harness.commands.export import export_run
+
+    for line in export_run(run, format, output, fp16, opset, measure):
+        _say(line)
+
+
 @data_app.command("draw")
 def data_draw(name: str) -> None:
     """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
