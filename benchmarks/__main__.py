@@ -8,7 +8,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, peers, startup, training
+from benchmarks import (
+    batches,
+    epoch,
+    evaluate,
+    growth,
+    jaccard,
+    leaderboard,
+    methods,
+    peers,
+    selection,
+    startup,
+    statistics,
+    training,
+)
 from benchmarks.measure import Outcome
 
 
@@ -34,6 +47,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "growth": growth,
     "startup": startup,
     "leaderboard": leaderboard,
+    "statistics": statistics,
+    "selection": selection,
 }
 
 

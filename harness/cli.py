@@ -325,7 +325,7 @@ def data_verify(name: str) -> None:
         _say(f"{finding.level}: {finding.text}")
     if not found.ok:
         raise UserError(f"{name}: differs from its spec")
-    _say(f"{name}: as expected")
+    _say(f"{name}: as expected" if registry.dataset(name).expect else f"{name}: no problem found")
 
 
 @data_app.command("show")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from harness.evaluation.ranking import PROTOCOL, RankingResult, evaluate_distances, evaluate_ranking
+    from harness.evaluation.protocol import PROTOCOL
+    from harness.evaluation.ranking import RankingResult, evaluate_distances, evaluate_ranking
     from harness.statistics.methods import RunComparison, compare_runs
     from harness.statistics.networks import Comparison, compare_ap
 
@@ -23,7 +24,7 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "PROTOCOL": "harness.evaluation.ranking:PROTOCOL",
+        "PROTOCOL": "harness.evaluation.protocol:PROTOCOL",
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",

@@ -32,9 +32,10 @@ KEYS = 2**23
 
 @dataclass(frozen=True)
 class Ranks:
-    """Of a strip of queries: `counts` [queries] right answers, their 1-based `ranks`, flat, ascending within a query
-    (0 if the query's similarities contain NaN or infinity), and the gallery indices `top` [queries, top_k], padded
-    with -1.
+    """Ranks of the right answers of a strip of queries.
+
+    `counts` [queries] is the number of right answers, `ranks` their 1-based ranks, flat, ascending within a query (0 if
+    its similarities contain NaN or infinity); `top` [queries, top_k] holds gallery indices, padded with -1.
     """
 
     counts: Index

@@ -22,7 +22,6 @@ from harness.matrix import SMALLEST_NORM, Matrix, as_matrix, row_norms
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROTOCOL = "reid-v1"
 CMC_RANKS = (1, 5, 10)
 JUNK_IDS = (-1,)
 

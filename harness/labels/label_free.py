@@ -87,7 +87,7 @@ The silhouette alone chooses the checkpoint in CALR, and is high where only the 
 def score(row: Row, rule: str = RULE) -> float | None:
     """Return the score of an epoch by its row of the history; None where a figure is missing."""
     try:
-        found = RULES[rule](row)
+        found = float(RULES[rule](row))
     except (KeyError, TypeError):
         return None
-    return None if np.isnan(found) else float(found)
+    return None if np.isnan(found) else found

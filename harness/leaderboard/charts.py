@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -87,7 +87,12 @@ def pareto_points(rows: Sequence[LeaderRow], metric: str, cost: str) -> pd.DataF
     return frame
 
 
-SIDES = {"right": (9, 0, "left"), "above": (0, -13, "center"), "below": (0, 14, "center"), "left": (-9, 0, "right")}
+SIDES: dict[str, tuple[int, int, Literal["left", "center", "right"]]] = {
+    "right": (9, 0, "left"),
+    "above": (0, -13, "center"),
+    "below": (0, 14, "center"),
+    "left": (-9, 0, "right"),
+}
 """Where a name may stand beside its dot: pixels to the right and down, and how the text is aligned."""
 WIDTH, LETTER, LINE, ROOM = 900, 6.6, 14, 70
 

@@ -39,6 +39,15 @@ def _listed(value: Any) -> list[str]:
     return list(value) if isinstance(value, list) else [] if value is None else [str(value)]
 
 
+def chosen(param: str) -> str:
+    """Return a choice that is no widget's: what the address asks for, else what was chosen last, else ''.
+
+    Not simply what the address holds: the rerun of a quick second click still carries the address of before the first.
+    """
+    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    return _written(param, wanted if wanted is not None and _asks(param, wanted) else last or "")
+
+
 def state(param: str, value: str) -> None:
     """Write a choice that is no widget's (a selected row) to the URL; '' takes it out."""
     _written(param, value)

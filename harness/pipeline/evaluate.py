@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import importlib
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from harness.data.prepared import Prepared, open_prepared
+from harness.errors import UserError
 from harness.evaluation import PROTOCOL, RankingResult
 from harness.evaluation.matching import Labels
 from harness.evaluation.ranking import JUNK_IDS
+from harness.inputs.csv import Columns
+from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
-from harness.learning.state import read_tensors
+from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, Chosen, Metrics, Record
+from harness.pipeline.records import WRONG_BINS, Best, Metrics
+from harness.pipeline.trained import read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -38,10 +41,19 @@ SAMPLE, PAIRS = 512, 2**14
 
 
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
-    """Score the run's last epoch; write `metrics.json` and `queries.parquet`. Raises UserError without a checkpoint."""
+    """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
+
+    Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
+    """
     folder = run_folder(registry.root, pairing.key)
     tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
-    method = ResolvedMethod.model_validate_json(metadata["method"])
+    run = read_trained(folder)
+    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != pairing.key:
+        raise UserError(
+            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
+            f"train again: harness train {pairing.key}"
+        )
+    method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     with attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0):
@@ -52,32 +64,29 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         embed = algorithm.embedder(method.compute, tensors, device)
         features = embed(target.split("query").images), embed(target.split("gallery").images)
         result = Evaluator(target).ranked(*features, TOP_K)
+        with replacing(folder / "queries.parquet") as partial:
+            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
+            queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,
             queries=result.n_valid, queries_without_match=result.n_without_match, gallery=len(target.split("gallery")),
-            best_on_test=_best_on_test(folder / "history.csv"), chosen_without_labels=_chosen(folder),
-            seconds=time.perf_counter() - begun,
+            best_on_test=_best_on_test(run.history), chosen_without_labels=run.record.chosen_without_labels,
+            record_sha256=run.record_sha256, checkpoint_sha256=run.record.checkpoint_sha256,
+            queries_sha256=queries_sha256, seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
         write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
     return metrics
 
 
-def _best_on_test(history: Path) -> Best | None:
+def _best_on_test(history: Columns) -> Best | None:
     """Return the best evaluated epoch of a history, the papers' habit; None if none was evaluated."""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["target_map"]]
+    columns = (history["epoch"], history["target_map"], history["target_rank1"])
+    rows = [row for row in zip(*columns, strict=True) if None not in row]
     if not rows:
         return None
-    best = max(rows, key=lambda row: float(row["target_map"]))
-    return Best(epoch=int(best["epoch"]), map=float(best["target_map"]), rank1=float(best["target_rank1"]))
-
-
-def _chosen(folder: Path) -> Chosen | None:
-    """Return what training found of the epoch chosen without labels: only it had that epoch's weights."""
-    return Record.model_validate_json((folder / "record.json").read_bytes()).chosen_without_labels
+    epoch, best, rank1 = max(rows, key=lambda row: row[1] or 0.0)
+    return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
 def _normalized(features: Matrix) -> Matrix:

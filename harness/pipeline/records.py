@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -33,15 +33,16 @@ LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
 """Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
 silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
 
-QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
+QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct", "match_ranks")
 """`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
-identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
-top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
+identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), the
+top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>), and
+the ranks of all right items among the valid ones (list<int32>), from which every score of `metrics.json` follows."""
 
-QUERY_EXTRAS = ("similarity", "matches", "match_ranks", "match_similarity", "wrong")
+QUERY_EXTRAS = ("similarity", "matches", "match_similarity", "wrong")
 """Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
-right gallery items by rank, with their ranks among the valid ones and their cosines; how often wrong gallery items,
-spread evenly over the gallery, have a cosine in each of `WRONG_BINS` bins of [-1, 1]. Older runs have none of them."""
+right gallery items by rank, with their cosines; how often wrong gallery items, spread evenly over the gallery, have a
+cosine in each of `WRONG_BINS` bins of [-1, 1]."""
 WRONG_BINS = 40
 
 
@@ -67,6 +68,9 @@ class Search(Frozen):
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
 
 
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
 class Input(Frozen):
     """What the network takes: RGB images of this size, resized bicubically in 8 bits, then (x / 255 - mean) / std."""
 
@@ -80,8 +84,8 @@ class Chosen(Frozen):
     """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
 
     epoch: int
-    map: float
-    rank1: float
+    map: Percent
+    rank1: Percent
     rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
@@ -123,32 +127,37 @@ class Record(Frozen):
     chosen_without_labels: Chosen | None = Field(
         default=None, description="the epoch chosen without labels; empty if the run made no pseudo-labels"
     )
+    checkpoint_sha256: str = Field(default="", description="of the checkpoint's tensors, as stated in its own header")
+    history_sha256: str = Field(default="", description="of the file history.csv")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
 
 
 class Scores(Frozen):
     """Percent, protocol `reid-v1`."""
 
-    map: float
-    rank1: float
-    rank5: float
-    rank10: float
-    minp: float
-    map_trapezoid: float
+    map: Percent
+    rank1: Percent
+    rank5: Percent
+    rank10: Percent
+    minp: Percent
+    map_trapezoid: Percent
 
 
 class Best(Frozen):
     """The papers' habit: the epoch that was best on the test set. Never the headline."""
 
     epoch: int
-    map: float
-    rank1: float
+    map: Percent
+    rank1: Percent
 
 
 class Metrics(Scores):
     """`metrics.json`: the last epoch's scores on the target; beside them those of two other choices of the epoch."""
 
     protocol: str
+    record_sha256: str = Field(default="", description="of the file record.json: the run that these scores belong to")
+    checkpoint_sha256: str = Field(default="", description="what was evaluated, as the record states it")
+    queries_sha256: str = Field(default="", description="of the file queries.parquet")
     queries: int
     queries_without_match: int
     gallery: int

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
+import regex
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from harness.inputs.patterns import Pattern
 from harness.specs.base import Frozen
 
 GROUPS = frozenset({"id", "camera", "frame"})
@@ -25,8 +26,8 @@ def _check_relative(path: str) -> str:
 
 def _check_pattern(pattern: str) -> str:
     try:
-        groups = set(re.compile(pattern).groupindex)
-    except re.error as error:
+        groups = Pattern(pattern).groups
+    except regex.error as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
     if unknown := groups - GROUPS:
         raise ValueError(f"pattern: unknown group {sorted(unknown)[0]!r}; valid: camera, frame, id")
@@ -101,6 +102,7 @@ class Layout(Arrangement):
     alternatives: tuple[Arrangement, ...] = Field(default=(), description="recognized by their contents, in this order")
     cameras: tuple[int, int] | None = Field(default=None, description="first and last camera number")
     named_ids: bool = Field(default=False, description="identities are words, numbered in alphabetical order from 0")
+    named_cameras: bool = Field(default=False, description="cameras are words, numbered in alphabetical order from 0")
     test_id_offset: int = Field(default=0, ge=0, description="added to query and gallery identities that restart at 0")
     ground_truth: GroundTruth | None = None
 

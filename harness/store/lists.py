@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError
+from harness.inputs.files import MissingFileError
 from harness.paths import replacing, run_folder
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
 from harness.specs import Registry
 from harness.specs.pairing import parse_key
+from harness.store.run_files import verified_queries
 
 LIMIT = 1_500_000
 """Bytes of the published lists."""
@@ -77,7 +79,7 @@ def read_queries(root: Path, key: str) -> list[Query]:
 
 def read_ranked(root: Path, key: str, query: int) -> Ranked:
     """Return the ranked list of one query. Raises UserError if it is not here."""
-    rows = _rows(root, key, ("gallery", "correct", *QUERY_EXTRAS), query)
+    rows = _rows(root, key, ("gallery", "correct", "match_ranks", *QUERY_EXTRAS), query)
     if len(rows) != 1:
         raise UserError(f"{key} has no query {query}")
     return Ranked(**{name: tuple(value or ()) for name, value in rows[0].items()})
@@ -101,13 +103,15 @@ def _rows(root: Path, key: str, columns: Sequence[str], query: int | None = None
             table = file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names])
             rows = table.to_pylist() if query is None else table.slice(query, 1).to_pylist()
             return [_unpacked(row) for row in rows]
-        present = set(pq.read_schema(path).names)
-        filters = None if query is None else [("query", "=", query)]
-        return list(pq.read_table(path, columns=[c for c in columns if c in present], filters=filters).to_pylist())
-    except FileNotFoundError:
+        table = pq.read_table(pa.BufferReader(verified_queries(path.parent)))
+        table = table.select([name for name in columns if name in table.column_names])
+        return list((table if query is None else table.slice(query, 1)).to_pylist())
+    except MissingFileError:
         raise UserError(
             f"The ranked lists of {key} are not on this machine: {_fetch(root, key)}`harness run {key}` computes them."
         ) from None
+    except UserError as error:
+        raise UserError(f"results/runs/{key}/{str(error).replace(f'{path.parent}/', '')}") from None
     except (OSError, pa.ArrowException) as error:
         place = lists_path(root) if group is not None else path
         raise UserError(f"{place.relative_to(root)} cannot be read: {error}") from None

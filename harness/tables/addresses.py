@@ -74,12 +74,15 @@ class Queries(View):
 
 @dataclass(frozen=True)
 class Runs(View):
-    """The table of runs, and one of them in detail."""
+    """The table of runs, those `by` a method and `on` a task, and one of them in detail.
+
+    Other pages' `method` and `task` go along from page to page; a filter must not.
+    """
 
     page: ClassVar[str] = "run"
     run: str = ""
-    method: str = ""
-    task: str = ""
+    by: str = ""
+    on: str = ""
     state: tuple[str, ...] = ()
     q: str = ""
     group: str = ""

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from harness.data.listing import SUFFIXES, images_below
+from harness.data.listing import images_below
 from harness.data.scan import default_workers
 from harness.errors import UserError
-from harness.inputs.images import ImageError, read_image, resized, to_rgb
+from harness.inputs.images import SUFFIXES, ImageError, read_image, resized, to_rgb
 
 Picture = Path | str | Image.Image | npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8]

@@ -131,4 +131,6 @@ def test_the_rule_prefers_what_is_separate_and_complete():
         {"silhouette": 0.5, "silhouette x clustered share": 0.4, "agreement with the epoch before": 0.9}
     )
     assert score(row) == score(row, RULE) == pytest.approx(0.4)
-    assert [score(broken) for broken in ({}, row | {"silhouette": None}, row | {"outliers": math.nan})] == [None] * 3
+    for broken in ({}, row | {"silhouette": None}, row | {"silhouette": math.nan}):
+        assert score(broken) is score(broken, "silhouette") is None
+    assert score(row | {"agreement": None}, "agreement with the epoch before") is None

@@ -150,7 +150,7 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str, 
         data["image"] = [paths.get(int(i), "") for i in index]
     st.caption("Choose a dot or a row: the query's ranked lists open below.")
     state = f"{task}:{reference.name}:{other.name}"
-    asked = st.query_params.get("query", "")
+    asked = url.chosen("query")
     left, right = st.columns([4, 5])
     with left:
         charts.show(
@@ -166,7 +166,7 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str, 
             st.caption(f"{DRAWN:,} of the queries are drawn, every n-th.")
     with right:
         _wins(data, titles[reference.name], titles[other.name], state)
-    _lists(data, sides, titles, task)
+    _lists(asked, data, sides, titles, task)
 
 
 def _dot() -> None:
@@ -209,10 +209,9 @@ def _wins(data: pd.DataFrame, reference: str, other: str, state: str) -> None:
 
 
 def _lists(
-    data: pd.DataFrame, sides: Sequence[tuple[Contestant, str | None]], titles: dict[str, str], task: str
+    asked: str, data: pd.DataFrame, sides: Sequence[tuple[Contestant, str | None]], titles: dict[str, str], task: str
 ) -> None:
     """The chosen query's ranked lists, of the first seed of each side that has them."""
-    asked = st.query_params.get("query", "")
     if not asked:
         return
     if asked not in set(map(str, data["query"])):

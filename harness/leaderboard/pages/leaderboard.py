@@ -205,7 +205,7 @@ def _below(
             link(addresses.Compare(task=task, of=tuple(row.method for row in ran)), "Compare the ticked rows")
         for row in chosen[:3]:
             if row.seeds:
-                link(addresses.Runs(method=row.method, task=row.task), f"Runs of {escape_markdown(row.title)}")
+                link(_runs(row), f"Runs of {escape_markdown(row.title)}")
             else:
                 link(addresses.Methods(method=row.method), escape_markdown(row.title))
         if not chosen:
@@ -225,6 +225,10 @@ def _below(
     if snapshot.rejected:
         with st.expander(f"{len(snapshot.rejected)} results were rejected", icon=":material/warning:"):
             st.dataframe(pd.DataFrame(snapshot.rejected, columns=["path", "reason"]), hide_index=True)
+
+
+def _runs(row: LeaderRow) -> addresses.Runs:
+    return addresses.Runs(by=row.method, on=row.task, run=f"{row.method}__{row.task}__s{row.seeds[0]}")
 
 
 def _exports(task: str, rows: Sequence[LeaderRow], everyone: Sequence[LeaderRow]) -> None:

@@ -132,7 +132,7 @@ def _reason(row: LeaderRow) -> str:
 
 def _cell(cells: Mapping[tuple[str, str], LeaderRow], titles: dict[str, str]) -> None:
     """Where the chosen cell's figure comes from, or why there is none."""
-    asked = st.query_params.get("cell", "")
+    asked = url.chosen("cell")
     if not asked:
         return
     method, _, task = asked.partition("@")
@@ -151,7 +151,7 @@ def _cell(cells: Mapping[tuple[str, str], LeaderRow], titles: dict[str, str]) ->
             st.markdown(f"{row.state}: {prose(_reason(row))}")
         with st.container(horizontal=True):
             if row.scores:
-                link(addresses.Runs(method=method, task=task, run=f"{method}__{task}__s{row.seeds[0]}"), "Its runs")
+                link(addresses.Runs(by=method, on=task, run=f"{method}__{task}__s{row.seeds[0]}"), "Its runs")
             link(addresses.Methods(method=method), "The method and its sources")
             link(addresses.Leaderboard(task=task), "The task")
 

@@ -108,10 +108,11 @@ def _filtered(order: list[Query], run: Run) -> list[Query]:
 def _choose(order: list[Query], run: Run, beside: str) -> Query:
     """The list of queries, worst first; the chosen one is in the address. Buttons and arrow keys go on and back."""
     position = {str(query.index): place for place, query in enumerate(order)}
-    wanted = st.query_params.get("query")
-    if wanted is not None and wanted not in position and wanted != st.session_state.get("last:query"):
+    asks = st.query_params.get("query") != st.session_state.get("last:query")
+    wanted = url.chosen("query")
+    if wanted and wanted not in position and asks:
         st.warning(f"The address asks for query “{escape_markdown(wanted[:40])}”, which is not among these.")
-    start = position.get(wanted or "", 0)
+    start = position.get(wanted, 0)
     state = f"queries:{run.key}:{beside}:{len(order)}:{order[0].index}"
     turn = st.session_state.setdefault(f"turn:{state}", 0)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -152,7 +153,7 @@ def _choose(order: list[Query], run: Run, beside: str) -> Query:
 
 
 def _go(query: int, state: str) -> None:
-    st.query_params["query"] = str(query)
+    url.state("query", str(query))
     st.session_state[f"turn:{state}"] += 1
 
 

@@ -58,7 +58,7 @@ def page() -> None:
     notices.show()
     shown = _filters(everything)
     known = {line.key: line for line in everything}
-    asked = st.query_params.get("run", "")
+    asked = url.chosen("run")
     if asked and asked not in known:
         st.warning(f"The address asks for “{escape_markdown(asked[:80])}”, which is not known here (run).",
                    icon=":material/link_off:")  # fmt: skip
@@ -107,11 +107,9 @@ def _filters(everything: Sequence[Line]) -> list[Line]:
     states = [state for state in STATES if any(line.state == state for line in everything)]
     left, middle, right = st.columns([2, 2, 2])
     with left:
-        method = url.select("Method", [ANY, *sorted(methods)], "method", ANY, show=lambda name: methods.get(name, ANY))
+        method = url.select("Method", [ANY, *sorted(methods)], "by", ANY, show=lambda name: methods.get(name, ANY))
     with middle:
-        task = url.select(
-            "Task", [ANY, *tasks], "task", ANY, show=lambda name: ANY if name == ANY else task_title(name)
-        )
+        task = url.select("Task", [ANY, *tasks], "on", ANY, show=lambda name: ANY if name == ANY else task_title(name))
     with right:
         text = url.search("Search keys", "q", placeholder="part of a key", icon=":material/search:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -134,7 +132,7 @@ def _table(keys: Sequence[str]) -> None:
         return
     together = st.session_state.get("group") == "methods"
     frame, opens = _grouped(lines) if together else _each(lines)
-    state = f"runs:{together}:{len(lines)}:{lines[0].key}:{st.query_params.get('run', '')}"
+    state = f"runs:{together}:{len(lines)}:{lines[0].key}:{url.chosen('run')}"
 
     def opened() -> None:
         selection = st.session_state[state].selection
@@ -239,6 +237,7 @@ def _steps(key: str, shown: Sequence[Line], everything: Sequence[Line]) -> None:
     prefix = key.rsplit("__s", 1)[0]
     seeds = sorted((line.seed, line.key) for line in everything if line.key.rsplit("__s", 1)[0] == prefix)
     with st.container(horizontal=True):
+        st.button("All runs", icon=":material/close:", on_click=url.state, args=("run", ""), help="Close this run")
         for label, step, icon in (("Previous", -1, "chevron_left"), ("Next", 1, "chevron_right")):
             inside = place >= 0 and 0 <= place + step < len(keys)
             st.button(label, icon=f":material/{icon}:", disabled=not inside, on_click=url.state,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from harness.learning.algorithm import RunContext
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.pretrained import WeightsFile, imagenet_tensors
-from harness.learning.state import RunState, read_tensors
+from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
 from harness.pipeline.records import Input
@@ -37,12 +36,7 @@ class Start:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 over names, types, shapes and bytes of the tensors, in the order of their names."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            value = self.tensors[name].detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return sha256(self.tensors, {})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import io
 from collections.abc import Callable, Mapping
@@ -86,22 +87,20 @@ class _Session:
         """Write the run's files, each atomically, then forget the unfinished state."""
         folder = run_folder(self.root, self.key)
         metadata = {"key": self.key, "method": self.inputs.method.model_dump_json()}
-        write_tensors(self.algorithm.export(), folder / "checkpoint.safetensors", metadata)
-        write_text(folder / "history.csv", _csv(self.progress.rows))
-        write_text(folder / "record.json", self._record(spec_hash).model_dump_json(indent=2) + "\n")
-        work_file(self.root, self.key).unlink(missing_ok=True)
+        checkpoint = write_tensors(self.algorithm.export(), folder / "checkpoint.safetensors", metadata)
+        history = _csv(self.progress.rows)
+        write_text(folder / "history.csv", history)
+        record = self._record(spec_hash, checkpoint, hashlib.sha256(history.encode()).hexdigest())
+        write_text(folder / "record.json", record.model_dump_json(indent=2) + "\n")
+        resume.forget(work_file(self.root, self.key))
         return folder
 
     def _resume(self) -> None:
-        path = work_file(self.root, self.key)
-        if not path.exists():
-            return
-        if resume.restore(path, self.state, self.progress, self.identity):
-            if LABELS in self.state.tensors:
-                self.labels_before = self.state.tensors[LABELS].numpy()
-            self.say(f"{self.key}: resumed after epoch {self.state.epoch}")
-        else:
-            self.say(f"{self.key}: an unfinished run is there, but its spec, data or code differs: starting afresh")
+        said = resume.restore(work_file(self.root, self.key), self.state, self.progress, self.identity)
+        if said:
+            self.say(f"{self.key}: {said}")
+        if LABELS in self.state.tensors:
+            self.labels_before = self.state.tensors[LABELS].numpy()
 
     def _row(self, done: EpochDone) -> dict[str, Any]:
         compute = self.compute
@@ -127,7 +126,7 @@ class _Session:
     def _embedder(self, tensors: Mapping[str, Tensor]) -> Embedder:
         return self.algorithm.embedder(self.compute, tensors, self.device)
 
-    def _record(self, spec_hash: str) -> Record:
+    def _record(self, spec_hash: str, checkpoint_sha256: str, history_sha256: str) -> Record:
         inputs, progress = self.inputs, self.progress
         method, pairing = inputs.method, inputs.pairing
         chosen = selection.chosen_epoch(self.state, progress.rows, self.evaluator, self._embedder)
@@ -148,7 +147,7 @@ class _Session:
             images_per_second=progress.images / progress.training_seconds if progress.training_seconds else None,
             train_cameras=inputs.has_cameras and self.context.cameras_used, chosen_without_labels=chosen,
             epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=progress.resumed,
-            notes=tuple(progress.notes),
+            checkpoint_sha256=checkpoint_sha256, history_sha256=history_sha256, notes=tuple(progress.notes),
         )  # fmt: skip
 
 
