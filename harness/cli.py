@@ -148,9 +148,14 @@ def train(key: Key) -> None:
 def evaluate(key: Key) -> None:
     """Evaluate one trained pairing on its target (a DVC stage)."""
     from harness.pipeline.evaluate import evaluate as run
+    from harness.pipeline.records import LabelFree
     from harness.specs.pairing import parse_key
+    from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
+    if isinstance(metrics, LabelFree):
+        _log(f"{key}: {figures(metrics)}")
+        return
     _log(f"{key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}")
 
 
@@ -164,6 +169,7 @@ def leaderboard(
     """Rebuild the database from results/ and print the leaderboard."""
     from harness.paths import project_root, write_text
     from harness.store import ingest
+    from harness.tables.label_free import label_free_table
     from harness.tables.terminal import check_choices, render_leaderboard
 
     check_choices(format, metric)
@@ -171,7 +177,9 @@ def leaderboard(
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
-    text = render_leaderboard(root, format, task or None, metric=metric)
+    unlabeled = label_free_table(root, task or None)
+    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric)
+    text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
         write_text(root / output, text)
     else:
@@ -303,11 +311,19 @@ def data_add(
     path: Annotated[Path, typer.Argument(help="The official zip or tar file, or the unpacked folder.")],
     link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write the spec proposed for a folder of your own.")] = False,
 ) -> None:
-    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings."""
-    from harness.commands.add_dataset import add
+    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings.
 
-    for line in add(_registry(), name, path, link, allow_mismatch):
+    For a folder of your own, whose name has no spec yet, one is proposed and written if you say yes.
+    """
+    from harness.commands.add_dataset import add_or_propose
+
+    def agreed(question: str) -> bool:
+        _say(question)
+        return yes or (sys.stdin.isatty() and typer.confirm("Write this spec?"))
+
+    for line in add_or_propose(_registry(), name, path, link, allow_mismatch, agreed):
         _say(line)
 
 
