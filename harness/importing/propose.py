@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from harness.data.listing import images_below
 from harness.errors import UserError
-from harness.inputs.files import files_below
+from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES
 from harness.inputs.patterns import Pattern
 
