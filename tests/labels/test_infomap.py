@@ -1,5 +1,6 @@
 """Infomap's modules: planted groups, links as the release of Cluster Contrast makes them, and what is left out."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -72,3 +73,16 @@ def test_without_its_package_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "infomap", None)
     with pytest.raises(UserError, match=r"pip install 'reid-harness\[infomap\]'"):
         infomap_modules(graph([5, 5]), 2)
+
+
+def test_beside_faiss_which_is_wrapped_by_the_same_generator():
+    """Of two SWIG modules in a process the first takes the second's iterators for its own: a crash, not an error."""
+    code = """
+import faiss
+import numpy as np
+from scipy.sparse import csr_matrix
+from harness.labels.clusterings.infomap import infomap_modules
+print(infomap_modules(csr_matrix(np.full((5, 5), 0.2)), 2).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[0, 0, 0, 0, 0]\n"), done.stderr

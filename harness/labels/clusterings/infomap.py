@@ -8,6 +8,8 @@ modules of four images or fewer: distance {kind: cosine, k: 15}, max_distance 0.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -62,8 +64,11 @@ def infomap_modules(distance: csr_matrix, min_cluster_size: int) -> NDArray[np.i
     if len(links):
         search = infomap.Infomap(two_level=True, directed=True, silent=True, seed=SEED)
         search.add_links(links)
-        for image, module in search.run().modules().items():
-            labels[image] = module
+        with TemporaryDirectory() as folder:  # not its iterators: they crash in a process that has loaded faiss, too
+            file = Path(folder) / "modules.clu"
+            search.run().write_clu(file)
+            image, module = np.loadtxt(file, np.int64, usecols=(0, 1), ndmin=2).T
+        labels[image] = module
     sizes = np.bincount(labels + 1)
     labels[sizes[labels + 1] < min_cluster_size] = -1
     return numbered_by_first(labels)
