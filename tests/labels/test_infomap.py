@@ -76,8 +76,9 @@ def test_without_its_package_the_remedy_is_named(monkeypatch):
 
 
 def test_beside_faiss_which_is_wrapped_by_the_same_generator():
-    """Of two SWIG modules in a process the first takes the second's iterators for its own: a crash, not an error."""
+    """Of two SWIG modules in a process the later takes the earlier's iterators for its own: a crash, not an error."""
     code = """
+import infomap
 import faiss
 import numpy as np
 from scipy.sparse import csr_matrix
