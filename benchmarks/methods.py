@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Outcome, measured
-from benchmarks.training import peak_gib, wait
+from benchmarks.training import peak_gib
 from harness.drawn.dataset import draw_images
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.device import choose_device
+from harness.learning.device import choose_device, wait_for
 from harness.learning.state import RunState
 from harness.specs import Pairing, Registry
 from harness.specs.method import ResolvedMethod
@@ -103,7 +103,7 @@ class Trial:
     def _finish(self, iteration: Iterator[None], count: int) -> None:
         for _ in islice(iteration, count):
             pass
-        wait(self.device)
+        wait_for(self.device)
 
     def _algorithm(self, method: ResolvedMethod, start: Mapping[str, Tensor] | None) -> Algorithm:
         uda, usl = method.setting == "uda", method.setting == "usl"

@@ -50,7 +50,13 @@ class UnlabeledSet:
 
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""
-        return self._pixels.views(index, None, [unchanged(len(index))])[0]
+        return self._pixels.views(index, None, [unchanged(len(index))])[0][0]
+
+    def all_plain(self, size: int) -> Iterator[Tensor]:
+        """Yield all images in order, only normalized, `size` at a time: float32 [B, 3, H, W] on the device."""
+        parts = (np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size))
+        for index, rows in self._pixels.ahead(parts):
+            yield self._pixels.views(index, rows, [unchanged(len(index))])[0][0]
 
     def batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
@@ -62,7 +68,7 @@ class UnlabeledSet:
         _, height, width, _ = self.images.shape
         for index, rows in self._pixels.ahead(islice(indices, iterations)):
             draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
-            yield UnlabeledBatch(self._pixels.views(index, rows, draws), to_device(index, self.device))
+            yield UnlabeledBatch(*self._pixels.views(index, rows, draws))
 
 
 class LabeledSet(UnlabeledSet):

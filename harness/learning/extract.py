@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,12 @@ from torch.nn.functional import normalize
 
 from harness.learning.data import UnlabeledSet
 from harness.learning.networks import ReidNetwork, build
-from harness.specs.compute import Compute
+from harness.learning.state import load_into
+from harness.specs.compute import Compute, Network
 
 BATCH = 256
-Embedder = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+Embedder = Callable[[UnlabeledSet], "Tensor | npt.NDArray[np.float32]"]
+"""From images to L2-normalized features [N, d], float32, on any device."""
 
 
 @torch.no_grad()
@@ -24,8 +27,7 @@ def features(network: ReidNetwork, images: UnlabeledSet, precision: str) -> Tens
     was_training = network.training
     network.eval()
     parts = []
-    for start in range(0, len(images), BATCH):
-        batch = images.plain(np.arange(start, min(start + BATCH, len(images))))
+    for batch in images.all_plain(BATCH):
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
             parts.append(network(batch).normalized)
     network.train(was_training)
@@ -34,13 +36,19 @@ def features(network: ReidNetwork, images: UnlabeledSet, precision: str) -> Tens
 
 def network_embedder(compute: Compute, tensors: Mapping[str, Tensor], device: torch.device) -> Embedder:
     """Return the evaluation function of a network whose tensors are given (those that `Algorithm.export` wrote)."""
-    network = build(compute.network, 0, device, tensors)
 
-    def embed(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        unlabeled = UnlabeledSet(images, np.zeros(len(images), np.int64), device)
-        return features(network, unlabeled, compute.precision).cpu().numpy()
+    def embed(images: UnlabeledSet) -> Tensor:
+        network = _evaluation_network(compute.network, device)
+        load_into(network, tensors, "checkpoint")
+        return features(network, images, compute.precision)
 
     return embed
+
+
+@lru_cache(maxsize=1)
+def _evaluation_network(spec: Network, device: torch.device) -> ReidNetwork:
+    """A network whose weights every evaluation replaces: it stays on its device between them."""
+    return build(spec, 0, device)
 
 
 def mean(parts: Sequence[Tensor]) -> Tensor:

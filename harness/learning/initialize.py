@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from harness.learning.algorithm import RunContext
-from harness.learning.device import compiles
 from harness.learning.networks import ReidNetwork, build
 
 
@@ -16,7 +15,4 @@ def network(run: RunContext, name: str, start: int = 0) -> ReidNetwork:
     tensors: Mapping[str, Tensor] | None = run.init[start] if run.init else None
     built = build(run.compute.network, int(run.rng(f"init {name}").integers(2**63)), run.device, tensors)
     run.state.modules[name] = built
-    if compiles():  # at its first batch: the first epoch's seconds hold the time that takes
-        built.compile()  # type: ignore[no-untyped-call]
-        run.notes.append(f"{name}: compiled by torch.compile")
     return built

@@ -19,6 +19,7 @@ from harness.labels import (
     self_paced_reliability,
 )
 from harness.learning.algorithm import RunContext
+from harness.matrix import Matrix, as_matrix
 from harness.specs.labeling import Clustering, DataDrivenClustering
 
 SEARCH = "neighbour_search"
@@ -35,8 +36,9 @@ def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: Run
     UserError with advice.
     """
     neighbours = _neighbours(features, params, run)
-    eps = params.eps if isinstance(params, Clustering) else _fixed_eps(features, neighbours, params, run)
-    distance = jaccard_distance(features, params.k1, params.k2, eps, neighbours=neighbours)
+    matrix = as_matrix(features, "features")  # on the host, once
+    eps = params.eps if isinstance(params, Clustering) else _fixed_eps(matrix, neighbours, params, run)
+    distance = jaccard_distance(matrix, params.k1, params.k2, eps, neighbours=neighbours)
     return fall_back(cluster(distance, eps, params.min_samples), params, run)
 
 
@@ -62,13 +64,13 @@ def fall_back(
 
 def _neighbours(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> Neighbours:
     """Search the neighbours; the run remembers how, and the lowest recall of all epochs."""
-    found = nearest_neighbours(features, params.k1, approximate_above=params.approximate_above)
+    found = nearest_neighbours(features, params.k1)
     lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
     run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
     return found
 
 
-def _fixed_eps(features: Tensor, neighbours: Neighbours, params: DataDrivenClustering, run: RunContext) -> float:
+def _fixed_eps(features: Matrix, neighbours: Neighbours, params: DataDrivenClustering, run: RunContext) -> float:
     """Return the radius of the run, computed once, in its first epoch (MMT, SSKD)."""
     if "eps" not in run.state.values:
         run.state.values["eps"] = data_driven_eps(features, params.k1, params.k2, params.rho, neighbours=neighbours)
@@ -81,7 +83,7 @@ def nested(
     """Cluster the same features at `params.eps` + each offset, from one distance matrix: labels [N] per offset."""
     neighbours = _neighbours(features, params, run)
     widest = params.eps + max(offsets)
-    distance = jaccard_distance(features, params.k1, params.k2, widest, neighbours=neighbours)
+    distance = jaccard_distance(as_matrix(features, "features"), params.k1, params.k2, widest, neighbours=neighbours)
     return [cluster(distance, params.eps + offset, params.min_samples) for offset in offsets]
 
 

@@ -16,6 +16,7 @@ from harness.data.prepared import Prepared, open_prepared
 from harness.evaluation import PROTOCOL, RankingResult
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
@@ -38,12 +39,15 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
     method = ResolvedMethod.model_validate_json(metadata["method"])
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
-    with attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0):
+    with (
+        attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0),
+        explained(method.compute, device),
+    ):
         begun = time.perf_counter()
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
-        result = Evaluator(target).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
+        result = Evaluator(target, device).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,

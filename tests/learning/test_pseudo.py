@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness.errors import CollapseError
-from harness.labels import cluster, jaccard_distance
+from harness.labels import cluster, jaccard_distance, neighbours
 from harness.labels.eps import data_driven_eps
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
@@ -23,8 +23,8 @@ Labels = npt.NDArray[np.int64]
 DATA_DRIVEN = DataDrivenClustering(k1=8, k2=3, min_samples=3, approximate_above=1000, on_collapse="keep", rho=0.05)
 
 
-def fixed(on_collapse: Literal["keep", "stop"] = "keep", eps: float = 0.5, above: int = 1000) -> Clustering:
-    return Clustering(k1=8, k2=3, min_samples=3, approximate_above=above, on_collapse=on_collapse, eps=eps)
+def fixed(on_collapse: Literal["keep", "stop"] = "keep", eps: float = 0.5) -> Clustering:
+    return Clustering(k1=8, k2=3, min_samples=3, approximate_above=1000, on_collapse=on_collapse, eps=eps)
 
 
 def groups(seed: int = 0, spread: float = 0.3) -> Tensor:
@@ -55,15 +55,16 @@ def test_the_data_driven_radius_is_fixed_in_the_first_epoch() -> None:
     assert run.state.values["eps"] == eps
 
 
-def test_how_neighbours_were_searched_is_remembered() -> None:
+def test_how_neighbours_were_searched_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     run, features = context(), groups()
     pseudo.assign(features, fixed(), run)
     assert run.state.values[pseudo.SEARCH] == {"search": "exact", "recall": 1.0}
     run.state.values[pseudo.SEARCH] = {"search": "hnsw", "recall": 0.25}  # of an earlier epoch
-    pseudo.nested(features, fixed(above=59), (0,), run)
+    monkeypatch.setattr(neighbours, "APPROXIMATE_ABOVE", 59)
+    pseudo.nested(features, fixed(), (0,), run)
     assert run.state.values[pseudo.SEARCH] == {"search": "hnsw", "recall": 0.25}
     run = context()
-    pseudo.assign(features, fixed(above=59), run)
+    pseudo.assign(features, fixed(), run)
     assert run.state.values[pseudo.SEARCH]["search"] == "hnsw"
     assert 0.5 < run.state.values[pseudo.SEARCH]["recall"] <= 1
 

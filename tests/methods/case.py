@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import shutil
@@ -16,9 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from pydantic import BaseModel
-from torch.utils._python_dispatch import _disable_current_modes
 
 from harness.data.prepared import open_prepared
 from harness.paths import prepared_folder, work_file
@@ -27,7 +24,6 @@ from harness.pipeline.records import Record
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from harness.specs.registry import import_algorithm
-from tests.learning.waiting import Watch
 from tests.pipeline.tiny import Tiny, history, interrupt_in_epoch, same_weights, silent, weights
 
 
@@ -90,31 +86,6 @@ class MethodCase:
         assert record.resumed == int(interrupted)
         assert same_weights(folder, trained)
         assert history(folder) == history(trained)
-
-    def test_no_iteration_makes_the_host_of_a_gpu_wait(
-        self, project: Tiny, pairing: Pairing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        module, name = project.registry.method(self.method).algorithm.split(":")
-        algorithm: Any = getattr(importlib.import_module(module), name)
-        step, adam = algorithm.step, torch.optim.Adam.step
-        seen: list[str] = []
-
-        def watched(running: Any, batch: Any) -> Any:
-            with Watch() as watch:
-                losses = step(running, batch)
-            seen.extend(watch.seen)
-            return losses
-
-        def unwatched(optimizer: Any) -> None:  # a GPU gets the fused optimizer, which counts its steps there
-            with _disable_current_modes():
-                adam(optimizer)
-
-        monkeypatch.setattr(algorithm, "step", watched)
-        monkeypatch.setattr(torch.optim.Adam, "step", unwatched)
-        again = project.fresh(tmp_path / "watched", pairing)
-        with suppress(KeyboardInterrupt):
-            train(again.registry, pairing, interrupt_in_epoch(1))
-        assert seen == []
 
     def test_its_spec_states_every_parameter(self, project: Tiny) -> None:
         spec = project.registry.method(self.method)

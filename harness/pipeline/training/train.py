@@ -23,9 +23,10 @@ from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
+from harness.learning.out_of_memory import explained
 from harness.learning.pretrained import imagenet_tensors
 from harness.learning.pseudo import LABELS, SEARCH
-from harness.learning.state import RunState, read_tensors, write_tensors
+from harness.learning.state import CheckpointWriter, RunState, read_tensors, write_tensors
 from harness.paths import prepared_folder, run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import algorithm_hash, shared_code_hash
@@ -49,7 +50,10 @@ def train(registry: Registry, pairing: Pairing, say: Say) -> Path:
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     name = hardware(device).device
-    with attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log:
+    with (
+        attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log,
+        explained(method.compute, device),
+    ):
         session = _Session(registry, pairing, method, device, say)
         session.run(log.progress)
         return session.write(spec_hash)
@@ -67,8 +71,8 @@ class _Session:
         target = open_prepared(prepared_folder(self.root, pairing.target))
         source = open_prepared(prepared_folder(self.root, pairing.source)) if pairing.source else None
         self.data_hashes = {data.name: data.data_hash for data in (target, source) if data}
-        self.evaluator = Evaluator(target)
-        self.state = RunState()
+        self.evaluator = Evaluator(target, device)
+        self.state, self.writer = RunState(), CheckpointWriter(device)
         self.notes: list[str] = []
         self.started = datetime.now(UTC)
         self.earlier = {"seconds": 0.0, "cpu_seconds": 0.0, "resumed": 0, "images": 0, "training_seconds": 0.0}
@@ -96,7 +100,10 @@ class _Session:
             self._checkpoint()
             progress(done.epoch)
 
-        run_epochs(self.algorithm, observe)
+        try:
+            run_epochs(self.algorithm, observe)
+        finally:
+            self.writer.finish()
 
     def write(self, spec_hash: str) -> Path:
         """Write the run's files, each atomically, then forget the unfinished state."""
@@ -154,7 +161,7 @@ class _Session:
             "started": self.started.isoformat(),
         }
         extra = {"identity": self.identity, "session": json.dumps(session)}
-        self.state.save(work_file(self.root, self.pairing.key), extra)
+        self.writer.save(self.state, work_file(self.root, self.pairing.key), extra)
 
     def _spent(self) -> dict[str, Any]:
         return self.earlier | {
