@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure import Outcome, measured
-from harness.evaluation.statistics import compare_ap
+from harness.evaluation import compare_runs
 from harness.pipeline.records import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
 from harness.store import ingest, open_store, views
 from harness.store.compare import compare, contestant
@@ -134,7 +134,7 @@ def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_
     difference, slow = measured(lambda: read_and_compare(root, tasks[0]), repeats)
     yield Outcome(
         "leaderboard compare", shape, compared.seconds, compared.extra_gib, FILES, slow.seconds, slow.extra_gib,
-        agreement=f"difference off by {abs(pair.difference - 100 * difference):.0e} points",
+        agreement=f"difference off by {abs(pair.result.difference - difference):.0e} points",
     )  # fmt: skip
 
 
@@ -149,13 +149,13 @@ def read_means(root: Path, task: str) -> dict[str, float]:
 
 
 def read_and_compare(root: Path, task: str) -> float:
-    """The difference of the first two methods' mAP on a task, tested, from the lists of their queries."""
+    """The difference of the first two methods' mAP on a task in points, tested, from the lists of their queries."""
     ap = []
     for method in ("method01", "method00"):
         folders = sorted((root / "results" / "runs").glob(f"{method}__{task}__*"))
-        columns = [pq.read_table(folder / "queries.parquet", columns=["ap"])["ap"].to_numpy() for folder in folders]
-        ap.append(np.mean(columns, axis=0))
-    return compare_ap(ap[0], ap[1], seed=0).difference
+        tables = [pq.read_table(folder / "queries.parquet", columns=["ap", "identity"]) for folder in folders]
+        ap.append(100 * np.stack([table["ap"].to_numpy() for table in tables]))
+    return compare_runs(ap[0], ap[1], tables[0]["identity"].to_numpy()).difference
 
 
 def page_outcomes(root: Path, tasks: list[str], shape: str) -> Iterator[Outcome]:

@@ -79,7 +79,7 @@ def check() -> None:
     registry = _registry()
     problems = check_project(registry)
     if problems:
-        raise UserError("\n".join([*problems, f"{len(problems)} problems"]))
+        raise UserError("\n".join([*problems, f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"]))
     counts = f"{len(registry.methods)} methods, {len(registry.datasets)} datasets, {len(registry.planned)} pairings"
     _say(f"{counts}: all fine")
     unplanned = sorted(unplanned_methods(registry))
@@ -179,19 +179,25 @@ def leaderboard(
 
 @app.command()
 def compare(
-    a: Method,
-    b: Method,
-    target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")],
+    a: Annotated[str, typer.Argument(help="A method, or with --runs a run's key.")],
+    b: Annotated[str, typer.Argument(help="What to compare it with.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="The dataset that both were evaluated on.")] = "",
     source: Annotated[str, typer.Option("--source", "-s", help="Their labeled source, for UDA and direct.")] = "",
+    runs: Annotated[bool, typer.Option("--runs", help="A and B are keys of two single runs.")] = False,
 ) -> None:
-    """Compare two methods on a task: mAP difference, 95 % paired-bootstrap interval, p-value."""
+    """Compare two methods over seeds and identities: mAP difference, 95 % interval, p-value, verdict."""
     from harness.paths import project_root
     from harness.store import ingest
-    from harness.tables.terminal import compare as compare_methods
+    from harness.tables import terminal
 
+    if runs and (target or source):
+        raise UserError("--runs: the keys of two runs name their task themselves; leave out --target and --source")
+    if not (runs or target):
+        raise UserError(f"compare {a} {b}: name the dataset that both were evaluated on, with --target")
     root = project_root()
     ingest(root)
-    _say(compare_methods(root, a, b, target, source or None).rstrip("\n"))
+    text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
+    _say(text.rstrip("\n"))
 
 
 @app.command()

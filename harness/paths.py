@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import DiskError, UserError
@@ -15,13 +16,28 @@ CODE_HASHES = Path("results/code.json")
 def project_root() -> Path:
     """Return the nearest folder, from the current one upwards, that holds `dvc.yaml` and `methods/`.
 
-    Raises UserError outside a project.
+    Raises UserError outside a project, and in one whose code is not the code that runs.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "dvc.yaml").exists() and (folder / "methods").is_dir():
+            _refuse_other_code(folder)
             return folder
     raise UserError(f"{here}: not inside a project: no dvc.yaml with a methods/ folder beside it, here or above")
+
+
+def _refuse_other_code(root: Path) -> None:
+    """Raise UserError if `root` has code of its own but another checkout's runs: records would name what never ran."""
+    for package in ("harness", "methods"):
+        own = root / package / "__init__.py"
+        found = find_spec(package)
+        runs = Path(found.origin) if found and found.origin else None
+        if own.exists() and runs is not None and runs.resolve() != own.resolve():
+            raise UserError(
+                f"{root}: this environment runs the {package!r} of {runs.parent.parent}, not this project's own, so "
+                "every record would name code that did not run; call this project's .venv/bin/harness, or run here: "
+                "pip install -e ."
+            )
 
 
 def raw_folder(root: Path, dataset: str) -> Path:

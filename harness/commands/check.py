@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.inputs.yaml import read_yaml
 from harness.paths import PAIRINGS, prepared_folder, raw_folder
 from harness.pipeline.plan import plan_document, plan_pairings
 from harness.specs.method import InitRun
 from harness.specs.pairing import Pairing, parse_key
 from harness.specs.registry import Registry
-from harness.specs.yamlfile import Location, line_of, nearest, read_yaml
+from harness.specs.yamlfile import Location, line_of, nearest
 
 
 def check_project(registry: Registry) -> list[str]:

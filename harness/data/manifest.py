@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.decoding import Facts
 from harness.data.records import SPLITS, Dataset
 from harness.errors import UserError
+from harness.inputs.images import Facts
 
 SCHEMA = pa.schema(
     [

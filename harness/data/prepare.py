@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.decoding import Facts
 from harness.data.manifest import build_manifest, manifest_hash, write_manifest
 from harness.data.prepared import FORMAT, Prepared, open_prepared
 from harness.data.reading import read_dataset
 from harness.data.records import SPLITS, Dataset
 from harness.data.scan import Pixels, Problem, Progress, default_workers, scan
 from harness.errors import UserError
+from harness.inputs.images import Facts
 from harness.specs.dataset import DatasetSpec
 
 EXAMPLES = 5

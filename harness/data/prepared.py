@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 FORMAT = 1
@@ -55,16 +57,21 @@ class Prepared:
         """Whether the dataset has camera labels."""
         return bool(self.info["has_cameras"])
 
+    @cached_property
+    def _manifest(self) -> pa.Table:
+        """Labels and paths of every image of all splits; read once."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.folder / "manifest.parquet", columns=["path", "identity", "camera", "split"])
+
     def split(self, name: str) -> Split:
         """Return split `train`, `query` or `gallery`. Raises UserError if the folder is damaged."""
         import numpy as np
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         path = self.folder / f"{name}.npy"
         try:
-            rows = pq.read_table(self.folder / "manifest.parquet", columns=["path", "identity", "camera", "split"])
-            rows = rows.filter(pc.equal(rows["split"], name))
+            rows = self._manifest.filter(pc.equal(self._manifest["split"], name))
             images = np.load(path, mmap_mode="r" if rows.num_rows else None, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: cannot be read: {error}; prepare {self.name} again") from error

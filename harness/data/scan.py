@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.data.decoding import Facts, ImageError, read_image
+from harness.inputs.images import Facts, ImageError, read_image
 
 CHUNK = 128
 

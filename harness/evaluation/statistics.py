@@ -1,7 +1,6 @@
-"""Tests that tell a difference from noise: over queries, over seeds, over many methods at once.
+"""Two single runs over the same queries, spreads over seeds, reported figures, and many tests at once.
 
-Over queries the pairs matter: two methods find the same queries hard. So every test here works on the differences of
-their average precisions, query by query.
+Which of two methods is better is another question than which of two networks is: see `significance`.
 """
 
 from collections.abc import Sequence
@@ -40,7 +39,11 @@ class Spread:
 
 
 def compare_ap(ap_a: Any, ap_b: Any, seed: int, *, resamples: int = RESAMPLES) -> Comparison:
-    """Compare two methods on the same queries: mean difference of their average precisions, `ap_a` minus `ap_b`.
+    """Compare two single runs: would these two networks differ on other queries? mAP of `ap_a` minus that of `ap_b`.
+
+    It says nothing about the methods behind them, whose other seeds give other networks (`compare_runs` does), and it
+    takes every query for independent, though those of one identity hang together. Two runs find the same queries hard,
+    so it works on the differences of their average precisions, query by query.
 
     The 95 % interval is the paired percentile bootstrap over queries (Efron and Tibshirani, 1993, ch. 13); the
     two-sided p-value is the paired permutation test, which flips the sign of each query's difference with probability

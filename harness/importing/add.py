@@ -19,8 +19,8 @@ from harness.data.manifest import read_manifest, write_manifest
 from harness.data.reading import recognize
 from harness.data.scan import Progress
 from harness.errors import UserError
-from harness.importing.archives import extract
 from harness.importing.verify import MANIFEST, Verification, verify_dataset
+from harness.inputs.archives import extract
 from harness.paths import raw_folder
 from harness.specs.dataset import DatasetSpec
 

@@ -9,8 +9,8 @@ from statistics import median
 
 from PIL import Image, ImageDraw
 
-from harness.data.decoding import ImageError, read_image
 from harness.data.records import Dataset, ImageRecord
+from harness.inputs.images import ImageError, read_image
 from harness.specs.dataset import DatasetSpec
 
 MARGIN = 4

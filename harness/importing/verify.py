@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harness.data.decoding import Facts
 from harness.data.manifest import build_manifest, read_manifest
 from harness.data.reading import read_dataset, recognize
 from harness.data.records import SPLITS, Dataset
@@ -17,6 +16,7 @@ from harness.importing.content_checks import check_changes, check_copies
 from harness.importing.findings import Finding, Level, some
 from harness.importing.ground_truth import check_ground_truth
 from harness.importing.label_checks import check_labels
+from harness.inputs.images import Facts
 from harness.specs.dataset import DatasetSpec
 
 MANIFEST = "manifest.parquet"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from harness.errors import UserError
 from harness.store import Store, ingest, open_store, views
-from harness.store.database import OlderSchemaError, StoreMissingError, database_url
+from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from harness.tables.formats import prose
 
 Arguments = ParamSpec("Arguments")
@@ -27,7 +27,7 @@ def store() -> Store:
     url = database_url(project())
     try:
         return _opened(url, _identity(url))
-    except (StoreMissingError, OlderSchemaError):
+    except (StoreMissingError, OtherSchemaError):
         try:
             with st.spinner("Building the database from results/ …"):
                 ingest(project())

@@ -106,6 +106,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(contiguous, partial, dict(metadata))
+        _sort_header(partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # a read-only disk refuses this too
@@ -145,6 +146,24 @@ class CheckpointWriter:
         if self._writing is not None:
             writing, self._writing = self._writing, None
             writing.result()
+
+
+def _sort_header(path: Path) -> None:
+    """Put the metadata of a safetensors file in the order of its keys: the library writes it in a random one.
+
+    Equal tensors and metadata must give equal bytes, or DVC trains anew whatever starts from them. The header is an
+    8-byte length and JSON padded with spaces, so the same keys in another order take the same room.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > size:
+            raise SafetensorError(f"its header takes {len(text)} bytes, not {size}")
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

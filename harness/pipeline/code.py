@@ -1,4 +1,4 @@
-"""Hashes of the code that can change a number."""
+"""Which code computes a number: hashes of what is imported, the files of a method, and the version in git."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ast
 import hashlib
 import importlib.util
 import json
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+import harness
 from harness.errors import UserError
 from harness.paths import CODE_HASHES, write_text
 
@@ -18,12 +20,15 @@ SHARED = (
     "harness/evaluation",
     "harness/matrix.py",
     "harness/data/prepared.py",
-    "harness/pipeline/training/evaluator.py",
-    "harness/pipeline/training/train.py",
+    "harness/pipeline/training",
 )
 """Code of every training run, besides the method's own file."""
 RESOLVING = "harness/specs"
 """Code that says what a method computes; with `SHARED`, the dependencies of `code` in `dvc.yaml`."""
+ALL = ("methods", "datasets", RESOLVING, "harness/drawn", "harness/data", *SHARED, "harness/pipeline/evaluate.py")
+"""Everything that can change a number."""
+HOME = Path(harness.__file__).parents[1]
+"""Where the imported `harness` lies: what is hashed is what runs, wherever the project's root is."""
 
 
 def algorithm_hash(import_path: str) -> str:
@@ -49,26 +54,43 @@ def _sources(import_path: str) -> dict[str, Path]:
     return found
 
 
-def shared_code_hash(root: Path) -> str:
-    """Return the SHA-256 (16 hex digits) of the shared training code under `root`."""
-    return _digest(_python_files(root, SHARED))
+def shared_code_hash() -> str:
+    """Return the SHA-256 (16 hex digits) of the shared training code that is imported."""
+    return _digest(_python_files(SHARED))
 
 
 def write_code_hashes(root: Path) -> Path:
     """Write the SHA-256 (16 hex digits) of each file of the code that all runs share to `results/code.json`."""
-    files = _python_files(root, (RESOLVING, *SHARED))
+    files = _python_files((RESOLVING, *SHARED))
     path = root / CODE_HASHES
     write_text(path, json.dumps({name: _digest({name: files[name]}) for name in sorted(files)}, indent=2) + "\n")
     return path
 
 
-def _python_files(root: Path, places: Iterable[str]) -> dict[str, bytes]:
+def code_version(root: Path) -> str:
+    """Return the git commit of the imported code, or the package's version if it lies outside project `root` or git.
+
+    A '+' follows if a spec or code that can change a number differs from the commit; pages and store cannot.
+    """
+    try:
+        if HOME.resolve() != root.resolve():
+            return harness.__version__
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no", "--", *ALL) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return harness.__version__
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _python_files(places: Iterable[str]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for place in places:
-        path = root / place
+        path = HOME / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            if file.exists():
-                files[file.relative_to(root).as_posix()] = file.read_bytes()
+            files[file.relative_to(HOME).as_posix()] = file.read_bytes()
     return files
 
 

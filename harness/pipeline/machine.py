@@ -1,20 +1,16 @@
-"""What a run is computed on, and with which versions of code and libraries."""
+"""What a run is computed on, and with which versions of libraries."""
 
 from __future__ import annotations
 
 import platform
 import resource
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-import harness
-from harness.pipeline.code import SHARED
 from harness.pipeline.records import Hardware
 
-CODE = ("harness/specs", "harness/drawn", "harness/data", *SHARED, "harness/pipeline/evaluate.py")
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gpu", "faiss-cpu", "pillow")
 
 
@@ -49,21 +45,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def code_version(root: Path) -> str:
-    """Return the git commit of the project, or the package's version outside git.
-
-    A '+' follows if code that can change a number differs from the commit; pages, store and command line cannot.
-    """
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=root, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", "methods", "datasets", *CODE],
-            cwd=root, capture_output=True, text=True, check=True,
-        ).stdout.strip()  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        return harness.__version__
-    return commit + ("+" if changed else "")

@@ -65,6 +65,9 @@ class Record(Frozen):
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    init_sha256: tuple[str, ...] = Field(
+        default=(), description="SHA-256 of the tensors of each of them, in that order"
+    )
     protocol: str
     bn_groups: int
     precision: str
@@ -101,14 +104,24 @@ class Best(Frozen):
     rank1: float
 
 
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
+
+    epoch: int
+    map: float
+    rank1: float
+    rule: str
+
+
 class Metrics(Scores):
-    """`metrics.json`: the last epoch's scores on the target, with best-on-test beside them, marked as such."""
+    """`metrics.json`: the last epoch's scores on the target; beside them those of two other choices of the epoch."""
 
     protocol: str
     queries: int
     queries_without_match: int
     gallery: int
     best_on_test: Best | None
+    chosen_without_labels: Chosen | None = Field(default=None, description="empty if the run made no pseudo-labels")
     seconds: float = Field(description="wall time of the evaluation")
 
 

@@ -25,7 +25,7 @@ def write_resolved(registry: Registry, method: str, tasks: Iterable[str]) -> lis
     paths = []
     for task in tasks:
         resolved = registry.resolved(parse_key(f"{method}__{task}__s0"))
-        code = [algorithm_hash(resolved.algorithm), shared_code_hash(registry.root)]
+        code = [algorithm_hash(resolved.algorithm), shared_code_hash()]
         document = resolved.model_dump(mode="json") | {"code": code}
         path = spec_file(registry.root, method, task)
         write_text(path, json.dumps(document, indent=2, sort_keys=True) + "\n")

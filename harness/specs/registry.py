@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.yaml import read_yaml
 from harness.specs.base import Frozen
 from harness.specs.dataset import DatasetSpec
 from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
 from harness.specs.pairing import Pairing, parse_key
 from harness.specs.reported import ReportedMethod
 from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
-from harness.specs.yamlfile import line_of, nearest, read_yaml, validate
+from harness.specs.yamlfile import line_of, nearest, validate
 
 Spec = TypeVar("Spec", DatasetSpec, MethodSpec)
 
@@ -146,7 +147,10 @@ class Registry:
         path = self.root / "pairings.yaml"
         if not path.exists():
             return {}
-        return {key: parse_key(key) for key in read_yaml(path).get("runs") or {}}
+        runs = read_yaml(path).get("runs") or {}
+        if not isinstance(runs, dict) or not all(isinstance(key, str) for key in runs):
+            raise UserError(f"{path}:{line_of(path, ['runs']) or 1}: runs: must map keys to runs; run: harness plan")
+        return {key: parse_key(key) for key in runs}
 
 
 def load_dataset(name: str | Path, root: Path | None = None) -> DatasetSpec:
@@ -217,6 +221,9 @@ def _load_folder(
             problems.append(
                 f"{path}:{line_of(path, ['name'])}: name: {name!r} must equal the file's name {path.stem!r}"
             )
+        elif not isinstance(data.get("extends"), str | None):
+            line = line_of(path, ["extends"])
+            problems.append(f"{path}:{line}: extends: must be the name of one spec (found {data['extends']!r})")
         else:
             raw[name], paths[name] = data, path
     specs: dict[str, Spec] = {}

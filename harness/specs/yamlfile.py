@@ -1,4 +1,4 @@
-"""YAML files read safely, and validation errors that name the file, the line and the nearest valid name."""
+"""Validation errors of YAML files that name the file, the line and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -10,42 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from harness.errors import UserError
+from harness.inputs.limits import MISTAKES
+from harness.inputs.yaml import compose
 from harness.specs.resolve import OWN_KEYS
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[str | int]
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in `path`. Raises UserError (with the line) for broken YAML, a duplicate key or no mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    try:
-        data = _load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = (error.problem or "not valid YAML").split("\n")[0]
-        raise UserError(f"{path}:{line}: {problem}") from error
-    except YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path}:1: expected a mapping (key: value lines), found {type(data).__name__}")
-    return data
-
-
-def _load(text: str) -> Any:
-    """Load YAML by the C parser; where that fails, by the slow one, whose messages say more."""
-    try:
-        return YAML(typ="safe").load(text)
-    except YAMLError:
-        return YAML(typ="safe", pure=True).load(text)
 
 
 def line_of(path: Path, location: Location) -> int | None:
@@ -55,7 +28,7 @@ def line_of(path: Path, location: Location) -> int | None:
 
 def _find(path: Path, location: Location) -> tuple[int | None, int]:
     """Return the line of the deepest part of `location` that `path` states, and how many of its steps that are."""
-    node: Node | None = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+    node = compose(path)
     line: int | None = None
     for depth, step in enumerate(location):
         if isinstance(node, MappingNode):
@@ -90,8 +63,12 @@ def describe(
 ) -> list[str]:
     """Return one line per mistake: `file:line: key: what is wrong; did you mean …?`."""
     lines = []
-    for detail in error.errors():
-        location = [step for step in detail["loc"] if not _is_union_tag(step)]
+    mistakes = error.errors()
+    for detail in mistakes[:MISTAKES]:
+        *above, last = detail["loc"] or ("",)
+        location = [step for step in above if not _is_union_tag(step)]
+        if last and (detail["type"] == "extra_forbidden" or not _is_union_tag(last)):  # any key may be unknown
+            location.append(last)
         candidates = [[*place, *location] for place in places]
         own = bool(candidates[-1]) and candidates[-1][0] in OWN_KEYS
         path, line, chosen = _where(paths[:1] if own else paths, candidates)
@@ -107,6 +84,8 @@ def describe(
             message = f"{where}: {dotted}: {detail['msg'].removeprefix('Value error, ')}{shown}"
         if message not in lines:
             lines.append(message)
+    if len(mistakes) > MISTAKES:
+        lines.append(f"{paths[0]}: and {len(mistakes) - MISTAKES} more mistakes")
     return lines
 
 

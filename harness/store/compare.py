@@ -1,70 +1,99 @@
-"""Comparing methods or runs query by query."""
+"""Comparing methods, or single runs, on one task."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.evaluation.statistics import compare_ap, holm
+from harness.evaluation.significance import RunComparison, Verdict, compare_runs, verdict
+from harness.evaluation.statistics import holm
 from harness.specs.yamlfile import nearest
-from harness.store import views
+from harness.store import tables, views
 from harness.store.database import Store
+
+TIE = 0.05
+"""Points of AP: a query is won by at least so much; what is nearer is a tie, since it prints the same."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A method (its seeds averaged) or a single run on a task. `ap`: float32 per query, NaN without a match.
+    """A method with all its runs on a task, or a single run.
 
-    `data` holds the hashes of the dataset's versions that its runs were evaluated on.
+    `ap`: float32 [runs, queries] in [0, 1], NaN without a match; `identities` [queries], None if an older snapshot does
+    not state them; `data`: the hashes of the dataset's versions that the runs were evaluated on.
     """
 
     name: str
     title: str
     keys: tuple[str, ...]
+    seeds: tuple[int, ...]
     ap: NDArray[np.float32]
     data: frozenset[str]
+    identities: NDArray[np.int32] | None
+
+    @property
+    def per_query(self) -> NDArray[np.float64]:
+        """AP of every query, averaged over the runs."""
+        per_query: NDArray[np.float64] = self.ap.mean(axis=0, dtype=np.float64)
+        return per_query
+
+    @property
+    def maps(self) -> NDArray[np.float64]:
+        """The mAP of every run, in percent."""
+        maps: NDArray[np.float64] = 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
+        return maps
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`other` against `reference`: difference of mAP with its 95 % interval in points, p-values, queries won."""
+    """`other` against `reference`: `result` in points of mAP, its p-value after Holm among the verdicts
+    that are shown with it, queries won, tied and lost.
+    """
 
-    reference: str
-    other: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
+    reference: Contestant
+    other: Contestant
+    result: RunComparison
     corrected: float
-    better: int
-    worse: int
-    queries: int
+    wins: int
+    ties: int
+    losses: int
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """`other` against `reference`, by the corrected p-value; None where one side has one seed."""
+        return verdict(self.result.difference, self.corrected) if self.result.about_methods else None
 
 
 def contestant(store: Store, task_name: str, name: str) -> Contestant:
     """Return the method or run called `name` on a task; a method that needs no source also stands on the target alone.
 
-    Raises UserError if it has no finished run there.
+    Raises UserError if it has no finished run there, or runs of different query sets.
     """
     if "__" in name:
-        found = views.run(store, name)
-        if found is None:
+        run = views.run(store, name)
+        if run is None:
             raise UserError(f"there is no finished run {name!r}; `harness list runs` shows those there are")
-        return Contestant(
-            name, f"{found.method}, seed {found.seed}", (name,), views.ap(store, name), frozenset({found.target_hash})
-        )
+        return _of_runs(store, name, f"{run.method}, seed {run.seed}", [run])
     target = views.task(store, task_name).target
     for place in dict.fromkeys((task_name, target)):
         runs = views.runs(store, place, name)
         if runs:
-            keys = tuple(run.key for run in runs)
-            data = frozenset(run.target_hash for run in runs)
-            return Contestant(name, name, keys, views.mean_ap(store, name, place), data)
+            return _of_runs(store, name, name, runs)
     raise UserError(f"{name!r} has no finished run on {task_name}; {_hint(store, name)}")
+
+
+def _of_runs(store: Store, name: str, title: str, runs: Sequence[tables.Run]) -> Contestant:
+    values = [views.ap(store, run.key) for run in runs]
+    if len({value.size for value in values}) > 1:
+        raise UserError(f"the seeds of {name} on {runs[0].task} were evaluated on different query sets")
+    data = frozenset(run.target_hash for run in runs)
+    known = views.identities(store, next(iter(data))) if len(data) == 1 else None
+    keys, seeds = tuple(run.key for run in runs), tuple(run.seed for run in runs)
+    return Contestant(name, title, keys, seeds, np.stack(values), data, known)
 
 
 def _hint(store: Store, name: str) -> str:
@@ -79,35 +108,44 @@ def _hint(store: Store, name: str) -> str:
 
 
 def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Comparison]:
-    """Compare each of `others` with `reference` by paired bootstrap over queries, p-values corrected after Holm.
+    """Compare each of `others` with `reference` over seeds and identities, p-values corrected after Holm.
 
-    Raises UserError if they were evaluated on different query sets.
+    Raises UserError if they were evaluated on different query sets, or the queries' identities are not known.
     """
-    results = []
-    for other in others:
-        a, b = paired(reference, other)
-        results.append((other, a, b, compare_ap(b, a, 0)))
-    corrected = holm([result.p_value for *_, result in results])
+    return corrected([_counted(reference, other) for other in others])
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with their p-values corrected after Holm for the number of verdicts among them."""
+    p_values = iter(holm([found.result.p_value for found in comparisons if found.result.about_methods]))
     return [
-        Comparison(
-            reference.name,
-            other.name,
-            100 * result.difference,
-            100 * result.low,
-            100 * result.high,
-            result.p_value,
-            float(p),
-            better=int((b > a).sum()),
-            worse=int((b < a).sum()),
-            queries=a.size,
-        )
-        for (other, a, b, result), p in zip(results, corrected, strict=True)
+        replace(found, corrected=float(next(p_values))) if found.result.about_methods else found
+        for found in comparisons
     ]
 
 
-def paired(a: Contestant, b: Contestant) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both AP vectors on the queries that have a match. Raises UserError for different query sets."""
-    if a.data != b.data or a.ap.size != b.ap.size or not np.array_equal(np.isnan(a.ap), np.isnan(b.ap)):
-        raise UserError(f"{a.title} and {b.title} were evaluated on different query sets; evaluate them again")
-    kept = ~np.isnan(a.ap)
-    return a.ap[kept].astype(np.float64), b.ap[kept].astype(np.float64)
+def _counted(reference: Contestant, other: Contestant) -> Comparison:
+    result = _compared(reference, other)
+    gain = 100 * (other.per_query - reference.per_query)
+    wins, losses = int((gain >= TIE).sum()), int((gain <= -TIE).sum())
+    return Comparison(reference, other, result, result.p_value, wins, result.queries - wins - losses, losses)
+
+
+def _compared(reference: Contestant, other: Contestant) -> RunComparison:
+    check_same_queries(reference, other)
+    if other.identities is None:
+        raise UserError(
+            f"the identities of the queries of {other.title} are not known: they come with results that were evaluated "
+            f"here (`dvc repro evaluate@{other.keys[0]}`) or published by this version (`harness results publish`)"
+        )
+    return compare_runs(100 * other.ap.astype(np.float64), 100 * reference.ap.astype(np.float64), other.identities)
+
+
+def check_same_queries(a: Contestant, b: Contestant) -> None:
+    """Raise UserError unless all runs of both have the same queries with a match, on the same version of the data."""
+    same = a.data == b.data and len(a.data) == 1 and a.ap.shape[1] == b.ap.shape[1]
+    missing = np.isnan(np.concatenate([a.ap, b.ap])) if same else None
+    if missing is None or (missing != missing[0]).any():
+        raise UserError(
+            f"{a.title} and {b.title} were evaluated on different query sets or galleries; evaluate them again"
+        )

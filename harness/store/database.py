@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
-from sqlmodel import Session
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, insert, inspect
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlmodel import Session, col, select
 
-from harness.errors import UserError
-from harness.store.migrate import newest_revision, upgrade
+from harness.errors import DiskError, UserError
+from harness.inputs.address import EXAMPLE, database_address, without_secrets
+from harness.store import tables
 
 BUSY_SECONDS = 10
 REBUILD = "it is only an index over results/, nothing is lost: delete it and run `harness leaderboard`"
@@ -25,8 +27,8 @@ class StoreMissingError(UserError):
     """There is no database yet."""
 
 
-class OlderSchemaError(UserError):
-    """The database was written by an older version; opening it for writing migrates it."""
+class OtherSchemaError(UserError):
+    """The database was written by another version; opening it for writing rebuilds its tables."""
 
 
 @dataclass(frozen=True)
@@ -54,64 +56,87 @@ class Store:
 
 
 def database_url(root: Path) -> str:
-    """Return `HARNESS_DATABASE_URL`, or the URL of `results/leaderboard.db` under `root`."""
-    return os.environ.get("HARNESS_DATABASE_URL") or str(root.resolve() / "results" / "leaderboard.db")
+    """Return `HARNESS_DATABASE_URL`, or the path of `results/leaderboard.db` under `root`.
+
+    Raises UserError if the variable holds no URL: a path there would rather be a mistyped address.
+    """
+    stated = os.environ.get("HARNESS_DATABASE_URL")
+    if stated and "://" not in stated:
+        raise UserError(f"HARNESS_DATABASE_URL is not a database's address: {EXAMPLE}")
+    return stated or str(root.resolve() / "results" / "leaderboard.db")
 
 
 def open_store(where: str | Path, read_only: bool = False) -> Store:
-    """Open the database at a path or SQLAlchemy URL; writing creates and migrates it as needed.
+    """Open the database at a path or SQLAlchemy URL; writing creates it, or rebuilds its tables for another schema.
 
-    Raises StoreMissingError or OlderSchemaError (read-only); UserError if corrupt, locked or from a newer version.
+    Raises StoreMissingError or OtherSchemaError (read-only); UserError if corrupt, locked or not a database.
     """
-    url = str(where)
-    if "://" in url:
-        engine: Engine = _engine(url).execution_options(postgresql_readonly=read_only)
-        store = Store(_sqlite_pragmas(engine, read_only), read_only)
+    address = database_address(where)
+    if isinstance(address, URL):
+        engine: Engine = _postgresql(address).execution_options(postgresql_readonly=read_only)
     else:
-        path = Path(url).resolve()
-        if read_only and not path.exists():
-            raise StoreMissingError(f"{path.name}: there is no database yet; run `harness leaderboard` to build it")
-        if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "ro" if read_only else "rwc"
-        engine = create_engine(f"sqlite:///file:{path}?mode={mode}&uri=true")
-        store = Store(_sqlite_pragmas(engine, read_only), read_only)
+        engine = _sqlite(address, read_only)
+    store = Store(engine, read_only)
     with _explained(store.engine):
         _check_schema(store)
     return store
 
 
-def _engine(url: str) -> Engine:
+def _postgresql(url: URL) -> Engine:
     try:
         return create_engine(url)
-    except ArgumentError:
-        raise UserError(
-            "HARNESS_DATABASE_URL is not a database's address: write postgresql+psycopg://user:password@host/name"
-        ) from None
+    except (ArgumentError, NoSuchModuleError):
+        raise UserError(f"HARNESS_DATABASE_URL names a driver that is not known: {EXAMPLE}") from None
     except ModuleNotFoundError as error:
         raise UserError(
             f"HARNESS_DATABASE_URL needs the Python package {error.name}: pip install 'psycopg[binary]'"
         ) from None
 
 
+def _sqlite(path: Path, read_only: bool) -> Engine:
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: not a regular file, so it cannot be the database; {REBUILD}")
+    if read_only and not path.exists():
+        raise StoreMissingError(f"{path.name}: there is no database yet; run `harness leaderboard` to build it")
+    if not read_only:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(f"{path.parent}: cannot be written: {error.strerror}; mend the permissions") from None
+    mode = "ro" if read_only else "rwc"
+    url = URL.create("sqlite", database=path.as_uri(), query={"mode": mode, "uri": "true"})
+    return _sqlite_pragmas(create_engine(url), read_only)
+
+
 def _check_schema(store: Store) -> None:
-    newest = newest_revision()
-    found = _revision(store.engine)
-    if found == newest:
+    """Drop and recreate the tables of another schema: what they held is only an index."""
+    with store.engine.connect() as connection:
+        found = _schema(connection)
+    if found == tables.SCHEMA:
         return
     if store.read_only:
         if found is None:
             raise StoreMissingError("the database is empty; run `harness leaderboard` to fill it")
-        raise OlderSchemaError("the database has another version's schema; run `harness leaderboard` to migrate it")
-    upgrade(store.engine)
+        raise OtherSchemaError("the database has another version's schema; run `harness leaderboard` to rebuild it")
+    with store.engine.begin() as connection:
+        if _schema(connection) == tables.SCHEMA:
+            return  # another process was faster
+        ours = tables.Row.metadata
+        old = MetaData()
+        old.reflect(connection, only=lambda name, _: name in ours.tables)
+        if old.tables and tables.Meta.__tablename__ not in old.tables:
+            raise UserError("the database holds tables of another program; name another one in HARNESS_DATABASE_URL")
+        old.drop_all(connection)
+        ours.create_all(connection)
+        connection.execute(insert(tables.Meta).values(name="schema", value=tables.SCHEMA))
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-        return None if found is None else str(found)
+def _schema(connection: Connection) -> str | None:
+    """Return the number of the schema found, '' for one without, None if there are no tables."""
+    if not inspect(connection).has_table(str(tables.Meta.__tablename__)):
+        return None
+    found = connection.execute(select(tables.Meta.value).where(col(tables.Meta.name) == "schema")).scalar_one_or_none()
+    return found or ""
 
 
 def _sqlite_pragmas(engine: Engine, read_only: bool) -> Engine:
@@ -140,24 +165,34 @@ def _sqlite_pragmas(engine: Engine, read_only: bool) -> Engine:
 
 @contextmanager
 def _explained(engine: Engine) -> Iterator[None]:
-    """Turn the database's errors into UserErrors that say what to do."""
-    name = engine.url.render_as_string(hide_password=True).split("?")[0].rsplit("/", 1)[-1]
+    """Turn the database's errors into UserErrors that say what to do, and show no secret."""
     try:
         yield
-    except OperationalError as error:
-        reason = str(error.orig)
-        if engine.dialect.name != "sqlite":
-            raise UserError(f"the database {name} cannot be used: {reason}") from None
-        if "locked" in reason:
-            raise UserError(
-                f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done"
-            ) from None
-        if "readonly" in reason or "unable to open" in reason:
-            raise UserError(f"{name}: cannot be written ({reason}); check the folder's permissions") from None
-        if "full" in reason:
-            raise UserError(f"{name}: the disk is full; nothing was changed") from None
-        raise UserError(f"{name}: {reason}; {REBUILD}") from error
-    except DatabaseError as error:
-        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-            raise UserError(f"{name}: the database is corrupt ({error.orig}); {REBUILD}") from None
+    except IntegrityError:  # our own mistake
         raise
+    except DBAPIError as error:
+        raise _explanation(engine.url, str(error.orig)) from None
+    except (ValueError, TypeError) as error:
+        if _converting(error):  # a stored text that is no JSON, date or number
+            name = Path(engine.url.database or "").name
+            raise UserError(f"{name}: the database is damaged ({error}); {REBUILD}") from None
+        raise
+
+
+def _explanation(url: URL, reason: str) -> UserError:
+    name = Path((url.database or "").partition("?")[0]).name
+    if url.get_backend_name() != "sqlite":
+        return UserError(f"the database {name} cannot be used: {without_secrets(reason, url).strip()}")
+    if "locked" in reason:
+        return UserError(f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done")
+    if "readonly" in reason or "unable to open" in reason:
+        return DiskError(f"{name}: cannot be written ({reason}); check the folder's permissions")
+    if "full" in reason:
+        return DiskError(f"{name}: the disk is full; nothing was changed")
+    return UserError(f"{name}: the database is corrupt ({reason}); {REBUILD}")
+
+
+def _converting(error: BaseException) -> bool:
+    """Whether the error comes from where SQLAlchemy makes Python values of stored ones."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").startswith("sqlalchemy.engine") for frame, _ in frames)

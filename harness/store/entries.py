@@ -153,6 +153,10 @@ def _summary(runs: list[tables.Run]) -> dict[str, Any]:
     if len(best) == len(runs):
         summary["best_map"] = statistics.fmean(run.best_map for run in best if run.best_map is not None)
         summary["best_rank1"] = statistics.fmean(run.best_rank1 for run in best if run.best_rank1 is not None)
+    chosen = [run for run in runs if run.chosen_map is not None]
+    if len(chosen) == len(runs):
+        summary["chosen_map"] = statistics.fmean(run.chosen_map for run in chosen if run.chosen_map is not None)
+        summary["chosen_rank1"] = statistics.fmean(run.chosen_rank1 for run in chosen if run.chosen_rank1 is not None)
     summary["gpu_hours"] = statistics.fmean(run.gpu_seconds for run in runs) / 3600
     summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
     summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)

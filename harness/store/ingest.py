@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from sqlmodel import Session, col, delete, select
 
@@ -19,7 +21,7 @@ from harness.specs.resolve import CyclicExtendsError, fingerprint, flatten, reso
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
-from harness.store.published import PublishedRun, published_path, read_published, unpacked
+from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
 from harness.store.run_files import BrokenResultError, RunResult, digest, read_attempt, read_run
 
 Progress = Callable[[int, int], None]
@@ -120,6 +122,12 @@ def _ingest_published(
         return
     session.merge(tables.Meta.made(name="published_version", value=snapshot.version))
     session.merge(tables.Meta.made(name="published_written", value=f"{snapshot.written:%Y-%m-%d}"))
+    for data, packed in snapshot.identities.items():
+        if session.get(tables.QuerySet, data) is None:  # what was evaluated here is known already
+            try:
+                session.add(_query_set(data, unpacked_identities(packed)))
+            except BrokenResultError as error:
+                report.rejected[f"{path}#identities"] = str(error)
     for key, run in snapshot.runs.items():
         if key in seen:
             continue
@@ -162,7 +170,7 @@ def _store(
         session.delete(row)
         session.flush()
     document = record.model_dump(mode="json")
-    best = metrics.best_on_test
+    best, chosen = metrics.best_on_test, metrics.chosen_without_labels
     stale = staleness(registry, record.key, document)
     shared = record.model_dump(
         include={
@@ -171,7 +179,7 @@ def _store(
             "images_per_second", "epochs", "resumed",
         }
     )  # fmt: skip
-    scores = metrics.model_dump(exclude={"protocol", "best_on_test", "seconds"})
+    scores = metrics.model_dump(exclude={"protocol", "best_on_test", "chosen_without_labels", "seconds"})
     session.add(
         tables.Run.made(
             **shared,
@@ -185,6 +193,9 @@ def _store(
             best_epoch=best.epoch if best else None,
             best_map=best.map if best else None,
             best_rank1=best.rank1 if best else None,
+            chosen_epoch=chosen.epoch if chosen else None,
+            chosen_map=chosen.map if chosen else None,
+            chosen_rank1=chosen.rank1 if chosen else None,
         )
     )
     session.flush()
@@ -193,9 +204,15 @@ def _store(
             run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
         )
     )
+    if result.identities is not None:
+        session.merge(_query_set(record.data_hashes.get(record.target, ""), result.identities))
     (report.added if row is None else report.updated).append(record.key)
     if stale:
         report.stale.append(record.key)
+
+
+def _query_set(data: str, identities: NDArray[np.int32]) -> tables.QuerySet:
+    return tables.QuerySet.made(data=data, identities=identities.astype("<i4").tobytes())
 
 
 def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> list[AttemptDocument]:

@@ -1,6 +1,7 @@
 """`results/published.json`: the results of the whole plan, small enough for git, for a fresh clone to show.
 
 Records and metrics are exact; curves are rounded to seven digits, AP per query to 1/65534 (below 0.001 points of mAP).
+Which queries show the same identity stands once per dataset: comparisons need it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from harness import __version__
 from harness.errors import UserError
@@ -40,6 +41,9 @@ class Published(Frozen):
 
     version: str
     written: datetime
+    identities: dict[str, str] = Field(
+        default_factory=dict, description="hash of a target's data -> number of each query's identity, base64 of uint16"
+    )
     runs: dict[str, PublishedRun]
 
 
@@ -55,20 +59,25 @@ def publish(root: Path, partial: bool = False) -> int:
     know that it is half.
     """
     planned = Registry.load(root).checked().planned
-    runs, wrong = {}, []
+    runs, identities, wrong = {}, {}, []
     for key in sorted(planned):
         folder = root / "results" / "runs" / key
         if digest(folder) is None:
             wrong.append(f"{key}: not finished")
             continue
         try:
-            runs[key] = _packed(read_run(folder))
+            result = read_run(folder)
         except BrokenResultError as error:
             wrong.append(f"{key}: {error}")
+            continue
+        runs[key] = _packed(result)
+        if result.identities is not None:
+            data = result.record.data_hashes.get(result.record.target, "")
+            identities[data] = packed_identities(result.identities)
     if not runs or (wrong and not partial):
         listed = "\n".join(f"  {line}" for line in wrong[:10]) or "  pairings.yaml plans no run"
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
-    snapshot = Published(version=__version__, written=datetime.now(UTC), runs=runs)
+    snapshot = Published(version=__version__, written=datetime.now(UTC), identities=identities, runs=runs)
     _write(published_path(root), snapshot)
     return len(runs)
 
@@ -94,6 +103,24 @@ def unpacked(key: str, run: PublishedRun) -> RunResult:
         raise BrokenResultError(f"{key}: ap: {error}") from None
     ap = np.where(steps == NO_MATCH, np.nan, steps / STEPS).astype(np.float32)
     return RunResult(run.record, run.metrics, ap, run.history)
+
+
+def packed_identities(identities: NDArray[np.int32]) -> str:
+    """Return the identity's number of every query as base64 of little-endian 16-bit numbers.
+
+    Raises UserError for more identities than these can number.
+    """
+    if identities.max(initial=0) > np.iinfo(np.uint16).max:
+        raise UserError(f"{identities.max() + 1} identities among the queries: a snapshot has room for 65,536")
+    return base64.b64encode(identities.astype("<u2").tobytes()).decode("ascii")
+
+
+def unpacked_identities(packed: str) -> NDArray[np.int32]:
+    """Return the identity's number of every query. Raises BrokenResultError."""
+    try:
+        return np.frombuffer(base64.b64decode(packed, validate=True), dtype="<u2").astype(np.int32)
+    except ValueError as error:
+        raise BrokenResultError(f"identities: {error}") from None
 
 
 def _packed(result: RunResult) -> PublishedRun:

@@ -29,12 +29,17 @@ class BrokenResultError(Exception):
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run, validated. `ap` is float32 per query in [0, 1], NaN without a match."""
+    """A finished run, validated. `ap` is float32 per query in [0, 1], NaN without a match.
+
+    `identities` number the identities of the queries in any order; None for a published run, whose snapshot states them
+    once per dataset.
+    """
 
     record: Record
     metrics: Metrics
     ap: NDArray[np.float32]
     history: History
+    identities: NDArray[np.int32] | None = None
 
 
 def digest(folder: Path) -> str | None:
@@ -55,8 +60,8 @@ def read_run(folder: Path) -> RunResult:
     record = _document(folder / "record.json", Record)
     metrics = _document(folder / "metrics.json", Metrics)
     check_record(record, folder.name)
-    ap = _read_ap(folder / "queries.parquet")
-    result = RunResult(record, metrics, ap, read_history(folder / "history.csv"))
+    ap, identities = _read_queries(folder / "queries.parquet")
+    result = RunResult(record, metrics, ap, read_history(folder / "history.csv"), identities)
     scored = ap[~np.isnan(ap)]
     unmatched = ap.size - scored.size
     if unmatched != metrics.queries_without_match:
@@ -128,7 +133,8 @@ def _document(path: Path, model: type[Document]) -> Document:
         raise BrokenResultError(f"{path.name}: {error}") from None
 
 
-def _read_ap(path: Path) -> NDArray[np.float32]:
+def _read_queries(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return AP and a number for the identity of every query."""
     import pyarrow as pa  # slow to import, and only needed for new runs
     import pyarrow.parquet as pq
 
@@ -137,14 +143,18 @@ def _read_ap(path: Path) -> NDArray[np.float32]:
         missing = [name for name in QUERY_COLUMNS if name not in file.schema_arrow.names]
         if missing:
             raise BrokenResultError(f"queries.parquet lacks the columns {', '.join(missing)}")
-        column = file.read(columns=["ap"]).column("ap").cast(pa.float64())
+        table = file.read(columns=["ap", "identity"])
+        column = table.column("ap").cast(pa.float64())
+        identities = table.column("identity").cast(pa.int64())
     except (pa.ArrowException, OSError) as error:
         raise BrokenResultError(f"queries.parquet: {error}") from None
     ap = np.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype=np.float32)
     with np.errstate(invalid="ignore"):
         if np.any(ap < 0) or np.any(ap > 1):
             raise BrokenResultError("queries.parquet: an AP lies outside [0, 1]")
-    return ap
+    if identities.null_count:
+        raise BrokenResultError("queries.parquet: a query has no identity")
+    return ap, np.unique(identities.to_numpy(), return_inverse=True)[1].astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ the second wall. Scores are in percent, times in seconds unless the name says ot
 
 from __future__ import annotations
 
+import zlib
 from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, LargeBinary, MetaData, String
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
 NAMING = {
@@ -134,6 +137,9 @@ class Run(Row, table=True):
     best_epoch: int | None
     best_map: float | None
     best_rank1: float | None
+    chosen_epoch: int | None
+    chosen_map: float | None
+    chosen_rank1: float | None
 
 
 class RunDetail(Row, table=True):
@@ -143,6 +149,13 @@ class RunDetail(Row, table=True):
     record: dict[str, Any] = _json()
     history: dict[str, Any] = _json()
     ap: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class QuerySet(Row, table=True):
+    """Which queries of a dataset's version show the same identity: int32 per query, once for all runs on it."""
+
+    data: str = Field(primary_key=True)
+    identities: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Attempt(Row, table=True):
@@ -205,6 +218,8 @@ class Entry(Row, table=True):
     minp_std: float | None = None
     best_map: float | None = None
     best_rank1: float | None = None
+    chosen_map: float | None = None
+    chosen_rank1: float | None = None
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
@@ -223,10 +238,25 @@ class Entry(Row, table=True):
 
 
 class Tie(Row, table=True):
-    """Where a method stands among those of a view (a task's rows, or those of one setting), by paired bootstrap."""
+    """Where a method stands among those of a view (a task's rows, or those of one setting).
+
+    Only methods with several seeds are here; `letters` and `p_top` come from `compare_runs`.
+    """
 
     task: str = Field(primary_key=True)
     scope: str = Field(primary_key=True)
     method: str = Field(primary_key=True)
     letters: str
     p_top: float | None
+
+
+def _schema() -> str:
+    """One number for the tables as they stand, so that no change can be forgotten in it."""
+    statements = [str(CreateTable(table).compile(dialect=SQLiteDialect())) for table in Row.metadata.sorted_tables]
+    return str(zlib.crc32("".join([MEANING, *statements]).encode()))
+
+
+MEANING = "1"
+"""To be raised when what a column holds changes, but not its name or type."""
+SCHEMA = _schema()
+"""A database with another number is dropped and rebuilt from `results/`."""

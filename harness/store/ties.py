@@ -1,26 +1,41 @@
-"""Which methods of a view can queries not tell apart?
+"""Which methods of a view cannot be told apart?
 
-One joint bootstrap per task: the same resampled queries for all methods, so every difference is paired (Efron and
-Tibshirani 1993, ch. 6 and 13). A difference's p-value is that of its ratio to its bootstrap standard error under the
-normal distribution, because Holm's correction over hundreds of pairs asks for smaller p-values than counting resamples
-can give.
+Every pair is compared over seeds and identities (`compare_runs`), the p-values are corrected after Holm over the pairs
+of the view. Methods with one seed are not among them: nothing is known of their other seeds.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, delete, select
 
+from harness.evaluation.significance import compare_runs
 from harness.evaluation.statistics import LEVEL, holm
 from harness.specs.resolve import fingerprint
 from harness.store import tables
 
-RESAMPLES = 2000
 ALL = "all"
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """All runs of a method on a task: AP [seeds, queries], and the hash of the data they belong to."""
+
+    data: str
+    ap: NDArray[np.float32]
+
+    def comparable(self, other: _Runs) -> bool:
+        """Whether the same queries have a match."""
+        return (
+            self.data == other.data
+            and self.ap.shape[1] == other.ap.shape[1]
+            and np.array_equal(np.isnan(self.ap[0]), np.isnan(other.ap[0]))
+        )
 
 
 def refresh_ties(session: Session, entries: list[tables.Entry], tasks: dict[str, tuple[str | None, str]]) -> None:
@@ -31,53 +46,50 @@ def refresh_ties(session: Session, entries: list[tables.Entry], tasks: dict[str,
     ):
         digests[method, task].append(digest)
     session.exec(delete(tables.Tie).where(col(tables.Tie.task).not_in(list(tasks))))
+    known_sets = sorted(session.exec(select(tables.QuerySet.data)).all())
     for task, (_, target) in tasks.items():
         view = [entry for entry in entries if entry.task in (task, target)]
-        mark = fingerprint([[e.method, e.setting, *digests[e.method, e.task]] for e in view])
+        mark = fingerprint([known_sets, *([e.method, e.setting, *digests[e.method, e.task]] for e in view)])
         known = session.get(tables.Meta, f"ties of {task}")
         if known is not None and known.value == mark:
             continue
         session.exec(delete(tables.Tie).where(col(tables.Tie.task) == task))
-        session.add_all(_ties(task, view, _vectors(session, view)))
+        session.add_all(_ties(session, task, view))
         session.merge(tables.Meta.made(name=f"ties of {task}", value=mark))
 
 
-def _vectors(session: Session, view: list[tables.Entry]) -> dict[tuple[str, str], tuple[str, NDArray[np.float64]]]:
-    """AP per query averaged over seeds, with the hash of the data it belongs to."""
-    grouped: dict[tuple[str, str], list[tuple[str, NDArray[np.float32]]]] = defaultdict(list)
-    runs = session.exec(
+def _runs(session: Session, view: list[tables.Entry]) -> dict[tuple[str, str], _Runs]:
+    """The runs of every method with several seeds, all on the same queries."""
+    grouped: dict[tuple[str, str], list[_Runs]] = defaultdict(list)
+    found = session.exec(
         select(tables.Run.method, tables.Run.task, tables.Run.target_hash, tables.RunDetail.ap)
         .join(tables.RunDetail, col(tables.RunDetail.run_key) == tables.Run.key)
         .where(col(tables.Run.task).in_({entry.task for entry in view}))
         .order_by(col(tables.Run.key))
     )
-    for method, task, data, blob in runs:
-        grouped[method, task].append((data, np.frombuffer(blob, dtype="<f4")))
-    vectors = {}
-    for key, found in grouped.items():
-        data, first = found[0]
-        same = [ap for other, ap in found if other == data and ap.size == first.size]
-        if len(same) == len(found):  # seeds on different data have no mean per query
-            vectors[key] = (data, np.stack(same).mean(axis=0, dtype=np.float64))
-    return vectors
+    for method, task, data, blob in found:
+        grouped[method, task].append(_Runs(data, np.frombuffer(blob, dtype="<f4")[None]))
+    return {
+        key: _Runs(runs[0].data, np.concatenate([run.ap for run in runs]))
+        for key, runs in grouped.items()
+        if len(runs) > 1 and all(run.comparable(runs[0]) for run in runs)
+    }
 
 
-def _ties(
-    task: str, view: list[tables.Entry], vectors: dict[tuple[str, str], tuple[str, NDArray[np.float64]]]
-) -> list[tables.Tie]:
-    view = [entry for entry in view if (entry.method, entry.task) in vectors]
-    if len(view) < 2:
-        return []
+def _ties(session: Session, task: str, view: list[tables.Entry]) -> list[tables.Tie]:
+    """The rows of a task, best method first; those on other data than the best have none."""
+    runs = _runs(session, view)
+    view = [entry for entry in view if (entry.method, entry.task) in runs]
     view = sorted(view, key=lambda entry: -(entry.map_mean or 0))
-    data, top = vectors[view[0].method, view[0].task]
-    view = [
-        entry for entry in view if (found := vectors[entry.method, entry.task])[0] == data and found[1].size == top.size
-    ]
-    ap = np.stack([vectors[entry.method, entry.task][1] for entry in view])
-    ap = ap[:, ~np.isnan(ap).any(axis=0)]
-    if len(view) < 2 or not ap.shape[1]:
+    if not view:
         return []
-    p = pairwise_p(ap)
+    top = runs[view[0].method, view[0].task]
+    view = [entry for entry in view if runs[entry.method, entry.task].comparable(top)]
+    queries = session.get(tables.QuerySet, top.data)
+    identities = np.frombuffer(queries.identities, dtype="<i4") if queries else np.empty(0, np.int32)
+    if identities.size != top.ap.shape[1] or len(np.unique(identities[~np.isnan(top.ap[0])])) < 2:
+        return []  # a comparison says why
+    p = pairwise_p([runs[entry.method, entry.task].ap for entry in view], identities)
     rows = []
     for scope in (ALL, *tables.SETTINGS):
         inside = [i for i, entry in enumerate(view) if scope in (ALL, entry.setting)]
@@ -92,44 +104,31 @@ def _ties(
     return rows
 
 
-def pairwise_p(ap: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
-    """Return two-sided p-values [M, M] of equal mAP for every pair; `ap` is float64 [M methods, Q queries]."""
-    methods, queries = ap.shape
-    generator = np.random.default_rng(seed)
-    means = np.empty((resamples, methods))
-    for i in range(resamples):
-        drawn = np.bincount(generator.integers(0, queries, queries), minlength=queries)
-        means[i] = ap @ drawn
-    means /= queries
-    p = np.ones((methods, methods))
-    for i in range(methods):
-        for j in range(i + 1, methods):
-            error = float((means[:, i] - means[:, j]).std(ddof=1))
-            difference = abs(float(ap[i].mean() - ap[j].mean()))
-            if error > 0:
-                p[i, j] = p[j, i] = math.erfc(difference / error / math.sqrt(2))
+def pairwise_p(methods: Sequence[NDArray[np.float32]], identities: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the p-value of `compare_runs` for every pair, [M, M]; `methods` are AP [seeds, queries] each."""
+    p = np.ones((len(methods), len(methods)))
+    for i, first in enumerate(methods):
+        for j in range(i + 1, len(methods)):
+            p[i, j] = p[j, i] = compare_runs(first, methods[j], identities).p_value
     return p
 
 
 def tie_letters(p: NDArray[np.float64]) -> list[str]:
-    """Return per row, best first, the letters of its tie groups: neighbours of which no pair differs.
+    """Return the letters of every row, best row first: two rows share one if and only if they cannot be told apart.
 
-    `p` is [M, M]; pairs differ at 5 % after Holm's correction. A row that differs from both neighbours has no letter.
+    `p` is [M, M]; pairs differ at 5 % after Holm's correction. Groups are made by splitting them at each pair that
+    differs and dropping those inside others (Piepho, Journal of Computational and Graphical Statistics 2004). A row
+    that differs from all others has no letter.
     """
-    size = len(p)
-    upper = np.triu_indices(size, 1)
-    different = np.zeros((size, size), dtype=bool)
-    different[upper] = holm(p[upper]) <= LEVEL
-    groups: list[tuple[int, int]] = []
-    for first in range(size):
-        last = first
-        while last + 1 < size and not different[first : last + 1, last + 1].any():
-            last += 1
-        if last > first and (not groups or last > groups[-1][1]):
-            groups.append((first, last))
-    return [
-        " ".join(_letter(n) for n, (first, last) in enumerate(groups) if first <= row <= last) for row in range(size)
-    ]
+    first, second = np.triu_indices(len(p), 1)
+    different = holm(p[first, second]) < LEVEL
+    groups = [frozenset(range(len(p)))]
+    for i, j in zip(first[different].tolist(), second[different].tolist(), strict=True):
+        split = {part for group in groups for part in (group - {i}, group - {j}) if {i, j} <= group}
+        rest = {group for group in groups if not {i, j} <= group}
+        groups = list(rest | {part for part in split if not any(part < other for other in rest | split)})
+    shared = sorted(sorted(group) for group in groups if len(group) > 1)
+    return [" ".join(_letter(n) for n, group in enumerate(shared) if row in group) for row in range(len(p))]
 
 
 def _letter(n: int) -> str:

@@ -52,6 +52,7 @@ class LeaderRow:
     seeds: tuple[int, ...]
     scores: dict[str, Score]
     best: dict[str, float] = field(default_factory=dict)
+    chosen: dict[str, float] = field(default_factory=dict)
     reported: dict[str, float] = field(default_factory=dict)
     reported_from: str = ""
     reported_verified: bool = False
@@ -71,6 +72,11 @@ class LeaderRow:
     def cpu_minutes(self) -> float | None:
         """Processor time per run, in minutes."""
         return None if self.cpu_hours is None else 60 * self.cpu_hours
+
+    @property
+    def regret(self) -> float | None:
+        """How many points of mAP the choice without labels gives away to the epoch that was best on the test set."""
+        return self.best["map"] - self.chosen["map"] if "map" in self.best and "map" in self.chosen else None
 
     def score(self, metric: str) -> float | None:
         """Our mean of `metric`, or None."""
@@ -195,6 +201,7 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         if mean is not None:
             scores[metric] = Score(mean, getattr(entry, f"{metric}_std"))
     best = {"map": entry.best_map, "rank1": entry.best_rank1}
+    chosen = {"map": entry.chosen_map, "rank1": entry.chosen_rank1}
     reported = {metric: getattr(entry, f"reported_{metric}") for metric in ("map", "rank1", "rank5", "rank10")}
     return LeaderRow(
         method=entry.method,
@@ -207,6 +214,7 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         seeds=tuple(entry.seeds),
         scores=scores,
         best={name: value for name, value in best.items() if value is not None},
+        chosen={name: value for name, value in chosen.items() if value is not None},
         reported={name: value for name, value in reported.items() if value is not None},
         reported_from=entry.reported_from,
         reported_verified=entry.reported_verified,
@@ -264,16 +272,11 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
     return np.frombuffer(blob, dtype="<f4")
 
 
-def mean_ap(store: Store, method: str, task_name: str) -> NDArray[np.float32]:
-    """Return a method's AP per query, averaged over its seeds. Raises UserError if it has no run on the task."""
-    keys = [found.key for found in runs(store, task_name, method)]
-    if not keys:
-        raise UserError(f"{method} has no finished run on {task_name}; run `dvc repro` or `harness train`")
-    values = [ap(store, key) for key in keys]
-    if len({value.size for value in values}) > 1:
-        raise UserError(f"the seeds of {method} on {task_name} were evaluated on different query sets")
-    averaged: NDArray[np.float32] = np.mean(values, axis=0, dtype=np.float32)
-    return averaged
+def identities(store: Store, data: str) -> NDArray[np.int32] | None:
+    """Return the identity of every query of a dataset's version (its hash), or None if it is not known here."""
+    with store.reading() as session:
+        found = session.get(tables.QuerySet, data)
+        return None if found is None else np.frombuffer(found.identities, dtype="<i4")
 
 
 def attempts(store: Store, key: str | None = None) -> list[tables.Attempt]:

@@ -22,6 +22,9 @@ def setting_name(setting: str) -> str:
     return {"usl": "USL", "uda": "UDA"}.get(setting, setting)
 
 
+ONE_SEED = "one seed"
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: `value` for sorting and machines; `digits` for numbers, None for text; `score`: more is better."""
@@ -72,6 +75,10 @@ def _status(row: LeaderRow) -> str:
     return f"{', '.join(parts)}: {detail}" if parts and detail else ", ".join(parts) or row.reason
 
 
+def _tied(row: LeaderRow) -> Value:
+    return ONE_SEED if len(row.seeds) == 1 else row.letters
+
+
 HOURS = "wall time on a GPU per run, mean over seeds"
 COLUMNS: tuple[Column, ...] = (
     Column("method", "method", "the method's title", lambda row: row.title),
@@ -83,9 +90,10 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "tie",
         "tied",
-        "rows that share a letter cannot be told apart: difference of AP averaged over seeds against its standard "
-        "error by paired bootstrap over queries, 5 %, Holm's correction over all pairs of this view",
-        lambda row: row.letters,
+        "rows share a letter if and only if they cannot be told apart, over seeds and identities: Student's t with "
+        "Satterthwaite's degrees of freedom, the mean difference per query clustered by identity, 5 %, Holm's "
+        "correction over all pairs of this view (docs/statistics.md); with one seed there is no verdict",
+        _tied,
     ),
     Column("rank1", "R-1", "share of queries whose first hit is at rank 1, percent", _mean("rank1"), 1, score=True),
     Column("rank5", "R-5", "first hit within the first 5, percent", _mean("rank5"), 1, score=True),
@@ -111,6 +119,21 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.best.get("map"),
         1,
     ),
+    Column(
+        "chosen",
+        "no labels‡",
+        "‡ mAP of the epoch chosen without labels, by a rule that was fixed beforehand (docs/statistics.md)",
+        lambda row: row.chosen.get("map"),
+        1,
+    ),
+    Column(
+        "regret",
+        "regret",
+        "points of mAP that the choice without labels gives away to the epoch that was best on the test set",
+        lambda row: row.regret,
+        1,
+        shown=False,
+    ),
     Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
     Column("cpu_minutes", "CPU min", "processor time per run, mean over seeds", lambda row: row.cpu_minutes or None, 1),
     Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
@@ -123,7 +146,7 @@ COLUMNS: tuple[Column, ...] = (
         lambda row: row.reported_verified if row.reported else None, shown=False,
     ),
     Column(
-        "p_top", "p vs top", "against the top row: normal test with the paired bootstrap's standard error, Holm",
+        "p_top", "p vs top", "against the best row with several seeds, by the test of the column “tied”, Holm",
         lambda row: row.p_top, 3, shown=False,
     ),
     Column("name", "name", "the method's name in specs and commands", lambda row: row.method, shown=False),
@@ -140,7 +163,10 @@ PAPER = ("method", "setting", "map", "map_std", "rank1", "rank5", "rank10", "min
          "best")  # fmt: skip
 NOTES = {
     "best": "† best epoch on the test set, as papers often report it; the headline is the last epoch",
-    "tie": "tied: rows that share a letter cannot be told apart (paired bootstrap over queries, 5 %, Holm)",
+    "chosen": "‡ the epoch chosen without labels, by a rule that was fixed beforehand",
+    "regret": "regret: what the choice without labels gives away to the best epoch on the test set",
+    "tie": "tied: rows that share a letter cannot be told apart, all others can (over seeds and identities, 5 %, Holm; "
+    "with one seed there is no verdict)",
 }
 
 

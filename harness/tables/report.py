@@ -6,23 +6,24 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.evaluation.statistics import LEVEL, holm
 from harness.paths import write_text
 from harness.specs.registry import Registry
 from harness.store import Store, open_store, views
-from harness.store.compare import Comparison, compare, contestant
+from harness.store.compare import Comparison, compare, contestant, corrected
 from harness.store.database import database_url
 from harness.tables.formats import escape_markdown
 from harness.tables.terminal import render_leaderboard
 from harness.tables.text import signed, task_title
+from harness.tables.verdicts import ONE_SEED, probability, would_take
 
 HEADER = """\
 # Results on the drawn benchmark
 
 Written by `harness results report`; do not edit. Percent, protocol reid-v1, last epoch, mean over the seeds.
-The comparisons average each query's AP over the seeds; intervals are 95 % paired bootstraps over queries, p-values
-paired permutation tests of 10,000 flips (none is below 0.0001), corrected after Holm for the number of comparisons on
-the task. The spread over seeds is the column ±.
+The comparisons take seeds and identities for random: 95 % intervals and p-values are Student's t with Satterthwaite's
+degrees of freedom, the mean difference per query clustered by identity; p-values are corrected after Holm for the
+number of comparisons on the task. The formula, its sources and what it holds: [statistics.md](statistics.md). The
+spread over seeds is the column ±.
 """
 
 
@@ -47,7 +48,7 @@ def write_report(root: Path) -> Path:
     return path
 
 
-def _comparisons(store: Store, registry: Registry, task: str) -> list[tuple[Comparison, float]]:
+def _comparisons(store: Store, registry: Registry, task: str) -> list[Comparison]:
     """Compare every method with runs on exactly this task with those it is judged against; p-values after Holm."""
     results: list[Comparison] = []
     for name in sorted({pairing.method for pairing in registry.planned.values() if pairing.task == task}):
@@ -55,24 +56,23 @@ def _comparisons(store: Store, registry: Registry, task: str) -> list[tuple[Comp
             for other in registry.methods[name].judged_against:
                 with suppress(UserError):  # the other one has no run here: the leaderboard above says why
                     results += compare(contestant(store, task, other), [contestant(store, task, name)])
-    if not results:
-        return []
-    corrected = holm([result.p_value for result in results])
-    return [(result, float(p)) for result, p in zip(results, corrected, strict=True)]
+    return corrected(results)
 
 
-def _table(task: str, rows: list[tuple[Comparison, float]]) -> str:
+def _table(task: str, rows: list[Comparison]) -> str:
     """Return the comparisons as a Markdown table."""
     lines = [
         f"Comparisons on {escape_markdown(task_title(task))}:",
         "",
-        "| method | against | mAP difference | 95 % interval | p (Holm) | verdict |",
-        "| :--- | :--- | ---: | :---: | ---: | :--- |",
+        "| method | against | seeds | mAP difference | 95 % interval | p (Holm) | verdict | could be told |",
+        "| :--- | :--- | :---: | ---: | :---: | ---: | :--- | :--- |",
     ]
-    for result, p in rows:
-        verdict = "cannot be told apart" if p >= LEVEL else "better" if result.difference > 0 else "worse"
+    for row in rows:
+        result = row.result
+        p = probability(row.corrected) if row.verdict else ""
         lines.append(
-            f"| {result.other} | {result.reference} | {signed(result.difference)} "
-            f"| {signed(result.low)} … {signed(result.high)} | {'< 0.001' if p < 0.001 else f'{p:.3f}'} | {verdict} |"
+            f"| {row.other.name} | {row.reference.name} | {result.seeds_a}, {result.seeds_b} "
+            f"| {signed(result.difference)} | {signed(result.low)} … {signed(result.high)} | {p} "
+            f"| {row.verdict or ONE_SEED} | {'; '.join(would_take(row))} |"
         )
     return "\n".join(lines) + "\n"

@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
+from harness.evaluation.significance import verdict
+from harness.evaluation.statistics import compare_ap, spread
 from harness.store import Store, open_store, views
+from harness.store.compare import TIE, Contestant, check_same_queries, contestant
 from harness.store.compare import compare as compare_contestants
-from harness.store.compare import contestant
 from harness.store.database import database_url
 from harness.store.tables import Task
 from harness.tables.columns import COLUMNS, METRICS, PAPER, notes_on, useful
 from harness.tables.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
 from harness.tables.table import Table, leader_table
 from harness.tables.text import signed, task_title
+from harness.tables.verdicts import probability, remarks, sentence
 
 TERMINAL = ("method", "setting", "map", "map_std", "tie", "rank1", "rank5", "rank10", "minp", "seeds", "reported",
-            "difference", "verdict", "best", "status")  # fmt: skip
+            "difference", "verdict", "best", "chosen", "status")  # fmt: skip
 
 
 def check_choices(format: str, metric: str) -> None:  # noqa: A002 - the option's name
@@ -105,38 +108,94 @@ def _footer(snapshot: views.Snapshot, reported_only: int) -> str:
 
 
 def compare(root: Path, a: str, b: str, target: str, source: str | None = None) -> str:
-    """Return what `harness compare A B --target T [--source S]` prints: mAP of A minus mAP of B, with its interval.
+    """Return what `harness compare A B --target T [--source S]` prints: A against B, over seeds and identities.
 
-    `a` and `b` are methods (their seeds averaged per query) or runs' keys. Raises UserError for unknown names.
+    Raises UserError for unknown names.
     """
     if a == b:
-        raise UserError(f"{a!r} is on both sides; name two methods or runs")
+        raise UserError(f"{a!r} is on both sides; name two methods")
     store = open_store(database_url(root), read_only=True)
     try:
         task = f"{source}-to-{target}" if source else target
         first, second = contestant(store, task, a), contestant(store, task, b)
-        (result,) = compare_contestants(second, [first])
-        found = [run for key in (*first.keys, *second.keys) if (run := views.run(store, key))]
+        (found,) = compare_contestants(second, [first])
+        origin = _origin(store, first, second)
     finally:
         store.close()
-    lines = [f"{task_title(task)}, {result.queries} queries"]
-    for who in (first, second):
-        kept = who.ap[~np.isnan(who.ap)]
-        seeds = f"{len(who.keys)} seed{'s' if len(who.keys) > 1 else ''}"
-        lines.append(f"  {who.title:<28} mAP {100 * float(kept.mean(dtype=np.float64)):5.1f}   {seeds}")
-    low, high = signed(result.low), signed(result.high)
-    p = "p < 0.001" if result.p_value < 0.001 else f"p = {result.p_value:.3f}"
-    lines.append(f"  difference {signed(result.difference)} points, 95 % interval {low} … {high}, {p}")
-    lines.append(f"  better on {result.better} queries, worse on {result.worse}")
-    lines.append(
-        f"  {first.title} is {'better' if result.difference > 0 else 'worse'} than {second.title}"
-        if result.p_value < 0.05
-        else f"  {first.title} and {second.title} cannot be told apart on these queries"
+    result = found.result
+    lines = [
+        f"{task_title(task)}, {result.queries} queries of {result.identities} identities",
+        *_sides(first, second),
+        _difference(result.difference, result.low, result.high, result.p_value),
+        f"  wins · ties · losses over queries: {found.wins} · {found.ties} · {found.losses}",
+        f"  {sentence(found, first.title, second.title)}",
+        *(f"  {line}" for line in remarks(found)),
+        "  (seeds and identities: Student's t with Satterthwaite's degrees of freedom; see docs/statistics.md)",
+        *origin,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def compare_two_runs(root: Path, a: str, b: str) -> str:
+    """Return what `harness compare --runs KEY KEY` prints: would these two networks differ on other queries?
+
+    Raises UserError for unknown runs, or runs of different query sets.
+    """
+    if a == b:
+        raise UserError(f"{a!r} is on both sides; name two runs")
+    store = open_store(database_url(root), read_only=True)
+    try:
+        for key in (a, b):
+            if "__" not in key:
+                raise UserError(f"--runs {key}: this is not a run's key; `harness list runs` shows those there are")
+        first, second = contestant(store, "", a), contestant(store, "", b)
+        check_same_queries(second, first)
+        origin = _origin(store, first, second)
+    finally:
+        store.close()
+    result = compare_ap(100 * first.per_query, 100 * second.per_query, seed=0)
+    gain = 100 * (first.per_query - second.per_query)
+    wins, losses, queries = int((gain >= TIE).sum()), int((gain <= -TIE).sum()), int((~np.isnan(gain)).sum())
+    said = verdict(result.difference, result.p_value)
+    told = f"{a} and {b} {said}" if said == "cannot be told apart" else f"{a} is {said} than {b}"
+    lines = [
+        f"two runs, {queries} queries",
+        *_sides(first, second),
+        _difference(result.difference, result.low, result.high, result.p_value),
+        f"  wins · ties · losses over queries: {wins} · {queries - wins - losses} · {losses}",
+        f"  {told}: these two networks, on other queries; it says nothing about the methods",
+        "  (compare_ap: paired bootstrap and permutation over queries)",
+        *origin,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sides(*sides: Contestant) -> list[str]:
+    width = max(28, *(len(side.title) for side in sides))
+    lines = []
+    for side in sides:
+        over = spread(side.maps.tolist())
+        around = f" ± {over.std:.1f}" if over.n > 1 else ""
+        listed = f"seed{'s' * (over.n > 1)} {', '.join(map(str, side.seeds))}"
+        lines.append(f"  {side.title:<{width}} mAP {over.mean:5.1f}{around:<7} {listed}")
+    return lines
+
+
+def _difference(difference: float, low: float, high: float, p_value: float) -> str:
+    p = probability(p_value)
+    return (
+        f"  difference {signed(difference)} points, 95 % interval {signed(low)} … {signed(high)}, "
+        f"p {p if p.startswith('<') else f'= {p}'}"
     )
-    lines.append("  (paired bootstrap and permutation over queries; the spread over seeds is a separate matter)")
+
+
+def _origin(store: Store, *sides: Contestant) -> list[str]:
+    """What is to know about the runs behind a comparison."""
+    found = [run for side in sides for key in side.keys if (run := views.run(store, key))]
     published, stale = sum(run.published for run in found), sum(bool(run.stale) for run in found)
+    lines = []
     if published:
         lines.append(f"  {published} of the runs are published figures, not computed here")
     if stale:
         lines.append(f"  {stale} of the runs are outdated: their specs have changed since")
-    return "\n".join(lines) + "\n"
+    return lines

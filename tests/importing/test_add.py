@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import harness.importing.add as adding
-import harness.importing.archives as archives
+import harness.inputs.archives as archives
 from harness.data import read_dataset
 from harness.data.manifest import read_manifest
 from harness.data.prepare import prepare

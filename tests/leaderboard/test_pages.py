@@ -1,5 +1,6 @@
 """The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
 
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from alembic import command
+import streamlit as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
@@ -16,7 +17,6 @@ from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
 from harness.store import database, ingest, publish, views
 from harness.store.database import database_url
-from harness.store.migrate import alembic_config
 from harness.tables.text import bibtex
 from tests.store.factory import Project
 
@@ -153,17 +153,35 @@ def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.Mon
 
 
 def test_compare_tests_the_difference(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["supervised", "cluster-contrast", "cc-twin__beta__s1"]
+    names = ["supervised", "cluster-contrast", "cc-twin"]
     app = opened(project.root, monkeypatch, "compare", task="beta", of=names)
     assert not app.exception
-    metrics = [metric.value for metric in app.metric]
-    assert len(metrics) == 8
-    assert metrics[0].startswith("−19.")
-    assert metrics[2] == "< 0.001"
-    assert app.metric[2].label == "p-value, Holm over 2"
-    assert "corrected after Holm" in app.metric[2].help
+    metrics = {metric.label: metric for metric in app.metric[:6]}
+    assert list(metrics) == ["Cluster Contrast", "Supervised", "Δ mAP", "95 % interval", "p-value, Holm over 2",
+                             "wins · ties · losses"]  # fmt: skip
+    assert re.fullmatch(r"\d\d\.\d ± \d\.\d", metrics["Supervised"].value)
+    assert metrics["Δ mAP"].value.startswith("−19.")
+    assert metrics["p-value, Holm over 2"].value == "< 0.001"
+    for said in ("Satterthwaite", "clustered by identity", "corrected after Holm", "docs/statistics.md"):
+        assert said in metrics["p-value, Holm over 2"].help
+    assert sum(map(int, metrics["wins · ties · losses"].value.split(" · "))) == 200
+    assert "**Cluster Contrast is worse than Supervised**" in texts(app)
     differing = app.dataframe[-1].value
     assert differing["parameter"].tolist() == ["name", "setting"]
+
+
+def test_compare_says_what_it_would_take(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=["cluster-contrast", "cc-twin"])
+    assert "cannot be told apart" in texts(app)
+    assert re.search(r"with 5 seeds a difference of \d\.\d could be told", " ".join(c.value for c in app.caption))
+
+
+def test_compare_gives_no_verdict_about_one_seed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cc-twin__beta__s1"])
+    assert not app.exception
+    assert "no verdict about methods" in texts(app)
+    assert "these networks only" in " ".join(caption.value for caption in app.caption)
+    assert not any(metric.label.startswith("p-value") for metric in app.metric)
 
 
 def test_compare_needs_two(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,17 +307,16 @@ def test_a_corrupt_database_is_said_so(project: Project, monkeypatch: pytest.Mon
     assert not app.exception
 
 
-def test_a_database_is_built_on_the_first_visit_and_an_older_one_migrated(
+def test_a_database_is_built_on_the_first_visit_and_one_of_another_schema_rebuilt(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = Path(database_url(project.root))
     assert not url.exists()
     assert len(opened(project.root, monkeypatch, task="beta").dataframe[0].value) == 3
-    url.unlink()
     with create_engine(f"sqlite:///{url}").begin() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        connection.execute(text("UPDATE meta SET value = '1' WHERE name = 'schema'"))
+        connection.execute(text("DROP TABLE entry"))
+    st.cache_resource.clear()
     app = opened(project.root, monkeypatch, task="beta")
     assert not app.error
     assert len(app.dataframe[0].value) == 3

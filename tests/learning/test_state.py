@@ -210,3 +210,17 @@ def test_a_checkpoint_that_cannot_be_written_is_told_once(tmp_path: Path, device
             writer.save(RunState(), tmp_path / "file" / "state.safetensors", {})
             writer.finish()
         writer.finish()
+
+
+def test_equal_tensors_and_metadata_are_equal_bytes(tmp_path: Path) -> None:
+    """In new processes too: the library orders metadata by a hash with a random seed."""
+    metadata = {name: "x" * index for index, name in enumerate(["method", "key", 'ä\n\x1f"\\', "identity", "state"])}
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor([1, 2])}
+    files = [tmp_path / f"{turn}.safetensors" for turn in range(20)]
+    for turn, file in enumerate(files):
+        order = sorted(metadata) if turn % 2 else list(metadata)
+        write_tensors(tensors, file, {name: metadata[name] for name in order})
+    assert len({file.read_bytes() for file in files}) == 1
+    found, stated = read_tensors(files[0])
+    assert stated == metadata
+    assert all(torch.equal(found[name], value) for name, value in tensors.items())

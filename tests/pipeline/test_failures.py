@@ -22,7 +22,7 @@ from harness.pipeline.evaluate import evaluate
 from harness.pipeline.plan import write_plan
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
-from tests.methods.case import shuffle_identities
+from tests.methods.parts import shuffle_identities
 from tests.pipeline.tiny import Tiny, files_below, history, read, same_weights, silent, write
 
 METHOD = "cluster-contrast"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
+from harness.inputs.yaml import read_yaml
 from harness.pipeline.code import RESOLVING, SHARED
 from harness.pipeline.plan import plan_document, plan_pairings, starter_pairings, with_inits, write_plan
 from harness.specs import Pairing, Registry
-from harness.specs.yamlfile import read_yaml
 from tests.pipeline.tiny import PROJECT, shipped
 from tests.specs.conftest import Specs, small, specs
 

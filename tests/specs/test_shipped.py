@@ -11,12 +11,12 @@ import pytest
 
 from harness.commands.check import check_project
 from harness.commands.schema import write_schemas
+from harness.inputs.yaml import read_yaml
 from harness.specs import Pairing, Registry, load_dataset, load_method
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
 from harness.specs.resolve import flatten, resolve
-from harness.specs.yamlfile import read_yaml
-from tests.methods.case import defaults_of
+from tests.methods.parts import defaults_of
 
 PROJECT = Path(__file__).parents[2]
 REGISTRY = Registry.load(PROJECT)

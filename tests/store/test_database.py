@@ -6,9 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -16,8 +13,7 @@ from sqlalchemy.schema import CreateTable
 
 from harness.errors import UserError
 from harness.store import Store, database, ingest, open_store, tables, views
-from harness.store.database import OlderSchemaError, StoreMissingError, database_url
-from harness.store.migrate import alembic_config
+from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from tests.store.factory import Project
 
 HARNESS = Path(tables.__file__).parent.parent
@@ -68,33 +64,32 @@ def test_a_locked_database_is_said_so(project: Project, monkeypatch: pytest.Monk
     ingest(project.root)
 
 
-def test_an_older_schema_is_migrated(project: Project) -> None:
+@pytest.mark.parametrize("number", ["1", "4294967296", None])
+def test_a_database_of_another_schema_is_rebuilt(project: Project, number: str | None) -> None:
     url = database_url(project.root)
-    config = alembic_config()
+    ingest(project.root)
+    before = views.snapshot(open_store(url, read_only=True))
     with create_engine(f"sqlite:///{url}").begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.execute(text("INSERT INTO meta VALUES ('snapshot', 'of an older version')"))
-    with pytest.raises(OlderSchemaError, match="run `harness leaderboard` to migrate"):
+        connection.execute(text("DELETE FROM meta WHERE name = 'schema'"))
+        if number is not None:
+            connection.execute(text(f"INSERT INTO meta VALUES ('schema', '{number}')"))
+        connection.execute(text("ALTER TABLE run DROP COLUMN seed"))
+        connection.execute(text("ALTER TABLE entry ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'"))
+    with pytest.raises(OtherSchemaError, match="run `harness leaderboard` to rebuild"):
         open_store(url, read_only=True)
-    upgraded = open_store(url)
-    assert views.snapshot_id(upgraded) == "of an older version"
-    ingest(project.root)
-    assert len(views.leaderboard(open_store(url, read_only=True), "beta")) == 3
+    assert len(ingest(project.root).added) == 10
+    assert views.snapshot(open_store(url, read_only=True)) == before
 
 
-def test_a_newer_schema_is_refused(project: Project) -> None:
-    ingest(project.root)
-    with create_engine(f"sqlite:///{database_url(project.root)}").begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(UserError, match="newer version"):
+def test_tables_of_another_program_are_left_alone(project: Project) -> None:
+    url = database_url(project.root)
+    with create_engine(f"sqlite:///{url}").begin() as connection:
+        connection.execute(text("CREATE TABLE task (title TEXT)"))
+        connection.execute(text("INSERT INTO task VALUES ('buy milk')"))
+    with pytest.raises(UserError, match="tables of another program"):
         ingest(project.root)
-
-
-def test_migrations_give_exactly_the_tables(tmp_path: Path) -> None:
-    store = open_store(tmp_path / "leaderboard.db")
-    with store.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), tables.Row.metadata) == []
+    with create_engine(f"sqlite:///{url}").begin() as connection:
+        assert connection.execute(text("SELECT title FROM task")).scalar_one() == "buy milk"
 
 
 def test_the_schema_is_postgresql_too() -> None:
@@ -122,7 +117,7 @@ def test_table_classes_are_made_in_one_way_only() -> None:
 def test_the_store_is_light_to_import() -> None:
     code = (
         "import sys, harness.store, harness.tables.terminal; heavy = "
-        "('torch', 'streamlit', 'numba', 'sklearn', 'faiss', 'pandas', 'alembic'); "
+        "('torch', 'streamlit', 'numba', 'sklearn', 'faiss', 'pandas'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -33,7 +33,9 @@ def test_a_fresh_clone_shows_what_was_published(project: Project) -> None:
         assert row.published
         assert row.scores == before[row.method].scores
     again = compare(contestant(store, "beta", "supervised"), [contestant(store, "beta", "cluster-contrast")])
-    assert again[0].difference == pytest.approx(comparison[0].difference, abs=0.001)
+    assert again[0].result.difference == pytest.approx(comparison[0].result.difference, abs=0.001)
+    assert again[0].result.identities == comparison[0].result.identities == 10
+    assert again[0].result.p_value == pytest.approx(comparison[0].result.p_value, rel=0.01)
 
 
 def test_a_local_run_takes_the_place_of_the_published_one(project: Project) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.store import Store, ingest, views
+from harness.tables.columns import BY_KEY
 from harness.tables.formats import TEX, escape_latex, escape_markdown, prose, to_csv, to_latex, to_terminal
 from harness.tables.table import Cell, Table
-from harness.tables.terminal import compare, render_leaderboard
+from harness.tables.terminal import compare, compare_two_runs, render_leaderboard
 from tests.store.factory import Project
 
 EVIL = "<script>alert(1)</script> & 100% $x_1^2$ {a}|b*c~\\ `code`"
@@ -162,17 +163,61 @@ def test_unknown_names(project: Project) -> None:
 
 def test_compare_says_whether_two_methods_differ(project: Project, store: Store) -> None:
     different = compare(project.root, "supervised", "cluster-contrast", "beta")
-    assert re.search(r"difference \+19\.\d points, 95 % interval \+19\.\d … \+\d\d\.\d, p < 0\.001", different)
+    assert re.search(r"difference \+19\.\d points, 95 % interval \+1\d\.\d … \+\d\d\.\d, p < 0\.001", different)
     assert "supervised is better than cluster-contrast" in different
+    assert re.search(r"supervised +mAP +\d\d\.\d ± \d\.\d +seeds 0, 1, 2", different)
+    assert "200 queries of 10 identities" in different
+    counted = re.search(r"wins · ties · losses over queries: (\d+) · (\d+) · (\d+)", different)
+    assert counted is not None
+    assert sum(map(int, counted.groups())) == 200
     tied = compare(project.root, "cluster-contrast", "cc-twin", "beta")
-    assert "cannot be told apart" in tied
-    assert "200 queries" in tied
+    assert "cluster-contrast and cc-twin cannot be told apart" in tied
+    assert re.search(r"with 5 seeds a difference of \d\.\d could be told \(power 80 %\)", tied)
 
 
-def test_compare_takes_methods_without_source_on_a_source_task(project: Project, store: Store) -> None:
+def test_compare_says_what_one_seed_cannot_tell(project: Project, store: Store) -> None:
     text = compare(project.root, "direct-transfer", "supervised", "beta", "alpha")
     assert "alpha → beta, 200 queries" in text
-    assert "direct-transfer is worse than supervised" in text
+    assert "direct-transfer and supervised: one seed is one network: no verdict about methods" in text
+    assert "these networks only" in text
+    assert re.search(r"direct-transfer +mAP +\d\d\.\d +seed 0\n", text)
+    assert not re.search(r"better|worse|told apart$", text)
+
+
+def test_compare_says_which_seed_is_missing(project: Project) -> None:
+    shutil.rmtree(project.root / "results" / "runs" / "cc-twin__beta__s1")
+    ingest(project.root)
+    text = compare(project.root, "supervised", "cc-twin", "beta")
+    assert "seed 1 of supervised missing for cc-twin" in text
+    assert "supervised is better than cc-twin" in text
+
+
+def test_compare_says_what_is_deterministic(project: Project) -> None:
+    for seed in (0, 1, 2):
+        project.run(f"cc-twin__beta__s{seed}", 0.601, noise=10)
+    ingest(project.root)
+    text = compare(project.root, "cluster-contrast", "cc-twin", "beta")
+    assert "the seeds of cc-twin change nothing: it is deterministic" in text
+    assert re.search(r"cc-twin +mAP +\d\d\.\d ± 0\.0", text)
+
+
+def test_compare_takes_two_runs(project: Project, store: Store) -> None:
+    text = compare_two_runs(project.root, "supervised__beta__s0", "cc-twin__beta__s2")
+    assert "supervised__beta__s0 is better than cc-twin__beta__s2: these two networks, on other queries" in text
+    assert "it says nothing about the methods" in text
+    assert "compare_ap: paired bootstrap" in text
+    with pytest.raises(UserError, match="'a' is on both sides"):
+        compare_two_runs(project.root, "a", "a")
+    with pytest.raises(UserError, match="--runs supervised: this is not a run's key"):
+        compare_two_runs(project.root, "supervised", "cc-twin__beta__s2")
+    with pytest.raises(UserError, match="there is no finished run 'supervised__beta__s9'"):
+        compare_two_runs(project.root, "supervised__beta__s9", "cc-twin__beta__s2")
+
+
+def test_one_seed_has_no_tie_letter(project: Project, store: Store) -> None:
+    rows = {row.method: BY_KEY["tie"].text(row) for row in views.leaderboard(store, "alpha-to-beta")}
+    assert rows["direct-transfer"] == "one seed"
+    assert rows["cc-twin"] == "a"
 
 
 def test_compare_names_what_is_missing(project: Project, store: Store) -> None:

@@ -10,20 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from harness.errors import UserError
+from harness.evaluation.statistics import spread
 from harness.leaderboard import charts, curves, url
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read
 from harness.store import Store, views
-from harness.store.compare import Comparison, Contestant, compare, contestant, paired
+from harness.store.compare import Comparison, Contestant, compare, contestant
 from harness.store.run_files import read_queries
 from harness.tables.formats import escape_markdown, prose
 from harness.tables.text import flat, signed, task_title, unsigned_zero, value_text
-
-HELP = """Difference of mAP with its 95 % interval by a paired bootstrap over queries (10,000 resamples; Efron and
-Tibshirani 1993). The p-value is a paired permutation test: how often a difference at least as large arises when each
-query's two results change places by chance. With several comparisons, p-values are corrected after Holm (1979), and
-below 0.05 one is better. Seeds are averaged per query first: this speaks about queries, and the spread over seeds
-stands in the leaderboard."""
+from harness.tables.verdicts import HOLM, METHOD, WINS, probability, remarks, sentence
 
 
 def page() -> None:
@@ -77,25 +73,34 @@ def _compared(store: Store, task: str, names: tuple[str, ...]) -> tuple[list[Con
         return [], [], str(error)
 
 
-def _differences(results: Sequence[Comparison], titles: dict[str, str]) -> None:
-    tested = "p-value" if len(results) == 1 else f"p-value, Holm over {len(results)}"
-    for result in results:
-        sure = result.corrected < 0.05
-        sign = "better" if result.difference > 0 else "worse"
-        verdict = f"**{sign}**" if sure else "**cannot be told apart**"
-        st.markdown(
-            f"{escape_markdown(titles[result.other])} against {escape_markdown(titles[result.reference])}: {verdict}"
-        )
+def _differences(comparisons: Sequence[Comparison], titles: dict[str, str]) -> None:
+    verdicts = sum(found.verdict is not None for found in comparisons)
+    tested = f"p-value, Holm over {verdicts}" if verdicts > 1 else "p-value"
+    for found in comparisons:
+        result, other, reference = found.result, titles[found.other.name], titles[found.reference.name]
+        st.markdown(f"**{escape_markdown(sentence(found, other, reference))}**")
         with st.container(horizontal=True):
-            st.metric("Δ mAP", signed(result.difference), border=True, help=HELP)
-            st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=HELP)
-            st.metric(tested, _p(result.corrected), border=True, help=HELP)
-            st.metric("better on", f"{100 * result.better / result.queries:.0f} %", border=True,
-                      help=f"{result.better} of {result.queries} queries; worse on {result.worse}")  # fmt: skip
+            for side, title in ((found.other, other), (found.reference, reference)):
+                over = spread(side.maps.tolist())
+                around = f" ± {over.std:.1f}" if over.n > 1 else ""
+                seeds = f"mean and standard deviation over {over.n} seeds" if over.n > 1 else "one seed"
+                st.metric(escape_markdown(title), f"{over.mean:.1f}{around}", border=True, help=f"mAP, {seeds}")
+            st.metric("Δ mAP", signed(result.difference), border=True, help=f"{METHOD} {_parts(found)}")
+            st.metric("95 % interval", f"{signed(result.low)} … {signed(result.high)}", border=True, help=METHOD)
+            if found.verdict is not None:
+                st.metric(tested, probability(found.corrected), border=True, help=f"{METHOD} {HOLM}")
+            st.metric("wins · ties · losses", f"{found.wins} · {found.ties} · {found.losses}", border=True, help=WINS)
+        for line in remarks(found):
+            st.caption(escape_markdown(line))
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _parts(found: Comparison) -> str:
+    """What each source of chance adds to the standard error."""
+    result = found.result
+    seeds = f"seeds {result.seed_std_a:.2f} and {result.seed_std_b:.2f}, " if result.about_methods else ""
+    return (
+        f"Here the standard error is made of: {seeds}identities {result.identity_std:.2f} points (df {result.df:.1f})."
+    )
 
 
 def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str) -> None:
@@ -105,8 +110,8 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str) 
     if len(others) > 1:
         name = url.select("Against the reference", [c.name for c in others], "against", show=titles.__getitem__)
         other = next(c for c in chosen if c.name == name)
-    a, b = paired(reference, other)
-    index = np.flatnonzero(~np.isnan(reference.ap))
+    index = np.flatnonzero(~np.isnan(reference.per_query))
+    a, b = reference.per_query[index], other.per_query[index]
     data = pd.DataFrame({"query": index, "a": 100 * a, "b": 100 * b, "difference": unsigned_zero(100 * (b - a))})
     paths = read(query_paths, reference.keys[0])
     data["path"] = [paths[i] for i in index] if paths else ""

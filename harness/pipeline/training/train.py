@@ -5,35 +5,30 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-import json
-import resource
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from harness.data.prepared import Prepared, open_prepared
 from harness.evaluation import PROTOCOL
-from harness.learning.algorithm import Algorithm, RunContext
-from harness.learning.data import LabeledSet, UnlabeledSet
+from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
 from harness.learning.out_of_memory import explained
-from harness.learning.pretrained import imagenet_tensors
 from harness.learning.pseudo import LABELS, SEARCH
-from harness.learning.state import CheckpointWriter, RunState, read_tensors, write_tensors
-from harness.paths import prepared_folder, run_folder, work_file, write_text
+from harness.learning.state import CheckpointWriter, RunState, write_tensors
+from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
-from harness.pipeline.code import algorithm_hash, shared_code_hash
-from harness.pipeline.machine import code_version, hardware, peak_memory_gib, versions
+from harness.pipeline.code import code_version
+from harness.pipeline.machine import hardware, peak_memory_gib, versions
 from harness.pipeline.records import HISTORY_COLUMNS, Record
+from harness.pipeline.training import resume
 from harness.pipeline.training.evaluator import Evaluator
-from harness.specs.method import ResolvedMethod
+from harness.pipeline.training.inputs import Inputs, gather
+from harness.pipeline.training.resume import Progress
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
@@ -54,7 +49,7 @@ def train(registry: Registry, pairing: Pairing, say: Say) -> Path:
         attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log,
         explained(method.compute, device),
     ):
-        session = _Session(registry, pairing, method, device, say)
+        session = _Session(registry.root, gather(registry, pairing, method), device, say)
         session.run(log.progress)
         return session.write(spec_hash)
 
@@ -62,43 +57,27 @@ def train(registry: Registry, pairing: Pairing, say: Say) -> Path:
 class _Session:
     """One attempt at a run: what it needs at hand between its start and its last file."""
 
-    def __init__(
-        self, registry: Registry, pairing: Pairing, method: ResolvedMethod, device: torch.device, say: Say
-    ) -> None:
-        self.root, self.pairing, self.method, self.device, self.say = registry.root, pairing, method, device, say
-        self.regime = registry.dataset(pairing.target).regime
-        self.inits = registry.init_pairings(pairing)
-        target = open_prepared(prepared_folder(self.root, pairing.target))
-        source = open_prepared(prepared_folder(self.root, pairing.source)) if pairing.source else None
-        self.data_hashes = {data.name: data.data_hash for data in (target, source) if data}
-        self.evaluator = Evaluator(target, device)
-        self.state, self.writer = RunState(), CheckpointWriter(device)
-        self.notes: list[str] = []
-        self.started = datetime.now(UTC)
-        self.earlier = {"seconds": 0.0, "cpu_seconds": 0.0, "resumed": 0, "images": 0, "training_seconds": 0.0}
-        self.rows: list[dict[str, Any]] = []
-        self._wall, self._cpu = time.perf_counter(), _cpu_seconds()
-        module, class_name = method.algorithm.split(":")
+    def __init__(self, root: Path, inputs: Inputs, device: torch.device, say: Say) -> None:
+        self.root, self.inputs, self.device, self.say = root, inputs, device, say
+        self.key, self.compute = inputs.pairing.key, inputs.method.compute
+        self.evaluator = Evaluator(inputs.target, device)
+        self.state, self.progress, self.writer = RunState(), Progress(), CheckpointWriter(device)
+        self.identity = inputs.identity(device)
+        module, class_name = inputs.method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
-        context = RunContext(
-            compute=method.compute, seed=pairing.seed, device=device, state=self.state, notes=self.notes,
-            source=_labeled(source or target, device) if method.setting in ("supervised", "uda") else None,
-            target=_unlabeled(target, device) if method.setting in ("usl", "uda") else None,
-            init=self._init_tensors(),
-        )  # fmt: skip
-        self.identity = self._identity()
-        self.algorithm = algorithm(context, algorithm.Params.model_validate(method.params))
+        context = inputs.context(device, self.state, self.progress.notes)
+        self.algorithm = algorithm(context, algorithm.Params.model_validate(inputs.method.params))
 
-    def run(self, progress: Callable[[int], None]) -> None:
+    def run(self, report: Callable[[int], None]) -> None:
         """Restore an earlier attempt's state if it fits, then train to the last epoch."""
         self._resume()
-        epochs = self.method.compute.epochs
 
         def observe(done: EpochDone) -> None:
-            self.rows.append(self._row(done))
-            self.say(_line(self.pairing.key, epochs, self.rows[-1]))
-            self._checkpoint()
-            progress(done.epoch)
+            self.progress.rows.append(self._row(done))
+            self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1]))
+            if done.epoch < self.compute.epochs:  # after the last one the run's own files follow at once
+                resume.save(self.writer, work_file(self.root, self.key), self.state, self.progress, self.identity)
+            report(done.epoch)
 
         try:
             run_epochs(self.algorithm, observe)
@@ -107,78 +86,33 @@ class _Session:
 
     def write(self, spec_hash: str) -> Path:
         """Write the run's files, each atomically, then forget the unfinished state."""
-        folder = run_folder(self.root, self.pairing.key)
-        metadata = {"key": self.pairing.key, "method": self.method.model_dump_json()}
+        folder = run_folder(self.root, self.key)
+        metadata = {"key": self.key, "method": self.inputs.method.model_dump_json()}
         write_tensors(self.algorithm.export(), folder / "checkpoint.safetensors", metadata)
-        write_text(folder / "history.csv", _csv(self.rows))
+        write_text(folder / "history.csv", _csv(self.progress.rows))
         write_text(folder / "record.json", self._record(spec_hash).model_dump_json(indent=2) + "\n")
-        work_file(self.root, self.pairing.key).unlink(missing_ok=True)
+        work_file(self.root, self.key).unlink(missing_ok=True)
         return folder
 
-    def _init_tensors(self) -> tuple[dict[str, Tensor], ...]:
-        if self.method.init == "imagenet":
-            return (imagenet_tensors(self.method.compute.network, self.root),)
-        return tuple(read_tensors(run_folder(self.root, init.key) / "checkpoint.safetensors")[0] for init in self.inits)
-
-    def _identity(self) -> str:
-        """What must be equal for an unfinished state to be continued: spec, data, seed, starts and code."""
-        starts = [[tensor.double().sum().item() for tensor in tensors.values()] for tensors in self._init_tensors()]
-        return fingerprint(
-            {
-                "method": self.method.model_dump(mode="json"),
-                "data": self.data_hashes,
-                "seed": self.pairing.seed,
-                "starts": starts,
-                "code": [algorithm_hash(self.method.algorithm), shared_code_hash(self.root)],
-                "device": self.device.type,
-            }
-        )
-
     def _resume(self) -> None:
-        path = work_file(self.root, self.pairing.key)
+        path = work_file(self.root, self.key)
         if not path.exists():
             return
-        _, metadata = read_tensors(path)
-        if metadata.get("identity") != self.identity:
-            self.say(
-                f"{self.pairing.key}: an unfinished run is there, but its spec, data or code differs: starting afresh"
-            )
-            return
-        self.state.load(path)
-        session = json.loads(metadata["session"])
-        self.rows, self.earlier = session["rows"], session["spent"] | {"resumed": session["spent"]["resumed"] + 1}
-        self.notes.extend(session["notes"])
-        self.started = datetime.fromisoformat(session["started"])
-        self.say(f"{self.pairing.key}: resumed after epoch {self.state.epoch}")
-
-    def _checkpoint(self) -> None:
-        if self.state.epoch == self.method.compute.epochs:
-            return  # the run's own files follow at once
-        session = {
-            "rows": self.rows,
-            "spent": self._spent(),
-            "notes": self.notes,
-            "started": self.started.isoformat(),
-        }
-        extra = {"identity": self.identity, "session": json.dumps(session)}
-        self.writer.save(self.state, work_file(self.root, self.pairing.key), extra)
-
-    def _spent(self) -> dict[str, Any]:
-        return self.earlier | {
-            "seconds": self.earlier["seconds"] + time.perf_counter() - self._wall,
-            "cpu_seconds": self.earlier["cpu_seconds"] + _cpu_seconds() - self._cpu,
-        }
+        if resume.restore(path, self.state, self.progress, self.identity):
+            self.say(f"{self.key}: resumed after epoch {self.state.epoch}")
+        else:
+            self.say(f"{self.key}: an unfinished run is there, but its spec, data or code differs: starting afresh")
 
     def _row(self, done: EpochDone) -> dict[str, Any]:
-        compute = self.method.compute
+        compute = self.compute
         row: dict[str, Any] = dict.fromkeys(HISTORY_COLUMNS)
         row |= {"epoch": done.epoch, "loss": done.losses.get("total"), "seconds": done.seconds}
         row |= {f"loss_{name}": value for name, value in done.losses.items() if name != "total"}
         factor = rate_factor(compute.schedule, done.epoch, compute.epochs)
         row["learning_rate"] = compute.optimizer.learning_rate * factor
         row["images_per_second"] = done.images / done.seconds
-        self.earlier["images"] += done.images
-        self.earlier["training_seconds"] += done.seconds
+        self.progress.images += done.images
+        self.progress.training_seconds += done.seconds
         if LABELS in self.state.tensors:
             row |= self.evaluator.label_quality(self.state.tensors[LABELS].numpy())
         if done.epoch % compute.evaluate_every == 0 or done.epoch == compute.epochs:
@@ -188,39 +122,25 @@ class _Session:
         return row
 
     def _record(self, spec_hash: str) -> Record:
-        method, pairing, spent = self.method, self.pairing, self._spent()
-        trained = self.earlier["training_seconds"]
+        inputs, progress = self.inputs, self.progress
+        method, pairing = inputs.method, inputs.pairing
+        progress.measure()
         return Record(
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
-            target=pairing.target, seed=pairing.seed, regime=self.regime,
+            target=pairing.target, seed=pairing.seed, regime=inputs.regime,
             spec=method.model_dump(mode="json"), spec_hash=spec_hash, code_version=code_version(self.root),
-            data_hashes=self.data_hashes, protocol=PROTOCOL,
-            init=tuple(init.key for init in self.inits) or (str(method.init),),
+            data_hashes=inputs.data_hashes, protocol=PROTOCOL,
+            init=tuple(start.name for start in inputs.starts) or (str(method.init),),
+            init_sha256=tuple(start.sha256 for start in inputs.starts),
             bn_groups=method.compute.network.bn_groups, precision=method.compute.precision,
-            hardware=hardware(self.device), versions=versions(), started=self.started,
-            seconds=spent["seconds"], cpu_seconds=spent["cpu_seconds"],
-            gpu_seconds=spent["seconds"] if self.device.type == "cuda" else 0.0,
+            hardware=hardware(self.device), versions=versions(), started=datetime.fromisoformat(progress.started),
+            seconds=progress.seconds, cpu_seconds=progress.cpu_seconds,
+            gpu_seconds=progress.seconds if self.device.type == "cuda" else 0.0,
             peak_memory_gib=peak_memory_gib(self.device),
-            images_per_second=self.earlier["images"] / trained if trained else None,
-            epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=int(spent["resumed"]),
-            notes=tuple(self.notes),
+            images_per_second=progress.images / progress.training_seconds if progress.training_seconds else None,
+            epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=progress.resumed,
+            notes=tuple(progress.notes),
         )  # fmt: skip
-
-
-def _labeled(data: Prepared, device: torch.device) -> LabeledSet:
-    split = data.split("train")
-    return LabeledSet(split.images, split.cameras, split.ids, device)
-
-
-def _unlabeled(data: Prepared, device: torch.device) -> UnlabeledSet:
-    """The identities stop here: what training gets of an unlabeled target has no place for them."""
-    split = data.split("train")
-    return UnlabeledSet(split.images, split.cameras, device)
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

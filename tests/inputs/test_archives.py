@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.importing.archives import extract
+from harness.inputs.archives import extract
 from tests.data.official import market, tar_of, zip_of
 
 

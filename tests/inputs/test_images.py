@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from harness.data.decoding import ImageError, decode, read_image
+from harness.inputs.images import ImageError, decode, read_image
 
 
 def encoded(image: Image.Image, form: str, **options) -> bytes:

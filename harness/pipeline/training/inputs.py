@@ -1,0 +1,111 @@
+"""What a run is made of, gathered once before it trains: resolved method, prepared datasets, weights to start from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.data.prepared import Prepared, open_prepared
+from harness.learning.algorithm import RunContext
+from harness.learning.data import LabeledSet, UnlabeledSet
+from harness.learning.pretrained import imagenet_tensors
+from harness.learning.state import RunState, read_tensors
+from harness.paths import prepared_folder, run_folder
+from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.specs.method import ResolvedMethod
+from harness.specs.pairing import Pairing
+from harness.specs.registry import Registry
+from harness.specs.resolve import fingerprint
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that a run starts from: what the record calls them, and their tensors."""
+
+    name: str
+    tensors: Mapping[str, Tensor]
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 over names, types, shapes and bytes of the tensors, in the order of their names."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            value = self.tensors[name].detach().cpu().contiguous()
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that decides a run's result, each read once. `starts` is empty for a random start."""
+
+    pairing: Pairing
+    regime: str
+    method: ResolvedMethod
+    target: Prepared
+    source: Prepared | None
+    starts: tuple[Start, ...]
+
+    @property
+    def data_hashes(self) -> dict[str, str]:
+        """The content hash of each dataset, by name."""
+        return {data.name: data.data_hash for data in (self.target, self.source) if data}
+
+    def identity(self, device: torch.device) -> str:
+        """Return what must be equal for an unfinished run to be continued: spec, data, seed, starts, code, device."""
+        return fingerprint(
+            {
+                "method": self.method.model_dump(mode="json"),
+                "data": self.data_hashes,
+                "seed": self.pairing.seed,
+                "starts": [start.sha256 for start in self.starts],
+                "code": [algorithm_hash(self.method.algorithm), shared_code_hash()],
+                "device": device.type,
+            }
+        )
+
+    def context(self, device: torch.device, state: RunState, notes: list[str]) -> RunContext:
+        """Return what the algorithm gets; the type of an unlabeled target has no place for identities."""
+        setting, source = self.method.setting, self.source or self.target
+        labeled, unlabeled = source.split("train"), self.target.split("train")
+        return RunContext(
+            compute=self.method.compute,
+            seed=self.pairing.seed,
+            device=device,
+            state=state,
+            notes=notes,
+            source=LabeledSet(labeled.images, labeled.cameras, labeled.ids, device)
+            if setting in ("supervised", "uda")
+            else None,
+            target=UnlabeledSet(unlabeled.images, unlabeled.cameras, device) if setting in ("usl", "uda") else None,
+            init=tuple(start.tensors for start in self.starts),
+        )
+
+
+def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inputs:
+    """Read all that `pairing` needs. Raises UserError for what is missing or damaged, and says which stage makes it."""
+    root = registry.root
+    return Inputs(
+        pairing=pairing,
+        regime=registry.dataset(pairing.target).regime,
+        method=method,
+        target=open_prepared(prepared_folder(root, pairing.target)),
+        source=open_prepared(prepared_folder(root, pairing.source)) if pairing.source else None,
+        starts=_starts(registry, pairing, method, root),
+    )
+
+
+def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
+    if method.init == "imagenet":
+        return (Start("imagenet", imagenet_tensors(method.compute.network, root)),)
+    return tuple(
+        Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
+        for init in registry.init_pairings(pairing)
+    )
