@@ -187,8 +187,8 @@ def _approximate(matrix: Matrix, k: int) -> Neighbours:
     index.train(matrix)
     index.add(matrix)
     candidates = min(HNSW_CANDIDATES * k, len(matrix))
-    explore = faiss.SearchParametersHNSW(efSearch=max(HNSW_EXPLORE, candidates))
-    _, found = index.search(matrix, candidates, params=explore)
+    faiss.ParameterSpace().set_index_parameter(index, "efSearch", max(HNSW_EXPLORE, candidates))
+    _, found = index.search(matrix, candidates)
     similarity = np.empty(found.shape, np.float32)
     _score(matrix, found, similarity)
     order = np.lexsort((found, -similarity), axis=1)[:, :k]
