@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, peers, startup, training
+from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, peers, search, startup, training
 from benchmarks.measure import Outcome
 
 
@@ -26,6 +26,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "search": search,
     "batches": batches,
     "training": training,
     "peers": peers,

@@ -134,13 +134,16 @@ def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pat
 
 
 @app.command()
-def train(key: Key) -> None:
+def train(
+    key: Key,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs for this one run; the result is that of one.")] = 1,
+) -> None:
     """Train one pairing (a DVC stage); an interrupted run continues where it stopped."""
     from harness.pipeline.training.train import train as run
     from harness.specs.pairing import parse_key
 
     registry = _registry()
-    run(registry, parse_key(key), _log)
+    run(registry, parse_key(key), _log, devices)
 
 
 @app.command()

@@ -32,7 +32,7 @@ SPAN = 1024
 NORM_TOLERANCE = 1e-2
 
 # On a CPU, more images than this are searched by an approximate index: where that pays (docs/performance.md).
-APPROXIMATE_ABOVE = 300_000
+APPROXIMATE_ABOVE = 200_000
 
 # Similarities at a time on a device; with their keys they take some 2 GB.
 DEVICE_TILE = 2**26

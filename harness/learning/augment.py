@@ -39,6 +39,10 @@ class Draw:
     erase: npt.NDArray[np.int64]  # [B, 4]: top, left, height, width; height 0 = nothing erased
     factors: npt.NDArray[np.float32]  # [B, 3]: brightness, contrast, saturation; 1 = unchanged
 
+    def of(self, rows: slice) -> Draw:
+        """Return the numbers of some of the images."""
+        return Draw(self.flip[rows], self.offset[rows], self.erase[rows], self.factors[rows])
+
 
 def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> Draw:
     """Draw the transforms of `count` images of size `height` × `width`, independently per image."""

@@ -73,6 +73,7 @@ class DomainBatchNorm(nn.Module):
 
 def split_domains(module: nn.Module) -> None:
     """Replace every BatchNorm inside `module` by a `DomainBatchNorm`, in place."""
+    module.domains = 2  # type: ignore[assignment]  # what gathers the features of several devices must know
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             setattr(module, name, DomainBatchNorm(child))

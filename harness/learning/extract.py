@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from harness.learning import ranks
 from harness.learning.data import UnlabeledSet
 from harness.learning.networks import ReidNetwork, build
 from harness.learning.state import load_into
@@ -21,13 +22,24 @@ Embedder = Callable[[UnlabeledSet], "Tensor | npt.NDArray[np.float32]"]
 """From images to L2-normalized features [N, d], float32, on any device."""
 
 
-@torch.no_grad()
 def features(network: ReidNetwork, images: UnlabeledSet, precision: str) -> Tensor:
-    """Return L2-normalized neck features of all images, float32 [N, d] on the device; the mode is restored after."""
+    """Return L2-normalized neck features of all images, float32 [N, d] on the device; the mode is restored after.
+
+    Several devices share the images, and all of them get all features, by the first one's BatchNorm statistics.
+    """
+    ranks.take_statistics_of_first([network])
+    part = -(-len(images) // ranks.count())
+    mine = np.arange(part * ranks.count())[ranks.share(part * ranks.count())].clip(max=len(images) - 1)
+    return ranks.gathered(_features(network, images, mine, precision))[: len(images)]
+
+
+@torch.no_grad()
+def _features(network: ReidNetwork, images: UnlabeledSet, index: npt.NDArray[np.int64], precision: str) -> Tensor:
+    """The features of images[index], computed by this process."""
     was_training = network.training
     network.eval()
     parts = []
-    for batch in images.all_plain(BATCH):
+    for batch in images.plain_batches(index, BATCH):
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=precision == "bf16"):
             parts.append(network(batch).normalized)
     network.train(was_training)
@@ -40,7 +52,7 @@ def network_embedder(compute: Compute, tensors: Mapping[str, Tensor], device: to
     def embed(images: UnlabeledSet) -> Tensor:
         network = _evaluation_network(compute.network, device)
         load_into(network, tensors, "checkpoint")
-        return features(network, images, compute.precision)
+        return _features(network, images, np.arange(len(images)), compute.precision)
 
     return embed
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from harness.labels import (
     nearest_neighbours,
     self_paced_reliability,
 )
+from harness.learning import ranks
 from harness.learning.algorithm import RunContext
 from harness.matrix import Matrix, as_matrix
 from harness.specs.labeling import Clustering, DataDrivenClustering
@@ -28,6 +31,30 @@ LABELS = "pseudo_labels"
 """Where the last pseudo-labels stand in `RunState.tensors`: int64 [N], -1 = outlier."""
 
 
+Clusterer = TypeVar("Clusterer", bound=Callable[..., Any])
+
+
+def _by_first_rank(clustering: Clusterer) -> Clusterer:
+    """Have one of several devices' processes cluster, and all of them remember the same. The run comes last."""
+
+    @wraps(clustering)
+    def shared(*given: Any) -> Any:
+        run: RunContext = given[-1]
+
+        def work() -> tuple[Any, dict[str, Any], Tensor | None, list[str]]:
+            return clustering(*given), run.state.values, run.state.tensors.get(LABELS), run.notes
+
+        if ranks.count() == 1:
+            return clustering(*given)
+        found, run.state.values, labels, run.notes[:] = ranks.by_first(work)
+        if labels is not None:
+            run.state.tensors[LABELS] = labels
+        return found
+
+    return shared  # type: ignore[return-value]
+
+
+@_by_first_rank
 def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> npt.NDArray[np.int64]:
     """Cluster L2-normalized features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
 
@@ -77,6 +104,7 @@ def _fixed_eps(features: Matrix, neighbours: Neighbours, params: DataDrivenClust
     return float(run.state.values["eps"])
 
 
+@_by_first_rank
 def nested(
     features: Tensor, params: Clustering, offsets: Sequence[float], run: RunContext
 ) -> list[npt.NDArray[np.int64]]:

@@ -24,6 +24,7 @@ from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.methods.parts import shuffle_identities
 from tests.pipeline.tiny import Tiny, files_below, history, read, same_weights, silent, write
+from tests.pretend.accelerator import pretend_gpu
 
 METHOD = "cluster-contrast"
 Change = Callable[[dict[str, Any]], object]

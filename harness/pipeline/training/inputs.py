@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.data.prepared import Prepared, open_prepared
+from harness.learning import ranks
 from harness.learning.algorithm import RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.pretrained import imagenet_tensors
@@ -67,7 +68,7 @@ class Inputs:
                 "seed": self.pairing.seed,
                 "starts": [start.sha256 for start in self.starts],
                 "code": [algorithm_hash(self.method.algorithm), shared_code_hash()],
-                "device": device.type,
+                "device": [device.type, ranks.count()],
             }
         )
 

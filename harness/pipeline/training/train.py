@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
+from harness.errors import UserError
 from harness.evaluation import PROTOCOL
+from harness.learning import ranks
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.loop import EpochDone, run_epochs
@@ -29,6 +31,7 @@ from harness.pipeline.training import resume
 from harness.pipeline.training.evaluator import Evaluator
 from harness.pipeline.training.inputs import Inputs, gather
 from harness.pipeline.training.resume import Progress
+from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
@@ -36,22 +39,42 @@ from harness.specs.resolve import fingerprint
 Say = Callable[[str], None]
 
 
-def train(registry: Registry, pairing: Pairing, say: Say) -> Path:
+def train(registry: Registry, pairing: Pairing, say: Say, devices: int = 1) -> Path:
     """Run `pairing` to its last epoch and return its folder. An interrupted run continues where it stopped.
 
-    Raises UserError for whatever the user can mend; the attempt's document then holds the reason.
+    With several devices this command runs once for each; the first speaks and writes. Raises UserError for whatever
+    the user can mend; the attempt's document then holds the reason.
     """
     method = registry.resolved(pairing)
     device = choose_device()
+    if devices > 1:
+        ranks.check(method.compute, devices)
+        device = ranks.launch(devices, device)
+    if not ranks.is_first():
+        return _follow(registry, pairing, method, device)
     spec_hash = fingerprint(method.model_dump(mode="json"))
     name = hardware(device).device
     with (
         attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log,
         explained(method.compute, device),
     ):
-        session = _Session(registry.root, gather(registry, pairing, method), device, say)
-        session.run(log.progress)
-        return session.write(spec_hash)
+        try:
+            session = _Session(registry.root, gather(registry, pairing, method), device, say)
+            session.run(log.progress)
+            return session.write(spec_hash)
+        except BaseException:
+            ranks.stop()
+            raise
+
+
+def _follow(registry: Registry, pairing: Pairing, method: ResolvedMethod, device: torch.device) -> Path:
+    """Train as one of the other ranks. What the user can mend, the first rank says."""
+    try:
+        session = _Session(registry.root, gather(registry, pairing, method), device, lambda line: None)
+        session.run(lambda epoch: None)
+    except (UserError, KeyboardInterrupt) as error:
+        raise SystemExit(0) from error
+    return run_folder(registry.root, pairing.key)
 
 
 class _Session:
@@ -73,6 +96,8 @@ class _Session:
         self._resume()
 
         def observe(done: EpochDone) -> None:
+            if not ranks.is_first():
+                return
             self.progress.rows.append(self._row(done))
             self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1]))
             if done.epoch < self.compute.epochs:  # after the last one the run's own files follow at once
