@@ -1,1 +1,1 @@
-"""Speed and memory against a reference written from the description, in one run: `python -m benchmarks NAME`."""
+"""Benchmarks of speed and memory, each beside a reference measured in the same run: `python -m benchmarks NAME`."""

@@ -8,12 +8,26 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from benchmarks import batches, epoch, evaluate, growth, jaccard, leaderboard, methods, peers, search, startup, training
+from benchmarks import (
+    batches,
+    epoch,
+    evaluate,
+    growth,
+    jaccard,
+    leaderboard,
+    methods,
+    peers,
+    search,
+    selection,
+    startup,
+    statistics,
+    training,
+)
 from benchmarks.measure import Outcome
 
 
 class Benchmark(Protocol):
-    """A module of this package."""
+    """A benchmark: what each module of this package defines."""
 
     @property
     def SIZES(self) -> Mapping[str, Any]:  # noqa: N802 - a constant there
@@ -35,6 +49,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "growth": growth,
     "startup": startup,
     "leaderboard": leaderboard,
+    "statistics": statistics,
+    "selection": selection,
 }
 
 

@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 
 
 def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
-    """Yield the outcome for so many images of 128×64, fed at 256×128 with the published transforms, on one thread."""
+    """Yield the outcome for `images` images of 128×64, fed at 256×128 with the published transforms, on one thread."""
     count = SIZES[size]
     files = jpegs(count, *STORED)
     cache = np.stack([np.asarray(decoded(file).resize(FED[::-1], Image.Resampling.BICUBIC)) for file in files])
@@ -52,7 +52,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 
 
 def _difference(cache: Pixels, files: list[bytes]) -> float:
-    """The largest difference between both pipelines' tensors where nothing is random."""
+    """Return the largest difference between both pipelines' tensors with random transforms off."""
     ours = augmented(cache, np.arange(len(cache)), unchanged(len(cache)))
     transform = published(FED, UNCHANGED)
     return float((ours - torch.stack([transform(decoded(file)) for file in files])).abs().max())
@@ -71,12 +71,12 @@ def jpegs(count: int, height: int, width: int) -> list[bytes]:
 
 
 def decoded(file: bytes) -> Image.Image:
-    """Decode, as every published loader does for every image in every epoch."""
+    """Decode an image, as published loaders do in every epoch."""
     return Image.open(io.BytesIO(file)).convert("RGB")
 
 
 def from_cache(cache: Pixels) -> Iterator[Tensor]:
-    """Our batches."""
+    """Yield batches from the memory-mapped cache."""
     rng = np.random.default_rng(1)
     for start in range(0, len(cache), BATCH):
         index = np.arange(start, min(start + BATCH, len(cache)))
@@ -84,14 +84,14 @@ def from_cache(cache: Pixels) -> Iterator[Tensor]:
 
 
 def from_files(files: list[bytes]) -> Iterator[Tensor]:
-    """The reference: decode, resize and transform image by image, then stack."""
+    """Yield batches as the reference does: decode, resize and transform image by image, then stack."""
     transform = published(FED, PUBLISHED)
     for start in range(0, len(files), BATCH):
         yield torch.stack([transform(decoded(file)) for file in files[start : start + BATCH]])
 
 
 def published(size: tuple[int, int], augment: Augment) -> transforms.Compose:
-    """The transforms of Cluster Contrast's loader, by torchvision as there: PIL image -> float32 [3, H, W]."""
+    """Return the torchvision transforms of Cluster Contrast's loader: PIL image -> float32 [3, H, W]."""
     return transforms.Compose(
         [
             transforms.Resize(size, transforms.InterpolationMode.BICUBIC),
@@ -106,11 +106,11 @@ def published(size: tuple[int, int], augment: Augment) -> transforms.Compose:
 
 
 def written(count: int) -> Iterator[Tensor]:
-    """The limit: writing the float32 batches."""
+    """Write float32 batches and nothing else: the lower bound."""
     for _ in range(0, count, BATCH):
         yield torch.full((BATCH, 3, *FED), 0.5)
 
 
 def consume(batches: Iterator[Tensor]) -> int:
-    """Take all batches; return how many there were."""
+    """Iterate over all batches; return their number."""
     return sum(1 for _ in batches)

@@ -1,4 +1,4 @@
-"""Where an epoch of Cluster Contrast spends its time, and what its published schedule takes, from a measured part.
+"""Phases of an epoch of Cluster Contrast, and its published schedule extrapolated from them.
 
 On a GPU: 12,936 images of 256×128 (Market-1501's size), ResNet-50, batch 256, bf16. On a CPU: the same phases on small
 images with the narrow network; the figures then say nothing of the published schedule.

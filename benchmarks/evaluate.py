@@ -73,7 +73,7 @@ def _product_in_strips(query: Any, gallery: Any) -> None:
 
 
 def sorted_ap(distances: Any, query_ids: Any, gallery_ids: Any, query_cameras: Any, gallery_cameras: Any) -> Any:
-    """The average precision of every query by sorting its row, as the field's Python evaluators do."""
+    """Return the average precision of every query by sorting its row, as the field's Python evaluators do."""
     ap = np.full(len(distances), np.nan)
     for query, row in enumerate(distances):
         order = np.argsort(row, kind="stable")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 DIMENSIONS = 2048
 IMAGES_PER_IDENTITY = 17
 CAMERAS = 6
-# Identities differ in so many directions, and images of one identity by so much noise in them: some are mixed up, as in
+# Number of directions in which identities differ, and noise within an identity: some identities overlap, as in
 # a network's features (with noise in all dimensions, any two identities of this number would be far apart).
 DIRECTIONS = 48
 NOISE = 0.9
@@ -23,7 +23,7 @@ def clustered(images: int, identities: int, seed: int, dimensions: int = DIMENSI
     seed.
     """
     shared = np.random.default_rng(0)
-    centres = shared.standard_normal((identities, DIRECTIONS), dtype=np.float32)
+    centers = shared.standard_normal((identities, DIRECTIONS), dtype=np.float32)
     spread = shared.standard_normal((DIRECTIONS, dimensions), dtype=np.float32)
     generator = np.random.default_rng(seed)
     ids = generator.integers(0, identities, images)
@@ -31,7 +31,7 @@ def clustered(images: int, identities: int, seed: int, dimensions: int = DIMENSI
     for start in range(0, images, BLOCK):
         block = features[start : start + BLOCK]
         noise = generator.standard_normal((len(block), DIRECTIONS), dtype=np.float32)
-        np.matmul(centres[ids[start : start + BLOCK]] + NOISE * noise, spread, out=block)
+        np.matmul(centers[ids[start : start + BLOCK]] + NOISE * noise, spread, out=block)
         block /= np.linalg.norm(block, axis=1, keepdims=True)
     return features, ids
 

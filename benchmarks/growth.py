@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of images; the larger sizes write `docs/performance.md` and its plots."""
+"""Growth of time and memory with the number of images; the larger sizes write `docs/performance.md` and its plots."""
 
 import os
 import platform
@@ -12,12 +12,14 @@ import torch
 from benchmarks import batches, evaluate, jaccard
 from benchmarks.features import DIMENSIONS
 from benchmarks.measure import Outcome, measured
+from benchmarks.page import write_section
 from benchmarks.plot import log_log_svg
+from harness.labels.neighbours import APPROXIMATE_ABOVE
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The sizes of one run of this benchmark. Those up to `reference` are also computed by the reference."""
+    """Sizes of one run of this benchmark; those up to `reference` are also measured with the reference."""
 
     galleries: tuple[int, ...]
     dimensions: int
@@ -54,14 +56,15 @@ QUERIES = 1_024
 PLANNED = 1_000_000
 ROUND = [digit * 10**power for power in range(3, 9) for digit in range(1, 10)]
 PEAK_SIDE = 4_096
-# Above so many images, or pairs of query and gallery image, once is enough: it takes a minute.
+# Above this number of images, or of query-gallery pairs, measurements take a minute and are not repeated.
 LONG = 40_000, 500_000_000
 DOCS = Path("docs")
+TITLE = "How time and memory grow"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One piece of work over a range of sizes; `flop` is the useful part of its matrix product, 0 if it has none."""
+    """Measurements of one task over a range of sizes; `flop` is the useful part of its matrix product, or 0."""
 
     name: str
     sizes: list[int]
@@ -74,7 +77,7 @@ class Curve:
 
     @property
     def memory(self) -> list[float]:
-        """GiB beyond the input; the sampling cannot see less than a MiB."""
+        """Extra memory in GiB beyond the input; the resolution is one MiB."""
         return [max(outcome.extra_gib, 2**-10) for outcome in self.outcomes]
 
     def power(self, values: list[float]) -> tuple[float, float]:
@@ -83,7 +86,7 @@ class Curve:
         return float(exponent), float(np.exp(logarithm))
 
     def at(self, size: int, values: list[float]) -> float:
-        """The fitted value at another size."""
+        """Return the fitted value at another size."""
         exponent, factor = self.power(values)
         return float(factor * size**exponent)
 
@@ -125,7 +128,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 
 
 def feed(images: int, repeats: int) -> Outcome:
-    """Training batches of so many images out of the cache, on one thread."""
+    """Measure training batches of `n` images from the cache, on one thread."""
     cache = np.zeros((images, *batches.FED, 3), np.uint8)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -143,18 +146,18 @@ def feed(images: int, repeats: int) -> Outcome:
 
 
 def gemm_peak() -> float:
-    """The fastest large square float32 product of this machine, in GFLOP/s."""
+    """Return the rate of this machine's fastest large square float32 product, in GFLOP/s."""
     square = np.ones((PEAK_SIDE, PEAK_SIDE), np.float32)
     _, timing = measured(lambda: square @ square, repeats=5)
     return 2 * PEAK_SIDE**3 / timing.seconds / 1e9
 
 
 def write(folder: Path, text: str, curves: list[Curve]) -> None:
-    """Write the page and its two plots, in which the total would hide the search, its largest part."""
+    """Write the page and its two plots, without the total, which would hide its largest part, the search."""
     parts = [curve for curve in curves if curve.name != "jaccard total"]
     seconds = [(curve.name, curve.sizes, curve.seconds) for curve in parts]
     memory = [(curve.name, curve.sizes, curve.memory) for curve in parts]
-    (folder / "performance.md").write_text(text, encoding="utf-8")
+    write_section(TITLE, text, folder / "performance.md")
     (folder / "performance.svg").write_text(log_log_svg(seconds, "images", "seconds"), encoding="utf-8")
     (folder / "performance-memory.svg").write_text(log_log_svg(memory, "images", "GiB"), encoding="utf-8")
 
@@ -162,8 +165,6 @@ def write(folder: Path, text: str, curves: list[Curve]) -> None:
 def page(command: str, curves: list[Curve], fixed: list[Outcome], steps: Steps, peak: float) -> str:
     """Return the Markdown page."""
     lines = [
-        "# How time and memory grow",
-        "",
         f"Written by `{command}`; not edited by hand.",
         "",
         f"Features are float32, random but clustered. {QUERIES:,} queries with {steps.dimensions} dimensions are",
@@ -221,7 +222,7 @@ def _section(curve: Curve, peak: float) -> list[str]:
 
 
 def _growth(curve: Curve) -> str:
-    """How memory grows, in words; buffers of fixed size, which are all that small inputs need, have no exponent."""
+    """Describe the growth of memory; where only buffers of fixed size are used, no exponent is given."""
     if max(curve.memory) < 2 * min(curve.memory):
         return f"stays within {max(curve.memory):.2f} GiB"
     return f"with N to the power **{curve.power(curve.memory)[0]:.2f}**"
@@ -238,7 +239,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _plan(curves: dict[str, Curve]) -> list[str]:
-    """A million images, on paper: what the fitted curves say."""
+    """Extrapolate the fitted curves to a million images."""
     search, after = curves["jaccard neighbours"], curves["jaccard after neighbours"]
     memory = max(curve.at(PLANNED, curve.memory) for curve in (search, after))
     index = curves.get(jaccard.APPROXIMATE)
@@ -255,8 +256,8 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
         f"From the fitted curves, pseudo-labels of {PLANNED:,} images would take",
         f"{search.at(PLANNED, search.seconds):,.0f} s of exact search and {after.at(PLANNED, after.seconds):,.0f} s for"
         f" all that follows, with {memory:.1f} GiB beyond the features' {4 * DIMENSIONS * PLANNED / 2**30:.1f} GiB.",
-        "The exact search is the product of all pairs; above the size that a method's spec states",
-        "(`labels.approximate_above`) an approximate index takes its place, and the run's record holds its recall.",
+        f"The exact search is the product of all pairs; above {APPROXIMATE_ABOVE:,} images",
+        "an approximate index takes its place, and the run's record holds its recall.",
         *approximate,
         "",
     ]

@@ -94,7 +94,7 @@ def approximate(n: int, repeats: int) -> Outcome:
 
 
 def half_product(features: Matrix) -> None:
-    """The upper half of the matrix of similarities, in strips, thrown away."""
+    """Compute the upper half of the similarity matrix in strips, without keeping it: the lower bound."""
     buffer = np.empty(STRIP * min(COLUMNS, len(features)), np.float32)
     for top in range(0, len(features), STRIP):
         rows = features[top : top + STRIP]
@@ -104,7 +104,7 @@ def half_product(features: Matrix) -> None:
 
 
 def dense_neighbours(features: Matrix, k: int) -> NDArray[np.int64]:
-    """The full product and a partial sort of every row."""
+    """Search by the full product and a partial sort of every row: the reference."""
     ranked = np.empty((len(features), k), np.int64)
     for top in range(0, len(features), STRIP):
         strip = features[top : top + STRIP] @ features.T
@@ -115,7 +115,7 @@ def dense_neighbours(features: Matrix, k: int) -> NDArray[np.int64]:
 
 
 def dense_jaccard(features: Matrix, ranked: NDArray[np.int64], k2: int) -> Matrix:
-    """Zhong et al.'s distance with N x N matrices, as the unsupervised methods compute it."""
+    """Compute Zhong et al.'s distance with N x N matrices, as published unsupervised methods do."""
     n, k1 = ranked.shape
     weights = _dense_weights(features, ranked, k1)
     if k2 > 1:

@@ -1,4 +1,4 @@
-"""The leaderboard over drawn (not trained) results: ingestion, what its pages ask the store for, first page, filter.
+"""Leaderboard over generated (not trained) results: ingestion, queries of the pages, first page, filter.
 
 A temporary project is taken into a new database, served, and opened in headless Chromium where there is one. The
 reference of the store is reading the result files themselves; the limit of a page is Streamlit showing a single line.
@@ -106,7 +106,7 @@ def _write(folder: Path, key: str, ap: np.ndarray, fixed: dict[str, pa.Array], h
 
 
 def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
-    """Yield what ingestion takes, and what the pages ask the store for."""
+    """Yield the outcomes of ingestion and of the pages' queries."""
     _, new = measured(lambda: ingest(root))
     _, again = measured(lambda: ingest(root), repeats)
     size = Path(database_url(root)).stat().st_size / 2**20
@@ -139,7 +139,7 @@ def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_
 
 
 def read_means(root: Path, task: str) -> dict[str, float]:
-    """The mean mAP of every method on a task, from its runs' documents."""
+    """Return the mean mAP of every method on a task, from its runs' documents."""
     found: dict[str, list[float]] = {}
     for folder in (root / "results" / "runs").glob(f"*__{task}__*"):
         record = Record.model_validate_json((folder / "record.json").read_bytes())
@@ -189,7 +189,7 @@ def page_outcomes(root: Path, tasks: list[str], shape: str) -> Iterator[Outcome]
 
 
 def _change(page: Page, setting: str) -> float:
-    """Seconds from a click on a filter to the page at rest."""
+    """Return the seconds from a click on a filter until the page is at rest."""
     page.wait_for_timeout(1000)
     begun = time.perf_counter()
     page.get_by_role("radio", name=setting, exact=True).click()
@@ -199,7 +199,7 @@ def _change(page: Page, setting: str) -> float:
 
 
 def _blank(browser: Browser) -> float:
-    """Seconds in which Streamlit shows a page with one line: what no leaderboard can be faster than."""
+    """Return the seconds in which Streamlit shows a page with one line: the lower bound."""
     from scripts.screenshots import new_page, serving
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Seconds, memory, and the figures of one benchmark."""
+"""Measurement of time and memory, and the outcome of a benchmark."""
 
 import ctypes
 import gc
@@ -45,12 +45,12 @@ class Outcome:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster than the reference."""
+        """Speed-up over the reference."""
         return self.reference_s / self.ours_s if self.reference_s else None
 
     @property
     def over_limit(self) -> float | None:
-        """Our time as a multiple of the limit."""
+        """Time as a multiple of the limit."""
         return self.ours_s / self.limit_s if self.limit_s else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def measured(work: Callable[[], T], repeats: int = 1) -> tuple[T, Timing]:
 
 
 def command(arguments: Sequence[str], folder: Path, repeats: int = 1) -> tuple[str, Timing]:
-    """Run a command in `folder`; return what it printed last, the shortest time and the most memory of its process.
+    """Run a command in `folder`; return its last output, the shortest time and the peak memory of its process.
 
     Raises RuntimeError if it fails.
     """
@@ -98,7 +98,7 @@ def command(arguments: Sequence[str], folder: Path, repeats: int = 1) -> tuple[s
 
 
 def _once(work: Callable[[], T]) -> tuple[T, float, float]:
-    """The kernel keeps the peak, so nothing runs beside the work; memory that was freed is given back first."""
+    """Measure peak memory from the kernel's counter, after returning freed memory; nothing samples beside the work."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text(FORGET_PEAK)
@@ -110,6 +110,6 @@ def _once(work: Callable[[], T]) -> tuple[T, float, float]:
 
 
 def _gib(field: str, process: int) -> float:
-    """A line of a process's status, which Linux states in KiB; 0 of a process that has just ended."""
+    """Return a line of a process's status in bytes (Linux states KiB); 0 if the process has just ended."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next((int(line.split()[1]) / 2**20 for line in lines if line.startswith(field)), 0.0)

@@ -1,4 +1,4 @@
-"""Every method at the paper regime's image size, batch and network, in bf16 and in float32, on drawn images.
+"""Speed of every method at the paper regime's image size, batch and network, in bf16 and float32, on drawn images.
 
 On a CPU: the same methods on small images with the narrow network and small batches, so that the code is tried; nothing
 is measured of the paper regime, and the outcomes say so. All start from a few supervised iterations, since the
@@ -33,14 +33,21 @@ SIZES = {"small": 50, "large": 200}
 """Iterations on a GPU."""
 PRECISIONS: tuple[Literal["bf16", "float32"], ...] = ("bf16", "float32")
 SOURCE, TARGET, PAPER_SOURCE, PAPER_TARGET = "drawn-winter", "drawn-summer", "dukemtmc", "market1501"
-LABELS = {"k1": 12, "k2": 4, "eps": 0.7, "rho": 0.03, "min_samples": 2}
-"""Clustering that suits a thousand images as the specs' suits twelve thousand."""
+PARTS: dict[str, dict[str, Any]] = {
+    "jaccard": {"k1": 12, "k2": 4},
+    "cosine": {"k": 12},
+    "dbscan": {"eps": 0.7, "min_samples": 2},
+    "dbscan-data-driven": {"rho": 0.03, "min_samples": 2},
+    "hdbscan": {"min_cluster_size": 3, "min_samples": 2},
+    "infomap": {"max_distance": 0.5, "min_cluster_size": 3},
+}
+"""Parameters of distances and clusterings for a thousand images, as the specs' are for twelve thousand, by kind."""
 CURVE = 5
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is; `changes` are made to every method's `compute`."""
+    """Scale of the benchmark; `changes` are merged into every method's `compute`."""
 
     height: int
     width: int
@@ -55,7 +62,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     threads, device = torch.get_num_threads(), choose_device()
     scale = Scale(256, 128, 96, SIZES[size], 50, {})
     if device.type == "cpu":
-        small = {"network": {"backbone": "narrow"}, "batch": {"identities": 8, "instances": 4}}
+        small = {"network": {"backbone": {"kind": "narrow"}}, "batch": {"identities": 8, "instances": 4}}
         scale = Scale(32, 16, 32, 2, 60, small)
     try:
         yield from Trial(Registry.load(Path(__file__).parents[1]).checked(), device, scale).outcomes()
@@ -64,7 +71,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 
 
 class Trial:
-    """The drawn images, and the starts that methods with the same network share."""
+    """Drawn images, and the starts that methods with the same network share."""
 
     def __init__(self, registry: Registry, device: torch.device, scale: Scale) -> None:
         self.registry, self.device, self.scale = registry, device, scale
@@ -81,7 +88,7 @@ class Trial:
                 yield self.outcome(name, precision)
 
     def outcome(self, name: str, precision: Literal["bf16", "float32"]) -> Outcome:
-        """Train one method for so many iterations, after the first, which is not timed."""
+        """Train one method for `iterations` iterations after an untimed first one."""
         method = self._resolved(name, precision)
         size, iterations = method.compute.batch.size, self.scale.iterations
         what = f"{iterations}×{size} {self.scale.height}×{self.scale.width}"
@@ -120,18 +127,18 @@ class Trial:
         needs_source = self.registry.method(name).setting in ("uda", "direct")
         pairing = Pairing(name, PAPER_SOURCE if needs_source else None, PAPER_TARGET, 0)
         method = self.registry.resolved(pairing)
-        iterations = self.scale.iterations + 1  # one more, to see how often the host waits
+        iterations = self.scale.iterations + 1  # one more, to count synchronizations
         compute = method.compute.model_dump() | {"precision": precision, "iterations": iterations}
         for part, changes in self.scale.changes.items():
             compute[part] = compute[part] | changes
         params = dict(method.params)
         if "labels" in params:
-            params["labels"] |= {key: value for key, value in LABELS.items() if key in params["labels"]}
+            params["labels"] = {socket: part | PARTS[part["kind"]] for socket, part in params["labels"].items()}
         changed = {"params": params, "compute": type(method.compute).model_validate(compute)}
         return method.model_copy(update=changed)
 
     def _start(self, method: ResolvedMethod) -> Mapping[str, Tensor]:
-        """The network of `method` after a few supervised iterations."""
+        """Return the network of `method` after a few supervised iterations."""
         network = method.compute.network
         key = network.model_dump_json()
         if key not in self.starts:
@@ -155,14 +162,14 @@ class Trial:
 
 
 def _iterations(algorithm: Algorithm, losses: list[Tensor]) -> Iterator[None]:
-    """Do the iterations of the first epoch, one at a time; their total losses, on the device, go to `losses`."""
+    """Run the iterations of the first epoch one at a time; append their total losses, on the device, to `losses`."""
     for batch in algorithm.begin_epoch(0):
         losses.extend(loss.detach() for name, loss in algorithm.step(batch).items() if name == "total")
         yield
 
 
 def _host_waits(iteration: Iterator[None]) -> int:
-    """Do one more iteration; return how often the host waited for the GPU in it."""
+    """Run one more iteration; return the number of host-device synchronizations in it."""
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -174,7 +181,7 @@ def _host_waits(iteration: Iterator[None]) -> int:
 
 
 def _curve(losses: list[Tensor]) -> str:
-    """The mean loss of each of a few stretches."""
+    """Return the mean loss of each of a few consecutive segments."""
     if not losses:
         return "no loss"
     values = torch.stack(losses).float().cpu()

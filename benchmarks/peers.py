@@ -1,4 +1,4 @@
-"""SSKD's six networks in one iteration, three students and three teachers, against six iterations of one network.
+"""Iteration of SSKD's six networks (three students, three teachers) against six iterations of one network.
 
 The images are so small that their arithmetic is next to nothing: what is timed is what the host does to call, launch
 and update.
@@ -15,7 +15,8 @@ from benchmarks.measure import Outcome, measured
 from benchmarks.training import CPU, GPU
 from harness.learning import ema, networks, optim
 from harness.learning.device import choose_device, wait_for
-from harness.specs.compute import Network, Optimizer
+from harness.learning.optimizers import Adam
+from harness.specs.compute import Network
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
@@ -53,7 +54,7 @@ def outcome(network: Network, device: torch.device, iterations: int, repeats: in
     _, forward = measured(repeated(one.look), repeats)
     slow = 2 * PEERS * step.seconds if with_reference else None
     return Outcome(
-        f"six {network.backbone} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
+        f"six {network.backbone.kind} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
         reference="six iterations of one network" if slow else "", reference_s=slow,
         limit_s=PEERS * (step.seconds + forward.seconds), limit="three iterations and three forward passes of one",
         agreement=f"{1e3 * ours.seconds / iterations:.1f} ms an iteration",
@@ -67,20 +68,20 @@ class Peers:
         self.students = [networks.build(network, seed, device).train() for seed in range(count)]
         self.teachers = [ema.copy_of(student) for student in self.students]
         self.ema = ema.EMA(self.teachers, self.students)
-        self.optimizer = optim.adam(self.students, Optimizer(learning_rate=1e-4, weight_decay=0))
+        self.optimizer = Adam(kind="adam", learning_rate=1e-4, weight_decay=0).build(self.students)
 
     def step(self, images: Tensor) -> None:
-        """An iteration of all networks."""
+        """Run an iteration of all networks."""
         self.look(images)
         self.learn(images)
         self.ema.update(MOMENTUM, 1_000)
 
     def learn(self, images: Tensor) -> None:
-        """The students' part: forward, backward, Adam."""
+        """Run the students' part: forward, backward, Adam."""
         optim.minimize(torch.stack([student(images).neck.sum() for student in self.students]).sum(), self.optimizer)
 
     def look(self, images: Tensor) -> None:
-        """The teachers' part: forward."""
+        """Run the teachers' part: forward."""
         with torch.no_grad():
             for network in self.teachers:
                 network(images)

@@ -92,7 +92,7 @@ def by_faiss(features: Matrix, name: str, parameters: str) -> Neighbours:
     index = faiss.index_factory(features.shape[1], name.format(**values), faiss.METRIC_INNER_PRODUCT)
     index.train(features)
     index.add(features)
-    faiss.ParameterSpace().set_index_parameters(index, parameters.format(**values))
+    faiss.ParameterSpace().set_index_parameters(index, parameters.format(**values))  # type: ignore[arg-type]
     similarity, found = index.search(features, K1)
     order = np.lexsort((found, -similarity), axis=1)
     near = np.take_along_axis(found, order, axis=1).astype(np.int32)
@@ -104,17 +104,16 @@ def section(size: str, rows: list[Found]) -> str:
     lines = [
         f"Written by `python -m benchmarks search --size {size}`; not edited by hand.",
         "",
-        f"{SIZES[size]:,} images, features as above, k1 {K1}. Seconds are the processor's, of all cores together. *ARI* is",
-        "the agreement of the clusters (eps "
-        f"{EPS}) with those of the exact search, whose time grows with the square of the number",
-        "of images; that of the graph (HNSW) hardly faster than the number.",
+        f"{SIZES[size]:,} images, features as above, k1 {K1}. Seconds are those of all cores together. *ARI*",
+        f"is the agreement of the clusters (eps {EPS}) with those of the exact search, whose time grows with",
+        "the square of the number of images, that of the graph (HNSW) little faster than the number.",
         "",
         "| search | processor seconds | recall | ARI of the clusters |",
         "| --- | ---: | ---: | ---: |",
         *(f"| {row.name} | {row.seconds:.1f} | {row.recall:.2%} | {row.ari:.3f} |" for row in rows),
         "",
-        "Missed neighbours cost more clusters than their number suggests. So the exact search is kept as long as it can",
-        f"be borne: up to {APPROXIMATE_ABOVE:,} images on a CPU, and always on a GPU; above, the graph with its refinement",
-        "takes its place, and the run's record holds its recall.",
+        "Missed neighbours cost more clusters than their number suggests. So the exact search is kept as long as it",
+        f"can be borne: up to {APPROXIMATE_ABOVE:,} images on a CPU, and always on a GPU. Above, the graph with its",
+        "refinement takes its place, and the run's record holds its recall.",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How long a user waits before anything happens: `harness list`, `harness check`, and `dvc repro` with nothing to do.
+"""Startup time of `harness list`, `harness check`, and `dvc repro` with nothing to do.
 
 The commands are run in the project in the current folder. What a command line that imports torch waits for, as those
 of all peers do, is the reference of the first two. That of the third is as many stages that do nothing, with one small
@@ -41,7 +41,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
 
 
 def repro(project: Path, repeats: int, with_reference: bool) -> Outcome:
-    """The outcome of `dvc repro --dry`, which looks at every stage as `dvc repro` does and never runs one."""
+    """Return the outcome of `dvc repro --dry`, which checks every stage as `dvc repro` does, and runs none."""
     counted, _ = command([*PYTHON, COUNT], project)
     stages, dependencies, outs = map(int, counted.split())
     said, ours = command([*DVC, "repro", "--dry"], project, repeats)

@@ -1,4 +1,4 @@
-"""A training epoch fed from the cache, against the same network step fed by the PIL pipeline, and on a resident batch.
+"""Training fed from the cache, against the same step fed by the PIL pipeline, and on a resident batch.
 
 On a CPU: the drawn regime (64×32, the narrow network, batch 64). On a GPU: the paper regime (256×128, ResNet-50, batch
 256, bf16), the PIL side with 16 worker processes. Warm-up is told apart.
@@ -20,9 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.batches import decoded, jpegs, published
 from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
+from harness.learning.backbones import Narrow, ResNet50
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device, wait_for
-from harness.specs.compute import Augment, Network, Optimizer
+from harness.learning.optimizers import Adam
+from harness.learning.pooling import Average, GeM
+from harness.specs.compute import Augment, Network
 
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
@@ -31,7 +34,7 @@ INSTANCES, CLUSTERS = 16, 500
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained."""
+    """Network, batch and images of the benchmark."""
 
     network: Network
     batch: int
@@ -43,11 +46,11 @@ class Setting:
 
 
 CPU = Setting(
-    Network(backbone="narrow", pooling="average", stem_relu=True, bn_groups=1),
+    Network(backbone=Narrow(kind="narrow"), pooling=Average(kind="average"), bn_groups=1),
     64, 64, 32, Augment(flip=0.5, pad=4, erase=0.3, jitter=0), workers=0, bf16=False,
 )  # fmt: skip
 GPU = Setting(
-    Network(backbone="resnet50", pooling="gem", stem_relu=True, bn_groups=4),
+    Network(backbone=ResNet50(kind="resnet50", stem_relu=True), pooling=GeM(kind="gem"), bn_groups=4),
     256, 256, 128, Augment(flip=0.5, pad=10, erase=0.5, jitter=0), workers=16, bf16=True,
 )  # fmt: skip
 
@@ -100,7 +103,7 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
     rates += [f"PIL {count / slow.seconds:,.0f}"] if slow else []
     rates.append(f"warm-up {warm_up - fed.seconds:.1f} s")
     return Outcome(
-        f"training {setting.network.backbone} on {device.type}", f"{iterations}×{setting.batch} images",
+        f"training {setting.network.backbone.kind} on {device.type}", f"{iterations}×{setting.batch} images",
         fed.seconds, peak_gib(device) or fed.extra_gib,
         reference="the same step fed by PIL" if slow else "", reference_s=slow.seconds if slow else None,
         reference_extra_gib=slow.extra_gib if slow else None, limit_s=pure.seconds, agreement=", ".join(rates),
@@ -108,11 +111,11 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
 
 
 class Step:
-    """One iteration of Cluster Contrast: forward, InfoNCE against 500 clusters, backward, Adam, memory update."""
+    """Iteration of Cluster Contrast: forward, InfoNCE against 500 clusters, backward, Adam, memory update."""
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network = networks.build(setting.network, 0, device)
-        self.optimizer = optim.adam([self.network], Optimizer(learning_rate=3.5e-4, weight_decay=5e-4))
+        self.optimizer = Adam(kind="adam", learning_rate=3.5e-4, weight_decay=5e-4).build([self.network])
         rng = torch.Generator().manual_seed(0)
         centroids = torch.randn(CLUSTERS, self.network.features, generator=rng)
         self.memory = torch.nn.functional.normalize(centroids).to(device)
@@ -128,7 +131,7 @@ class Step:
 
 
 class _Files(Dataset[Tensor]):
-    """The reference input: every image decoded and transformed by itself."""
+    """Reference input: every image decoded and transformed on its own."""
 
     def __init__(self, files: list[bytes], setting: Setting) -> None:
         self.files, self.transform = files, published((setting.height, setting.width), setting.augment)
@@ -152,7 +155,7 @@ def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
 
 
 def peak_gib(device: torch.device) -> float | None:
-    """Return the most GPU memory that tensors have held since the last call, in GiB; nothing on a CPU."""
+    """Return the peak of allocated GPU memory since the last call, in GiB; None on a CPU."""
     if device.type == "cpu":
         return None
     peak = torch.cuda.max_memory_allocated(device) / 2**30

@@ -25,6 +25,7 @@ app.add_typer(results_app, name="results")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Key = Annotated[str, typer.Argument(help="The pairing, as `harness list pairings` names it.")]
+Run = Annotated[str, typer.Argument(help="A trained run: its key, or its folder.")]
 Method = Annotated[str, typer.Argument(help="A method, as `harness list methods` names it.")]
 
 
@@ -212,6 +213,47 @@ def doctor() -> None:
         _say(line)
 
 
+@app.command()
+def embed(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="Images, also in folders below it.")],
+    output: Annotated[Path, typer.Option(help="FILE.parquet, .npy or .h5.")] = Path("features.parquet"),
+) -> None:
+    """Write the features of every image in a folder, with the model that made them."""
+    from harness.commands.embed import embed as run_embed
+
+    _say(run_embed(run, folder, output))
+
+
+@app.command()
+def search(
+    run: Run,
+    queries: Annotated[list[str], typer.Argument(help="Pictures, or folders of them.", metavar="QUERY...")],
+    gallery: Annotated[Path, typer.Option(help="A folder of images, or features that this run made.")],
+    top: Annotated[int, typer.Option(help="How many to show.")] = 10,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the pictures.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the most similar pictures of a gallery: same, different or unsure, once the run is calibrated."""
+    from harness.commands.search import search as run_search
+
+    for line in run_search(run, queries, gallery, top, html, as_json):
+        _say(line)
+
+
+@app.command()
+def calibrate(
+    run: Run,
+    pairs: Annotated[Path | None, typer.Option(help="CSV with columns a, b, same (yes or no).")] = None,
+    dataset: Annotated[str, typer.Option(help="A prepared dataset with labels.")] = "",
+) -> None:
+    """Measure from which similarity on two pictures are the same, with its error rates, and keep it with the run."""
+    from harness.commands.calibrate import calibrate_run
+
+    for line in calibrate_run(run, pairs, dataset or None):
+        _say(line)
+
+
 @data_app.command("draw")
 def data_draw(name: str) -> None:
     """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
@@ -270,7 +312,7 @@ def data_verify(name: str) -> None:
         _say(f"{finding.level}: {finding.text}")
     if not found.ok:
         raise UserError(f"{name}: differs from its spec")
-    _say(f"{name}: as expected")
+    _say(f"{name}: as expected" if registry.dataset(name).expect else f"{name}: no problem found")
 
 
 @data_app.command("show")

@@ -15,7 +15,7 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labeling import DataDrivenClustering
+from harness.specs.params import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class ClusterBaseline(Algorithm):
         triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
         triplet_on: Literal["pooled", "normalized"] = Field(description="feature that the triplet loss sees")
         cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
-        labels: DataDrivenClustering
+        labels: Labels
 
     params: Params
 
@@ -44,7 +44,7 @@ class ClusterBaseline(Algorithm):
         labels = learning.pseudo.assign(features, self.params.labels, run)
         self.labels = learning.memory.as_labels(labels, run.device)
         self.classifier = learning.networks.centroid_classifier(learning.memory.centroids(features, self.labels))
-        self.optimizer = learning.optim.adam([self.network, self.classifier], compute.optimizer)
+        self.optimizer = compute.optimizer.build([self.network, self.classifier])
         learning.optim.begin_epoch(self.optimizer, compute, epoch)
         self.network.train()
         indices = learning.sampler.pk_batches(

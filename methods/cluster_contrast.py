@@ -1,8 +1,8 @@
 """Cluster Contrast: clusters are the classes, a momentum memory of their centroids is the classifier.
 
 Dai et al., "Cluster contrast for unsupervised person re-identification" (ACCV 2022). Each epoch: features of all
-images, Jaccard distance, DBSCAN, outliers dropped, memory rebuilt from the normalized cluster means; then InfoNCE of
-each image against the memory, which follows the images of the batch one by one.
+images, Jaccard distance, clustering, outliers dropped, memory rebuilt from the normalized cluster means; then InfoNCE
+of each image against the memory, which follows the images of the batch one by one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labeling import Clustering
+from harness.specs.params import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,13 +36,13 @@ class ClusterContrast(Algorithm):
     class Params(Frozen):
         temperature: float = Field(gt=0, description="τ of the similarity logits")
         memory: Memory
-        labels: Clustering
+        labels: Labels
 
     params: Params
 
     def build(self) -> None:
         self.network = learning.initialize.network(self.run, "network")
-        self.optimizer = learning.optim.adam([self.network], self.run.compute.optimizer)
+        self.optimizer = self.run.compute.optimizer.build([self.network])
         self.run.state.optimizers["adam"] = self.optimizer
 
     def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
@@ -57,28 +57,24 @@ class ClusterContrast(Algorithm):
         indices = learning.sampler.pk_batches(
             labels, target.cameras, compute.batch.identities, compute.batch.instances, run.rng("sample", epoch)
         )
-        return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch, self.views()))
-
-    def views(self) -> int:
-        """How many augmentations of each image a batch holds."""
-        return 1
+        return target.batches(indices, compute.iterations, compute.augment, run.view_rngs(epoch))
 
     def step(self, batch: UnlabeledBatch) -> Losses:
         with learning.optim.precision(self.run):
-            features = [self.network(view).normalized for view in batch.views]
+            features = self.network(batch.views[0]).normalized
         labels = self.labels[batch.index]
         losses = self.loss(batch, features, labels)
         learning.optim.minimize(losses["total"], self.optimizer)
-        query, momentum = features[0].detach(), self.params.memory.momentum
+        query, momentum = features.detach(), self.params.memory.momentum
         if self.params.memory.hard:
             learning.memory.update_hard(self.memory, query, labels, momentum)
         else:
             learning.memory.update(self.memory, query, labels, momentum, self.run.compute.batch.instances)
         return losses
 
-    def loss(self, batch: UnlabeledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        """InfoNCE of the first view's features [B, d] against the memory as it is before this batch updates it."""
-        return {"total": learning.losses.smoothed_cross_entropy(self.logits(features[0]), labels, 0)}
+    def loss(self, batch: UnlabeledBatch, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """InfoNCE of features [B, d] against the memory as it is before this batch updates it."""
+        return {"total": learning.losses.smoothed_cross_entropy(self.logits(features), labels, 0)}
 
     def logits(self, features: Tensor) -> Tensor:
         """Similarity of features [B, d] to every cluster over τ: [B, C]."""

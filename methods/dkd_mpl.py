@@ -12,7 +12,7 @@ L = L_CC + λ_g · KL(epoch ‖ query) + λ_s · KL(anchor ‖ query), teachers 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -32,14 +32,6 @@ class DKDMPL(ClusterContrast):
         gkd_weight: float = Field(ge=0, description="λ_g, of global distillation from the epoch's clustering")
         skd_weight: float = Field(ge=0, description="λ_s, of self-distillation from the positive anchor")
         distillation_temperature: float = Field(gt=0, description="T, softens teacher and student alike")
-        gkd_teacher: Literal["soft", "one-hot"] = Field(
-            description="the epoch's distribution over clusters, or its label"
-        )
-        anchor: Literal["random", "hardest", "augmented", "prototype"] = Field(
-            description="another image of the cluster in the batch (random, or least similar), a second "
-            "augmentation of the image itself, or the cluster's centroid"
-        )
-        skd_direction: Literal["one-way", "symmetric"] = Field(description="whether the query also teaches its anchor")
 
     params: Params
 
@@ -49,43 +41,21 @@ class DKDMPL(ClusterContrast):
         self.anchor_rng = self.run.rng("anchor", epoch)
         return batches
 
-    def views(self) -> int:
-        return 2 if self.params.skd_weight and self.params.anchor == "augmented" else 1
-
-    def loss(self, batch: UnlabeledBatch, features: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
-        losses, params = super().loss(batch, features, labels), self.params
-        student = self.logits(features[0])
+    def loss(self, batch: UnlabeledBatch, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        losses, params, distillation = super().loss(batch, features, labels), self.params, learning.losses.distillation
+        student, temperature = self.logits(features), params.distillation_temperature
         if params.gkd_weight:
-            losses["gkd"] = learning.losses.distillation(
-                student, self._epoch_logits(batch, labels), params.distillation_temperature
-            )
+            losses["gkd"] = distillation(student, self._epoch_logits(batch), temperature)
             losses["total"] = losses["total"] + params.gkd_weight * losses["gkd"]
         if params.skd_weight:
-            losses["skd"] = self._self_distillation(student, self.logits(self._anchors(features, labels)))
+            losses["skd"] = distillation(student, self.logits(self._anchors(features, labels)), temperature)
             losses["total"] = losses["total"] + params.skd_weight * losses["skd"]
         return losses
 
-    def _epoch_logits(self, batch: UnlabeledBatch, labels: Tensor) -> Tensor:
+    def _epoch_logits(self, batch: UnlabeledBatch) -> Tensor:
         """View 1: what the epoch's clustering says of the batch's images, [B, C]."""
-        logits = self.features[batch.index] @ self.epoch_centroids.T / self.params.temperature
-        if self.params.gkd_teacher == "soft":
-            return logits
-        return learning.losses.one_hot_logits(labels, logits.shape[1])
+        return self.features[batch.index] @ self.epoch_centroids.T / self.params.temperature
 
-    def _anchors(self, features: list[Tensor], labels: Tensor) -> Tensor:
+    def _anchors(self, features: Tensor, labels: Tensor) -> Tensor:
         """View 3: the features of each query's positive anchor, [B, d]; an image alone in its cluster is its own."""
-        if self.params.anchor == "augmented":
-            return features[1]
-        if self.params.anchor == "prototype":
-            return self.epoch_centroids[labels]
-        query = features[0]
-        if self.params.anchor == "hardest":
-            return query[learning.sampler.hardest_positives(query.detach(), labels)]
-        return query[learning.sampler.random_positives(labels, self.anchor_rng)]
-
-    def _self_distillation(self, query: Tensor, anchor: Tensor) -> Tensor:
-        temperature = self.params.distillation_temperature
-        loss = learning.losses.distillation(query, anchor, temperature)
-        if self.params.skd_direction == "symmetric":
-            loss = (loss + learning.losses.distillation(anchor, query, temperature)) / 2
-        return loss
+        return features[learning.sampler.random_positives(labels, self.anchor_rng)]

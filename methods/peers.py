@@ -1,9 +1,9 @@
 """What MMT and SSKD share: several students, each with a slow teacher, that learn from one clustering of the target.
 
-Per epoch: features of the target by every teacher, their normalized mean, Jaccard distance, DBSCAN with a radius fixed
-in the first epoch, outliers dropped, classifier rows of all networks set to the cluster centroids, a fresh Adam.
-Student k and teacher k see view k of each image. Teachers follow their students after every iteration, parameters only;
-they run in training mode, so their BatchNorm statistics come from their own forward passes.
+Per epoch: features of the target by every teacher, their normalized mean, Jaccard distance, clustering (DBSCAN with a
+radius fixed in the first epoch), outliers dropped, classifier rows of all networks set to the cluster centroids, and a
+fresh Adam. Student k and teacher k see view k of each image. Teachers follow their students after every iteration,
+parameters only; they run in training mode, so their BatchNorm statistics come from their own forward passes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness import learning
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labeling import DataDrivenClustering
+from harness.specs.params import Labels
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,7 +36,7 @@ class PeerParams(Frozen):
         ge=0, lt=1, description="bound of the teachers' momentum; 0: the teacher is the student"
     )
     label_smoothing: float = Field(ge=0, lt=1, description="share of the hard label spread over all clusters")
-    labels: DataDrivenClustering
+    labels: Labels
 
 
 class Peers(Algorithm):
@@ -63,7 +63,7 @@ class Peers(Algorithm):
         self.teacher_heads = [learning.ema.copy_of(head) for head in self.heads]
         slow, fast = (*self.teachers, *self.teacher_heads), (*self.students, *self.heads)
         self.ema = learning.ema.EMA(slow, fast)
-        self.optimizer = learning.optim.adam(fast, compute.optimizer)
+        self.optimizer = compute.optimizer.build(fast)
         learning.optim.begin_epoch(self.optimizer, compute, epoch)
         for network in (*self.students, *self.teachers):
             network.train()

@@ -14,7 +14,7 @@ from pydantic import Field
 from harness import learning
 from harness.learning.algorithm import Losses
 from harness.specs.base import Frozen
-from harness.specs.losses import MultiSimilarity
+from harness.specs.params import MultiSimilarity
 from methods.supervised import SourceTraining
 
 if TYPE_CHECKING:

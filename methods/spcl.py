@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness import learning
+from harness.labels.clusterings import DBSCAN
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
-from harness.specs.labeling import Clustering
+from harness.specs.params import Labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 MEMORY = "memory"
 
 
+class NestedLabels(Labels):
+    """Clusterings at three radii, so of a kind that has one."""
+
+    clustering: DBSCAN
+
+
 class SpCL(Algorithm):
     """`usl` without a source, `uda` with one; the memory lives in the run's state, since it carries over epochs."""
 
@@ -39,7 +46,17 @@ class SpCL(Algorithm):
         memory_momentum: float = Field(ge=0, le=1, description="weight of the old row at each update")
         eps_gap: float = Field(gt=0, description="how much tighter and looser the two other radii are")
         independence_share: float = Field(gt=0, le=1, description="share of clusters that pass, which fixes the bound")
-        labels: Clustering
+        labels: NestedLabels
+
+        @model_validator(mode="after")
+        def _tighter_radius(self) -> SpCL.Params:
+            eps = self.labels.clustering.eps
+            if eps <= self.eps_gap:
+                raise ValueError(
+                    f"eps_gap {self.eps_gap} is not below eps {eps} of labels.clustering: the tighter radius, "
+                    "eps - eps_gap, would not be positive"
+                )
+            return self
 
     params: Params
 
@@ -49,7 +66,7 @@ class SpCL(Algorithm):
         self.classes = run.source.classes if run.source else 0
         if run.source:
             learning.batchnorm.split_domains(self.network)
-        self.optimizer = learning.optim.adam([self.network], run.compute.optimizer)
+        self.optimizer = run.compute.optimizer.build([self.network])
         run.state.optimizers["adam"] = self.optimizer
 
     def begin_epoch(self, epoch: int) -> Iterator[Batch]:
@@ -113,13 +130,13 @@ class SpCL(Algorithm):
     def _reliable_labels(self, features: Tensor) -> npt.NDArray[np.int64]:
         """Cluster at three radii and keep what is independent and compact (Sec. 3.3); others become singletons."""
         params, values = self.params, self.run.state.values
-        gap = params.eps_gap
-        normal, tight, loose = learning.pseudo.nested(features, params.labels, (0, -gap, gap), self.run)
-        normal = learning.pseudo.fall_back(normal, params.labels, self.run)
+        gap, distance, clustering = params.eps_gap, params.labels.distance, params.labels.clustering
+        normal, tight, loose = learning.pseudo.nested(features, distance, clustering, (0, -gap, gap), self.run)
+        normal = learning.pseudo.fall_back(normal, clustering, self.run)
         kept, values["independence_bound"] = learning.pseudo.self_paced(
             normal, tight, loose, params.independence_share, values.get("independence_bound")
         )
-        learning.pseudo.remember(kept, self.run)
+        learning.pseudo.remember(kept, features, self.run)
         return learning.pseudo.singletons(kept)
 
     def export(self) -> dict[str, Tensor]:

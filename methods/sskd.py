@@ -15,7 +15,7 @@ from pydantic import Field
 
 from harness import learning
 from harness.learning.algorithm import Losses
-from harness.specs.losses import MultiSimilarity
+from harness.specs.params import MultiSimilarity
 from methods.peers import PeerParams, Peers
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class SourceTraining(Algorithm):
         seed = int(run.rng("classifier").integers(2**63))
         self.classifier = learning.networks.classifier(self.data.classes, self.network.features, seed, run.device)
         run.state.modules["classifier"] = self.classifier
-        self.optimizer = learning.optim.adam([self.network, self.classifier], run.compute.optimizer)
+        self.optimizer = run.compute.optimizer.build([self.network, self.classifier])
         run.state.optimizers["adam"] = self.optimizer
 
     def begin_epoch(self, epoch: int) -> Iterator[Any]:

@@ -129,7 +129,7 @@ def test_check_lists_what_is_wrong_and_counts_it(harness: Command, specs: Specs,
     specs.edit("methods/moved.yaml", "epochs: 2", "epoch: 2")
     code, _, err = harness(project, "check")
     assert code == 1
-    assert "methods/clusters.yaml:19: regimes.drawn.compute.epochs" in err
+    assert "methods/clusters.yaml:21: regimes.drawn.compute.epochs" in err
     assert "regimes.drawn.compute.epoch: unknown key; did you mean 'epochs'?" in err
     assert err.splitlines()[-1] == "3 problems"
 

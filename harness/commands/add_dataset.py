@@ -27,7 +27,8 @@ def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bo
     for finding in added.verification.findings if added.verification else ():
         yield f"{finding.level}: {finding.text}"
     already = "" if added.verification else "already there: "
-    yield f"{name}: {already}{added.images} images in {added.folder.relative_to(registry.root)}"
+    origin = f", read from {added.source}" if added.verification else ""
+    yield f"{name}: {already}{added.images} images in {added.folder.relative_to(registry.root)}{origin}"
     if not added.versioned:
         yield (
             "note: this is no DVC repository, so the folder is not versioned and nothing is planned; "

@@ -29,9 +29,14 @@ def write_schemas(registry: Registry, folder: Path) -> list[Path]:
 
 
 def _open_to_extends(model: type[BaseModel]) -> dict[str, Any]:
-    """A spec that extends another states only what differs, so an editor must not ask for the rest, at any depth."""
+    """A spec states only what differs from what it extends, so an editor must not ask for the rest, at any depth.
+
+    Of `compute` every spec states only what differs from its regime's base.
+    """
     whole, part = model.model_json_schema(), model.model_json_schema(ref_template="#/$defs/part-{model}")
     definitions = whole.pop("$defs") | {f"part-{name}": _optional(value) for name, value in part.pop("$defs").items()}
+    if "Compute" in definitions:
+        definitions["Compute"] = definitions["part-Compute"]
     return {
         "$defs": definitions,
         "if": {"required": ["extends"]},
@@ -41,11 +46,14 @@ def _open_to_extends(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _optional(schema: Any) -> Any:
-    """Return a schema that requires no key."""
+    """Return a schema that requires no key, so that several alternatives may fit at once."""
     if isinstance(schema, list):
         return [_optional(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
+    if "oneOf" in schema:
+        alternatives = {key: value for key, value in schema.items() if key not in ("oneOf", "discriminator")}
+        schema = alternatives | {"anyOf": schema["oneOf"]}
     named = schema.get("properties")  # a property may itself be called "required"
     rest = {key: _optional(value) for key, value in schema.items() if key not in ("required", "properties")}
     return rest | ({"properties": {key: _optional(value) for key, value in named.items()}} if named else {})

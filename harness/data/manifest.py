@@ -1,4 +1,4 @@
-"""The manifest: one row per image with labels, size and content hash, and the hash of it all."""
+"""Manifest of a dataset: one row per image with labels, size and content hash; its hash identifies the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # relative to the dataset's folder, '/' between parts
         ("identity", pa.int64()),
-        ("camera", pa.int64()),  # as in the name; below 0: the dataset has no camera labels
+        ("camera", pa.int64()),  # as in the name; negative: the dataset has no camera labels
         ("frame", pa.int64()),  # null where the name has none
         ("split", pa.string()),
         ("width", pa.int32()),  # of the original image, in pixels
@@ -47,7 +47,7 @@ def build_manifest(dataset: Dataset, facts: Mapping[str, list[Facts]]) -> pa.Tab
 
 
 def manifest_hash(manifest: pa.Table, height: int, width: int) -> str:
-    """Return the data hash: of every row but its frame, and of the size to which images are resized."""
+    """Return the data hash, over every row except its frame and over the size to which images are resized."""
     digest = hashlib.blake2b(f"{height}x{width}\n".encode(), digest_size=16)
     columns = ["split", "path", "identity", "camera", "width", "height", "content"]
     for row in zip(*(manifest[column].to_pylist() for column in columns), strict=True):

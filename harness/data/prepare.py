@@ -1,4 +1,4 @@
-"""From a dataset's folder to its prepared folder: decoded once, resized, ready to be memory-mapped.
+"""Prepare a dataset: decode and resize every image once, into arrays that training memory-maps.
 
     manifest.parquet                       one row per image, in index order within each split
     train.npy  query.npy  gallery.npy      uint8 [N, H, W, 3], C order
@@ -37,7 +37,7 @@ def prepare(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Write the prepared form of the dataset in `raw_folder` to `out_folder`, replacing what is there in the end.
+    """Write the prepared form of the dataset in `raw_folder` to `out_folder`, replacing an earlier one at the end.
 
     Memory is bounded by `workers` chunks of images. Raises UserError for images that cannot be decoded and for a full
     disk; `out_folder` is then as it was.
@@ -110,7 +110,7 @@ def _file_hash(path: Path) -> str:
 
 
 def _create_array(path: Path, images: int, height: int, width: int) -> Pixels:
-    """Create a .npy file of uint8 [images, height, width, 3], its data still empty."""
+    """Create a .npy file of uint8 [images, height, width, 3] with unwritten data."""
     with path.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": (images, height, width, 3)}
         np.lib.format.write_array_header_1_0(file, header)

@@ -1,6 +1,6 @@
-"""The reader of a prepared folder, which is all that training and evaluation see of a dataset.
+"""Reader of a prepared folder, all that training and evaluation see of a dataset.
 
-What the folder says of itself is read without NumPy and Arrow: `harness check` needs no more, and answers sooner.
+Its `info.json` is read without NumPy and Arrow, so that `harness check`, which needs no more, stays fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Split:
-    """N images with their labels, in index order."""
+    """One split of a prepared dataset: N images with their labels, in index order."""
 
     images: NDArray[np.uint8]  # [N, H, W, 3], memory-mapped, read-only
     ids: NDArray[np.int64]  # [N]
@@ -49,17 +49,17 @@ class Prepared:
 
     @property
     def data_hash(self) -> str:
-        """What identifies the content: labels, files and image size."""
+        """Hash that identifies the content: labels, files and image size."""
         return str(self.info["data_hash"])
 
     @property
     def has_cameras(self) -> bool:
-        """Whether the dataset has camera labels."""
+        """True if the dataset has camera labels."""
         return bool(self.info["has_cameras"])
 
     @cached_property
     def _manifest(self) -> pa.Table:
-        """Labels and paths of every image of all splits; read once."""
+        """Manifest of all splits, read on first use."""
         import pyarrow.parquet as pq
 
         return pq.read_table(self.folder / "manifest.parquet", columns=["path", "identity", "camera", "split"])

@@ -1,4 +1,4 @@
-"""From a folder on disk to records: recognize the arrangement, list the images, read the names."""
+"""Read a dataset from disk: recognize its arrangement, list the images, parse identity and camera from names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path, PurePosixPath
 from harness.data.listing import Listed, images_below, list_images
 from harness.data.records import NO_CAMERA, SPLITS, Dataset, ImageRecord
 from harness.errors import UserError
+from harness.inputs.limits import DIGITS
+from harness.inputs.patterns import Pattern
 from harness.specs.dataset import DatasetSpec
 from harness.specs.layout import Arrangement, ImageSet
 
 EXAMPLES = 3
+NUMBER = re.compile(rf"c?(-?)0*(\d{{1,{DIGITS}}})", re.ASCII)
 DEPTH = 3  # official archives hold their folders inside up to two outer ones
 
 
@@ -24,13 +27,14 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     """
     root = Path(root)
     base, arrangement = recognize(spec, root)
-    has_cameras = "camera" in re.compile(arrangement.pattern).groupindex or any(
+    has_cameras = "camera" in Pattern(arrangement.pattern).groups or any(
         part.xml for part in arrangement.splits.values()
     )
     listed = {split: list_images(base, part) for split, part in arrangement.splits.items()}
     reader = _LabelReader(spec, arrangement, has_cameras)
-    if spec.layout.named_ids:
-        reader.number_names(listed)
+    for group, named in (("id", spec.layout.named_ids), ("camera", spec.layout.named_cameras)):
+        if named:
+            reader.number_names(group, listed)
     records: dict[str, tuple[ImageRecord, ...]] = {}
     frames: dict[str, tuple[int | None, ...]] = {}
     dropped = {}
@@ -46,7 +50,7 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
 
 
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
-    """Return the folder at or below `root` that holds the dataset, and in which arrangement it lies there.
+    """Return the folder at or below `root` that holds the dataset, and the arrangement found there.
 
     An arrangement is recognized by its folders, its list files and the form of the first image name. Raises UserError.
     """
@@ -60,24 +64,34 @@ def _recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; {spec.title} is added with: harness data add {spec.name} PATH")
     near_miss = ""
-    for folder in _folders(root, DEPTH):
-        for arrangement in spec.layout.arrangements:
-            if not all((folder / path).exists() for path in arrangement.files):
-                continue
-            stranger = _stranger(folder, arrangement)
-            if stranger is None:
-                return folder, arrangement
-            near_miss = f" {folder} has the folders, but the name {stranger!r} does not fit {arrangement.pattern!r}."
+    for level in _levels(root, DEPTH):
+        fitting: dict[Path, Arrangement] = {}
+        for folder in level:
+            for arrangement in spec.layout.arrangements:
+                if not all((folder / path).exists() for path in arrangement.files):
+                    continue
+                stranger = _stranger(folder, arrangement)
+                if stranger is None:
+                    fitting.setdefault(folder, arrangement)
+                    continue
+                near_miss = (
+                    f" {folder} has the folders, but the name {stranger!r} does not fit {arrangement.pattern!r}."
+                )
+        if len(fitting) > 1:
+            names = ", ".join(sorted(map(str, fitting)))
+            raise UserError(f"{root}: several folders below it fit {spec.title}: {names}; name the one that is meant")
+        for folder, arrangement in fitting.items():
+            return folder, arrangement
     wanted = "; or ".join(f"{', '.join(a.files)} ({a.name})" for a in spec.layout.arrangements)
     there = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
     raise UserError(f"{root}: this is not {spec.title}.{near_miss} Expected: {wanted}. Found: {there}.")
 
 
-def _folders(root: Path, depth: int) -> Iterator[Path]:
-    """Yield `root` and the folders below it, nearest first; hidden ones and macOS's resource forks left out."""
+def _levels(root: Path, depth: int) -> Iterator[list[Path]]:
+    """Yield `root`, then the folders in it, and so on; hidden ones and macOS's resource forks left out."""
     level = [root]
     for _ in range(depth):
-        yield from level
+        yield level
         level = [
             Path(child.path)
             for folder in level
@@ -90,7 +104,7 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
 
 def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
     """Return an image name that does not fit the arrangement's pattern, if the first ones do not."""
-    pattern = re.compile(arrangement.pattern)
+    pattern = Pattern(arrangement.pattern)
     for part in arrangement.splits.values():
         names = [entry.name for entry in list_images(folder, ImageSet(folder=part.folder, lists=part.lists))[:20]]
         if names and not any(pattern.search(name) for name in names):
@@ -99,27 +113,28 @@ def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
 
 
 class _LabelReader:
-    """Turns listed images of one arrangement into records."""
+    """Parses labels: turns listed images of one arrangement into records."""
 
     def __init__(self, spec: DatasetSpec, arrangement: Arrangement, has_cameras: bool) -> None:
         self.spec = spec
-        self.pattern = re.compile(arrangement.pattern)
+        self.pattern = Pattern(arrangement.pattern)
         self.has_cameras = has_cameras
-        self.numbers: dict[str, int] | None = None
+        self.numbers: dict[str, dict[str, int]] = {}
+        self.last: tuple[Listed | None, dict[str, str | None]] = (None, {})  # one search for all groups of a name
 
-    def number_names(self, listed: dict[str, list[Listed]]) -> None:
-        """Number the identities, which are words, in alphabetical order over all splits."""
-        names = {self._stated(entry, "id") for split in SPLITS for entry in listed[split]} - {None}
-        self.numbers = {str(name): number for number, name in enumerate(sorted(map(str, names)))}
+    def number_names(self, group: str, listed: dict[str, list[Listed]]) -> None:
+        """Number the identities or cameras, which are words, in alphabetical order over all splits."""
+        names = {self._stated(entry, group) for split in SPLITS for entry in listed[split]} - {None}
+        self.numbers[group] = {str(name): number for number, name in enumerate(sorted(map(str, names)))}
 
     def records(
         self, split: str, part: ImageSet, listed: list[Listed], prefix: Path
     ) -> list[tuple[ImageRecord, int | None]]:
-        """Return record and frame of each image. Raises UserError that counts and shows names that say too little."""
+        """Return record and frame of each image. Raises UserError that shows names without identity or camera."""
         found, wrong = [], []
         for entry in listed:
-            identity = self._identity(entry)
-            camera = to_number(self._stated(entry, "camera")) if self.has_cameras else NO_CAMERA[split]
+            identity = self._number(entry, "id")
+            camera = self._number(entry, "camera") if self.has_cameras else NO_CAMERA[split]
             if identity is None or camera is None:
                 wrong.append(f"{entry.name} ({entry.stated_in})")
             else:
@@ -129,28 +144,30 @@ class _LabelReader:
             examples = ", ".join(wrong[:EXAMPLES])
             raise UserError(
                 f"{split}: {len(wrong)} image names give no identity or camera, for example {examples}; "
-                f"{self.spec.title} expects names that match {self.pattern.pattern!r}"
+                f"{self.spec.title} expects names that match {self.pattern.text!r}, with numbers of at most {DIGITS} "
+                "digits (identities or cameras that are words or longer: layout.named_ids or layout.named_cameras)"
             )
         return found
 
-    def _identity(self, entry: Listed) -> int | None:
-        stated = self._stated(entry, "id")
-        if self.numbers is not None:
-            return self.numbers.get(stated) if stated is not None else None
+    def _number(self, entry: Listed, group: str) -> int | None:
+        stated = self._stated(entry, group)
+        if group in self.numbers:
+            return self.numbers[group].get(stated) if stated is not None else None
         return to_number(stated)
 
     def _stated(self, entry: Listed, group: str) -> str | None:
         beside = {"id": entry.id, "camera": entry.camera}.get(group)
         if beside is not None:
             return beside
-        match = self.pattern.search(entry.name)
-        return match.groupdict().get(group) if match else None
+        if entry is not self.last[0]:
+            self.last = (entry, self.pattern.search(entry.name) or {})
+        return self.last[1].get(group)
 
 
 def to_number(text: str | None) -> int | None:
-    """Return the integer in '0007', '-1' or 'c007'; None for anything else."""
-    match = re.fullmatch(r"c?(-?\d+)", text or "")
-    return int(match[1]) if match else None
+    """Return the integer in '0007', '-1' or 'c007'; None for anything else, also for one that does not fit 64 bits."""
+    match = NUMBER.fullmatch(text or "")
+    return int(match[1] + match[2]) if match else None
 
 
 def unlisted(base: Path, arrangement: Arrangement) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a dataset on disk is, once read: for each image its path, identity and camera."""
+"""Records of a dataset that was read from disk: path, identity and camera of each image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Dataset:
     train: tuple[ImageRecord, ...]
     query: tuple[ImageRecord, ...]
     gallery: tuple[ImageRecord, ...]
-    arrangement: str  # which form of the dataset was recognized
+    arrangement: str  # name of the arrangement that was recognized
     has_cameras: bool
     frames: Mapping[
         str, tuple[int | None, ...]
@@ -38,5 +38,5 @@ class Dataset:
 
     @property
     def splits(self) -> Mapping[str, tuple[ImageRecord, ...]]:
-        """The records by split name."""
+        """Records by split name."""
         return {"train": self.train, "query": self.query, "gallery": self.gallery}

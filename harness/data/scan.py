@@ -1,4 +1,4 @@
-"""Every image of a dataset decoded once, by several processes, with bounded memory."""
+"""Scan a dataset: decode every image once, in several processes, with bounded memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from harness.inputs.images import Facts, ImageError, read_image
+from harness.inputs.images import Facts, ImageError, read_image, resized
 
 CHUNK = 128
 
@@ -24,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Pixels:
-    """Where resized pixels go: image `i` of a scan is written at `offset + i · height · width · 3` of `path`."""
+    """Destination of resized pixels: image `i` of a scan goes to offset `offset + i · height · width · 3` of `path`."""
 
     path: Path
     offset: int
@@ -93,8 +92,7 @@ def _scan_chunk(root: Path, start: int, paths: Sequence[Path], pixels: Pixels | 
             continue
         found.append(facts)
         if pixels and block is not None:
-            # The published transforms: bicubic, on the 8-bit image.
-            block[row] = np.asarray(image.resize((pixels.width, pixels.height), Image.Resampling.BICUBIC))
+            block[row] = resized(image, pixels.height, pixels.width)
     if pixels and block is not None:
         _write_at(pixels.path, pixels.offset + start * block[0].nbytes, block)
     return found
@@ -113,5 +111,5 @@ def _write_at(path: Path, position: int, block: NDArray[np.uint8]) -> None:
 
 
 def default_workers() -> int:
-    """Return how many processes this process may run at a time."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

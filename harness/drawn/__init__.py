@@ -1,1 +1,1 @@
-"""The embedded benchmark: deterministic drawings of pedestrians and vehicles in the layouts of real datasets."""
+"""Drawn benchmark: synthetic pedestrians and vehicles, deterministic, in the layouts of real datasets."""

@@ -1,4 +1,4 @@
-"""Cameras: each has its place, its light and its sensor, drawn once from its own stream."""
+"""Cameras of a drawn domain: direction of view, light and sensor, sampled once per camera."""
 
 import math
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from harness.drawn.streams import stream
 
 @dataclass(frozen=True)
 class Camera:
+    """One camera: how it sees, and how its sensor renders what it sees."""
+
     gain: NDArray[np.float64]  # [3], white balance times the domain's tint
     curve: NDArray[np.float32]  # [CURVE_STEPS], contrast, brightness and gamma
     saturation: float
@@ -20,12 +22,12 @@ class Camera:
     noise: float
     quality: int
     pitch: float  # radians
-    heading: float  # the direction in which most objects pass, radians
+    heading: float  # direction in which most objects pass, radians
     light: float  # -1 from the left, 1 from the right
 
 
 def draw_camera(spec: DrawnSpec, number: int) -> Camera:
-    """Camera `number` (from 1) of a domain: the same whatever else the dataset holds."""
+    """Sample camera `number` (from 1) of a domain; it depends on nothing else that the dataset holds."""
     random = stream(f"camera {spec.domain}", spec.seed, number)
     look = spec.camera
     balance = np.exp(random.normal(0.0, 1.0, 3) * look.white_balance)

@@ -1,27 +1,27 @@
-"""A vehicle as layers: frusta whose visible faces carry windows, doors, lights and decals, painted from far to near."""
+"""Render a vehicle as layers: frusta whose visible faces carry windows, doors, lamps and decals, from far to near."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.drawn.frusta import Face, Frustum, shape
-from harness.drawn.layers import Colour, Layer, blend, darker, ellipse, plain, quad, shadow
+from harness.drawn.layers import Color, Layer, blend, darker, ellipse, plain, quad, shadow
 from harness.drawn.pose import Pose, Projection
 from harness.drawn.vehicles import Vehicle, VehicleBody
 
-TYRE: Colour = (0.07, 0.07, 0.08)
-HEADLAMP: Colour = (0.95, 0.94, 0.84)
-TAILLAMP: Colour = (0.78, 0.08, 0.08)
-DARK: Colour = (0.09, 0.09, 0.1)
+TIRE: Color = (0.07, 0.07, 0.08)
+HEADLAMP: Color = (0.95, 0.94, 0.84)
+TAILLAMP: Color = (0.78, 0.08, 0.08)
+DARK: Color = (0.09, 0.09, 0.1)
 
 
 def coachwork(vehicle: Vehicle, pose: Pose) -> list[Layer]:
-    """All layers of one vehicle; the pose's point is the centre of its box, its scale the longer side of the box."""
+    """Return the layers of one vehicle; the pose gives the center of its bounding box and the longer side as scale."""
     return _Coachwork(vehicle, _fit(vehicle.body, pose)).layers
 
 
 def _fit(body: VehicleBody, pose: Pose) -> Pose:
-    """The pose that makes the projected vehicle fill the box, as a detector's box is filled."""
+    """Return the pose at which the projected vehicle fills its bounding box, as in a detector's crop."""
     view = Projection(replace(pose, x=0.0, ground=0.0, scale=1.0))
     corners = [
         view.point(x * 0.5 * body.width, y * body.height, z * 0.5 * body.length)
@@ -38,7 +38,7 @@ def _fit(body: VehicleBody, pose: Pose) -> Pose:
 
 
 class _Coachwork:
-    """One drawing under way."""
+    """Layers of one vehicle, collected while its parts are drawn."""
 
     def __init__(self, vehicle: Vehicle, pose: Pose) -> None:
         self.body, self.paint = vehicle.body, vehicle.paint
@@ -57,7 +57,7 @@ class _Coachwork:
         cab_is_nearer = self.view.cos > 0
         if parts.cargo is not None and cab_is_nearer:
             self._cargo(parts.cargo)
-        self._painted(parts.hull, self.paint.colour)
+        self._painted(parts.hull, self.paint.color)
         for face in self._faces(parts.hull):
             self._lower(face)
         self._wheels(self._near())
@@ -71,7 +71,7 @@ class _Coachwork:
         return 1.0 if self.view.depth(1.0, 0.0) > 0 else -1.0
 
     def _faces(self, part: Frustum) -> Iterator[Face]:
-        """The walls that the viewer sees: those whose corners run clockwise in the image."""
+        """Yield the visible walls: those whose corners run clockwise in the image."""
         w, t, low, high = part.half_width, part.top_half_width, part.low, part.high
         r, f = part.rear * self.body.length, part.front * self.body.length
         tr, tf = part.top_rear * self.body.length, part.top_front * self.body.length
@@ -87,15 +87,15 @@ class _Coachwork:
             if (c[0] - a[0]) * (d[1] - b[1]) - (c[1] - a[1]) * (d[0] - b[0]) > 0:
                 yield Face(name, (a, b, c, d))
 
-    def _painted(self, part: Frustum, colour: Colour) -> None:
+    def _painted(self, part: Frustum, color: Color) -> None:
         for face in self._faces(part):
-            self.layers.append(quad(face.corners, _lit(colour, face), shade=0.0 if face.name == "top" else 0.22))
+            self.layers.append(quad(face.corners, _lit(color, face), shade=0.0 if face.name == "top" else 0.22))
 
-    def _patch(self, face: Face, area: tuple[float, float, float, float], colour: Colour, shade: float = 0.0) -> None:
-        self.layers.append(quad(face.patch(*area), colour, shade))
+    def _patch(self, face: Face, area: tuple[float, float, float, float], color: Color, shade: float = 0.0) -> None:
+        self.layers.append(quad(face.patch(*area), color, shade))
 
     def _lower(self, face: Face) -> None:
-        """What a wall below the windows carries."""
+        """Draw the details of a wall below the windows: lamps, plate, bumper, decals."""
         body, paint = self.body, self.paint
         if face.name == "top":
             if body.type == "pickup":  # the open bed
@@ -106,10 +106,10 @@ class _Coachwork:
             self._side(face)
             return
         if paint.decal == "twotone" and body.type != "truck":
-            self._patch(face, (0.0, 0.5, 1.0, 1.0), _lit(paint.decal_colour, face))
+            self._patch(face, (0.0, 0.5, 1.0, 1.0), _lit(paint.decal_color, face))
         self._patch(face, (0.0, 0.66, 1.0, 1.0), _lit(paint.bumper, face))
         if paint.decal in ("lettering", "panel") and face.name == "rear":
-            self._patch(face, (0.3, 0.1, 0.7, 0.3), _lit(paint.decal_colour, face))
+            self._patch(face, (0.3, 0.1, 0.7, 0.3), _lit(paint.decal_color, face))
         plate = (0.38, 0.68, 0.62, 0.86) if face.name == "front" else (0.36, 0.4, 0.64, 0.6)
         self._patch(face, plate, paint.plate)
         lamp = HEADLAMP if face.name == "front" else TAILLAMP
@@ -126,16 +126,16 @@ class _Coachwork:
                 area = (1.0 - area[2], area[1], 1.0 - area[0], area[3])
             if body.lamps == "round":
                 (ax, ay), _, (cx, cy), _ = face.patch(*area)
-                centre = (0.5 * (ax + cx), 0.5 * (ay + cy))
+                center = (0.5 * (ax + cx), 0.5 * (ay + cy))
                 radii = 0.5 * abs(cx - ax) + 0.004, 0.5 * abs(cy - ay)
-                self.layers.append(ellipse(centre, *radii, plain(lamp), shade=0.2))
+                self.layers.append(ellipse(center, *radii, plain(lamp), shade=0.2))
             else:
                 self._patch(face, area, lamp)
 
     def _side(self, face: Face) -> None:
         body, paint = self.body, self.paint
-        line = _lit(darker(paint.colour, 0.62), face)
-        decal = _lit(paint.decal_colour, face)
+        line = _lit(darker(paint.color, 0.62), face)
+        decal = _lit(paint.decal_color, face)
         if body.type != "truck":
             if paint.decal == "twotone":
                 self._patch(face, (0.0, 0.52, 1.0, 1.0), decal, 0.2)
@@ -169,7 +169,7 @@ class _Coachwork:
             x, y = self.view.point(side * 0.44 * body.width, body.wheel, place * body.length)
             across = (flat * body.wheel + 0.12 * body.wheel * abs(self.view.cos)) * self.scale
             tall = body.wheel * self.scale
-            self.layers.append(ellipse((x, y), 1.12 * across, 1.1 * tall, plain(TYRE), shade=0.0))
+            self.layers.append(ellipse((x, y), 1.12 * across, 1.1 * tall, plain(TIRE), shade=0.0))
             if side == self._near() and flat > 0.25:
                 rim = plain(self.paint.rim)
                 self.layers.append(ellipse((x, y), 0.62 * flat * tall, 0.62 * tall, rim, shade=0.5))
@@ -178,8 +178,8 @@ class _Coachwork:
     def _glazed(self, part: Frustum) -> None:
         body, paint = self.body, self.paint
         for face in self._faces(part):
-            colour = paint.roof if face.name == "top" else blend(paint.roof, paint.colour, 0.7)
-            self.layers.append(quad(face.corners, _lit(colour, face)))
+            color = paint.roof if face.name == "top" else blend(paint.roof, paint.color, 0.7)
+            self.layers.append(quad(face.corners, _lit(color, face)))
             if face.name == "top":
                 self._roof(face)
             elif face.name in ("left", "right"):
@@ -188,7 +188,7 @@ class _Coachwork:
             elif face.name == "front" or body.type not in ("van", "truck"):
                 self._patch(face, (0.07, 0.1, 0.93, 0.94), paint.glass, -0.35)
                 if face.name == "front" and paint.sticker is not None:
-                    self._patch(face, (paint.sticker, 0.14, paint.sticker + 0.12, 0.38), paint.decal_colour)
+                    self._patch(face, (paint.sticker, 0.14, paint.sticker + 0.12, 0.38), paint.decal_color)
             else:
                 self._patch(face, (0.14, 0.18, 0.46, 0.8), paint.glass, -0.35)
                 self._patch(face, (0.54, 0.18, 0.86, 0.8), paint.glass, -0.35)
@@ -200,10 +200,10 @@ class _Coachwork:
                 self.layers.append(quad(face.corners, _lit(paint.sign, face)))
 
     def _stripes(self, face: Face) -> None:
-        """A striped vehicle's stripes run over its bonnet and roof too."""
+        """Continue the stripes of a striped vehicle over its hood and roof."""
         if self.paint.decal == "stripe":
             for left in (0.34, 0.56):
-                self._patch(face, (left, 0.0, left + 0.1, 1.0), _lit(self.paint.decal_colour, face))
+                self._patch(face, (left, 0.0, left + 0.1, 1.0), _lit(self.paint.decal_color, face))
 
     def _roof(self, face: Face) -> None:
         self._stripes(face)
@@ -219,7 +219,7 @@ class _Coachwork:
             if face.name in ("left", "right") and self.paint.decal != "none":
                 left = 0.15 + 0.3 * self.paint.decal_place
                 tall = 0.62 if self.paint.decal in ("panel", "door") else 0.42
-                self._patch(face, (left, 0.22, left + 0.4, tall), _lit(self.paint.decal_colour, face))
+                self._patch(face, (left, 0.22, left + 0.4, tall), _lit(self.paint.decal_color, face))
             elif face.name == "rear":
                 self._patch(face, (0.49, 0.03, 0.51, 0.97), darker(self.paint.cargo, 0.55))
 
@@ -231,12 +231,12 @@ class _Coachwork:
                 self._patch(face, (0.38, 0.2, 0.62, 0.8), self.paint.plate)
 
 
-def _lit(colour: Colour, face: Face) -> Colour:
-    return darker(colour, {"top": 1.14, "front": 0.98, "rear": 0.9, "left": 0.94, "right": 0.86}[face.name])
+def _lit(color: Color, face: Face) -> Color:
+    return darker(color, {"top": 1.14, "front": 0.98, "rear": 0.9, "left": 0.94, "right": 0.86}[face.name])
 
 
 def _side_windows(kind: str) -> tuple[tuple[float, float], ...]:
-    """(front end, rear end) of every side window, as shares of the cabin's length from its front."""
+    """Return (front end, rear end) of every side window, as fractions of the cabin's length from its front."""
     if kind == "bus":
         return tuple((0.03 + 0.138 * k, 0.15 + 0.138 * k) for k in range(7))
     if kind == "van":

@@ -10,17 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.drawn.market import market_paths
+from harness.drawn.layouts import market_paths, veri_lists, veri_paths
 from harness.drawn.schedule import schedule
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.studio import Studio
-from harness.drawn.veri import veri_lists, veri_paths
 from harness.errors import UserError
 
 
 @dataclass(frozen=True)
 class DrawnImages:
-    """A dataset in memory, before JPEG compression. N images in the order of splits, identities, cameras."""
+    """A drawn dataset in memory, before JPEG compression: N images ordered by split, identity and camera."""
 
     images: NDArray[np.uint8]  # [N, height, width, 3]
     identities: NDArray[np.int64]  # [N], 0 distractor, -1 junk
@@ -68,7 +67,7 @@ def _write(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], None] |
 
 
 def draw_images(spec: DrawnSpec) -> DrawnImages:
-    """The same images in memory, for sets that need no files: height * width * 3 bytes per image."""
+    """Draw the same images into memory: height * width * 3 bytes per image."""
     shots = schedule(spec)
     studio = Studio(spec)
     images = np.empty((len(shots), spec.height, spec.width, 3), np.uint8)

@@ -1,17 +1,20 @@
-"""The named domains: which clothes, colours and scenes belong to a climate."""
+"""Domains: the clothes, colors and scenes of each (winter, summer, generic, traffic)."""
 
 from dataclasses import dataclass
 
-from harness.drawn.layers import Colour
+from harness.drawn.layers import Color
 
 
-def _rgb(hexadecimal: str) -> Colour:
+def _rgb(hexadecimal: str) -> Color:
     return (int(hexadecimal[0:2], 16) / 255, int(hexadecimal[2:4], 16) / 255, int(hexadecimal[4:6], 16) / 255)
 
 
-def _palette(colours: str) -> tuple[Colour, ...]:
-    """Colours by hexadecimal code; a repeated one is worn by more people. Few on purpose: colour alone must not do."""
-    return tuple(_rgb(code) for code in colours.split())
+def _palette(colors: str) -> tuple[Color, ...]:
+    """Parse hexadecimal colors; a repeated one is worn by more people.
+
+    Palettes are small on purpose, so that color alone does not identify anybody.
+    """
+    return tuple(_rgb(code) for code in colors.split())
 
 
 SKIN = _palette("f2cfb4 e8b896 c98f68 9a6442 5f3d28")
@@ -20,12 +23,12 @@ HAIR = _palette("191513 191513 3a2618 5d3c22 8a6238 c9a468 8d8a86")
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """What people wear: palettes, and the share of people for every garment."""
+    """Clothes of a domain: palettes, and the probability of every garment."""
 
-    upper: tuple[Colour, ...]
-    lower: tuple[Colour, ...]
-    accent: tuple[Colour, ...]  # second colours, hats, bags, scarves
-    shoes: tuple[Colour, ...]
+    upper: tuple[Color, ...]
+    lower: tuple[Color, ...]
+    accent: tuple[Color, ...]  # second colors, hats, bags, scarves
+    shoes: tuple[Color, ...]
     textures: tuple[float, ...]  # weights of solid, rings, stripes, check, yoke, logo, open, band
     sleeves: tuple[float, float, float]  # weights of none, short, long
     legs: tuple[float, float, float, float]  # weights of trousers, shorts, short skirt, long skirt
@@ -38,13 +41,13 @@ class Wardrobe:
 
 @dataclass(frozen=True)
 class Scenery:
-    """Where people walk: palettes for the parts of a scene, and which kind of scene it is."""
+    """Background of a domain: kind of scene, and palettes for its parts."""
 
     family: str  # street, plaza, park or road
     horizon: tuple[float, float]  # where the wall meets the floor
-    wall: tuple[Colour, ...]
-    floor: tuple[Colour, ...]
-    detail: tuple[Colour, ...]
+    wall: tuple[Color, ...]
+    floor: tuple[Color, ...]
+    detail: tuple[Color, ...]
 
 
 WARDROBES = {

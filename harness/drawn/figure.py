@@ -1,4 +1,4 @@
-"""A pedestrian as layers: a jointed body in three dimensions, dressed, projected and painted from far to near."""
+"""Render a pedestrian as layers: a jointed, dressed 3-D body, projected and drawn from far to near."""
 
 import math
 from dataclasses import replace
@@ -7,9 +7,8 @@ from harness.drawn.head import draw_back_hair, draw_head
 from harness.drawn.layers import Fabric, Layer, darker, plain, shadow
 from harness.drawn.luggage import draw_backpack, draw_bag, draw_strap
 from harness.drawn.people import Body, Person
-from harness.drawn.pose import Pose
+from harness.drawn.pose import Joint, Pose, Sketch
 from harness.drawn.raster import OPEN, SOLID
-from harness.drawn.sketch import Joint, Sketch
 
 SHOULDER, CHIN = 0.815, 0.868
 UPPER_ARM, FOREARM = 0.165, 0.15
@@ -17,12 +16,12 @@ SOLE = 0.035  # height of the ankle
 
 
 def figure(person: Person, pose: Pose) -> list[Layer]:
-    """All layers of one pedestrian, from the shadow on the ground to the bag in front."""
+    """Return the layers of one pedestrian, from the shadow on the ground to the bag in front."""
     return _Figure(person, replace(pose, scale=pose.scale * person.body.stature)).layers
 
 
 class _Figure:
-    """One pedestrian being drawn. Sides: +1 is the person's left, -1 the right."""
+    """Layers of one pedestrian, collected while its parts are drawn. Sides: +1 is the person's left, -1 the right."""
 
     def __init__(self, person: Person, pose: Pose) -> None:
         self.body, self.clothes = person.body, person.clothes
@@ -112,7 +111,7 @@ class _Figure:
             sketch.ball((0.0, 0.845, -0.03), 0.068, 0.034, plain(darker(clothes.upper[:3], 0.85)))
 
     def _straps(self) -> None:
-        """A shoulder bag's strap runs across chest and back, a backpack's two only over the chest."""
+        """Draw straps: a shoulder bag's across chest and back, a backpack's two over the chest only."""
         clothes, width = self.clothes, self.shoulder_width
         if clothes.bag == "shoulder":
             side, front = clothes.bag_side, math.copysign(0.07, self.view.cos)
@@ -153,7 +152,7 @@ class _Figure:
 
 
 def _leg_joints(body: Body, hip_width: float, side: float, swing: float, lift: float) -> tuple[Joint, Joint, Joint]:
-    """Hip, knee and ankle: the leg that swings forward bends its knee."""
+    """Return the positions of hip, knee and ankle; the leg that swings forward bends its knee."""
     thigh = 0.5 * (body.legs - 0.04)
     angle = side * swing + 0.04
     shin = angle - 0.1 - 1.1 * body.stride * max(0.0, side * lift)
@@ -168,6 +167,6 @@ def _between(a: Joint, b: Joint, share: float) -> Joint:
 
 
 def _dim(fabric: Fabric, factor: float) -> Fabric:
-    """The fabric of a limb, in more or less light: what opens or is printed on the chest is not on every limb."""
+    """Return the fabric of a limb with its brightness scaled; openings and prints stay on the chest."""
     texture = SOLID if fabric.texture >= OPEN and fabric.duty > 0 else fabric.texture
     return Fabric(*darker(fabric[:3], factor), *darker(fabric[3:6], factor), texture, *fabric[7:])

@@ -1,4 +1,4 @@
-"""Vehicles as frusta in three dimensions: boxes with sloping walls, and the parts of those walls that are seen."""
+"""Geometry of vehicles: each type is built of frusta, boxes with sloping walls."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from harness.drawn.vehicles import VehicleBody
 
 @dataclass(frozen=True)
 class Frustum:
-    """A box with sloping walls; z runs from rear to front as shares of the vehicle's length, the rest are lengths."""
+    """A box with sloping walls; z runs from rear to front in fractions of the length, the rest are lengths."""
 
     rear: float
     front: float
@@ -28,7 +28,10 @@ class Face:
     corners: tuple[Point, Point, Point, Point]
 
     def patch(self, left: float, top: float, right: float, bottom: float) -> tuple[Point, ...]:
-        """Part of the wall, in shares of its width and height. On a side, `left` counts from the front."""
+        """Return the corners of a part of the wall, given in fractions of its width and height.
+
+        On a side wall, `left` counts from the front of the vehicle.
+        """
         if self.name == "right":
             left, right = 1.0 - right, 1.0 - left
         return (self._at(left, top), self._at(right, top), self._at(right, bottom), self._at(left, bottom))
@@ -41,7 +44,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a vehicle is built of; only trucks have a chassis and cargo."""
+    """Frusta of one vehicle; only trucks have a chassis and cargo."""
 
     hull: Frustum
     cabin: Frustum  # with the windows
@@ -50,7 +53,7 @@ class Shape:
 
 
 def shape(body: VehicleBody) -> Shape:
-    """The frusta of a body type."""
+    """Return the frusta of a vehicle of this body type."""
     half, low, high = 0.5 * body.width, body.clearance, body.height
     belt = low + body.belt * (high - low)
     nose = 0.5 - 0.25 * body.bonnet

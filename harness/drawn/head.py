@@ -1,14 +1,14 @@
-"""A pedestrian's head: hair, face and hat, each seen from the side that is turned to us."""
+"""Render a pedestrian's head: hair, face and hat, from the viewer's side."""
 
 from harness.drawn.layers import darker, plain
 from harness.drawn.people import Body, Clothes
-from harness.drawn.sketch import Sketch
+from harness.drawn.pose import Sketch
 
-CROWN = 0.925  # height of the head's centre
+CROWN = 0.925  # height of the head's center
 
 
 def draw_head(sketch: Sketch, body: Body, clothes: Clothes) -> None:
-    """Face over hair from the front, hair over face from behind, the hat on both."""
+    """Draw face over hair from the front, hair over face from behind, and the hat over both."""
     if sketch.view.cos < 0:
         _face(sketch, body)
         _scalp(sketch, body)
@@ -19,7 +19,7 @@ def draw_head(sketch: Sketch, body: Body, clothes: Clothes) -> None:
 
 
 def draw_back_hair(sketch: Sketch, body: Body) -> None:
-    """What hangs down behind: drawn before the torso from the front, after it from behind."""
+    """Draw hair that hangs down the back: before the torso in a front view, after it in a back view."""
     hair = plain(body.hair)
     if body.hairstyle == "long":
         half = sketch.width(0.066, 0.03)
@@ -32,11 +32,11 @@ def draw_back_hair(sketch: Sketch, body: Body) -> None:
 
 
 def _scalp(sketch: Sketch, body: Body) -> None:
-    colour = body.skin if body.hairstyle == "bald" else body.hair
+    color = body.skin if body.hairstyle == "bald" else body.hair
     wide, tall = {"afro": (0.082, 0.084), "bob": (0.066, 0.074)}.get(body.hairstyle, (0.056, 0.067))
-    sketch.ball((0.0, CROWN + 0.008, -0.012), wide * body.head, tall * body.head, plain(colour))
+    sketch.ball((0.0, CROWN + 0.008, -0.012), wide * body.head, tall * body.head, plain(color))
     if body.hairstyle == "bun":
-        sketch.ball((0.0, CROWN + 0.07 * body.head, -0.035), 0.027, 0.025, plain(darker(colour, 0.9)))
+        sketch.ball((0.0, CROWN + 0.07 * body.head, -0.035), 0.027, 0.025, plain(darker(color, 0.9)))
 
 
 def _face(sketch: Sketch, body: Body) -> None:
@@ -60,14 +60,14 @@ def _face(sketch: Sketch, body: Body) -> None:
 def _hat(sketch: Sketch, size: float, clothes: Clothes) -> None:
     if clothes.hat == "none":
         return
-    colour, wide = clothes.hat_colour, 0.061 * size
+    color, wide = clothes.hat_color, 0.061 * size
     rim = (0.0, CROWN + 0.018 * size, -0.004)
-    sketch.trunk((0.0, CROWN + 0.084 * size, -0.006), rim, (0.8 * wide, wide, wide), 0.75, plain(colour))
+    sketch.trunk((0.0, CROWN + 0.084 * size, -0.006), rim, (0.8 * wide, wide, wide), 0.75, plain(color))
     if clothes.hat == "beanie":
         fold = (0.0, CROWN + 0.036 * size, -0.004)
-        sketch.trunk(fold, rim, (1.05 * wide, 1.07 * wide, 1.05 * wide), 0.0, plain(darker(colour, 0.78)))
+        sketch.trunk(fold, rim, (1.05 * wide, 1.07 * wide, 1.05 * wide), 0.0, plain(darker(color, 0.78)))
     elif clothes.hat == "brim":
-        sketch.ball(rim, 1.75 * wide, 0.016, plain(darker(colour, 0.85)))
+        sketch.ball(rim, 1.75 * wide, 0.016, plain(darker(color, 0.85)))
     elif sketch.view.cos > -0.4:  # a cap's peak
         peak = (0.0, CROWN + 0.022 * size, 0.075)
-        sketch.ball(peak, sketch.width(0.05, 0.034) * size, 0.013, plain(darker(colour, 0.75)))
+        sketch.ball(peak, sketch.width(0.05, 0.034) * size, 0.013, plain(darker(color, 0.75)))

@@ -1,4 +1,4 @@
-"""Moments: what differs between two images of the same subject by the same camera."""
+"""Moments: everything that differs between two images of the same subject by the same camera."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from harness.drawn.schedule import JUNK, Shot
 from harness.drawn.spec import DrawnSpec
 from harness.drawn.streams import stream
 
-FILL = {"person": 0.9, "vehicle": 0.92}  # how much of the image a well-boxed object takes
-ANCHOR = {"person": 0.96, "vehicle": 0.52}  # the height of a pedestrian's feet, of a vehicle's centre
+FILL = {"person": 0.9, "vehicle": 0.92}  # fraction of the image that a well-fitted object takes
+ANCHOR = {"person": 0.96, "vehicle": 0.52}  # vertical position of a pedestrian's feet, of a vehicle's center
 
 
 @dataclass(frozen=True)
 class Moment:
+    """One image: pose, companion, occluder, light, background window and noise seed."""
+
     pose: Pose
     companion: Pose | None
     companion_number: int
@@ -28,7 +30,7 @@ class Moment:
 
 
 def draw_moment(spec: DrawnSpec, camera: Camera, scenery: Scenery, shot: Shot) -> Moment:
-    """The moment of one image, from its own stream."""
+    """Sample the moment of one image, from a random stream of its own."""
     random = stream(f"image {spec.domain}", spec.seed, shot.subject, shot.camera, shot.index)
     look = spec.image
     aspect = spec.width / spec.height
@@ -39,7 +41,7 @@ def draw_moment(spec: DrawnSpec, camera: Camera, scenery: Scenery, shot: Shot) -
     scale = random.uniform(*look.scale) * FILL[spec.kind]
     x = 0.5 * aspect + random.normal(0.0, look.jitter) * 0.7
     ground = ANCHOR[spec.kind] + random.normal(0.0, look.jitter)
-    if shot.identity == JUNK:  # cut so that less than half of the subject is left
+    if shot.identity == JUNK:  # cropped so that less than half of the subject is left
         x += choose(random, (-1.0, 1.0)) * random.uniform(0.22, 0.32) * aspect / 0.5
         ground += choose(random, (-1.0, 1.0)) * random.uniform(0.25, 0.4)
     pose = Pose(
@@ -65,18 +67,18 @@ def draw_moment(spec: DrawnSpec, camera: Camera, scenery: Scenery, shot: Shot) -
         )
     occluder: list[Layer] = []
     if random.random() < look.occlusion:
-        colour = choose(random, scenery.detail)
+        color = choose(random, scenery.detail)
         kind = int(random.integers(3))
         if kind == 0:  # a low wall
-            occluder = [box(-1.0, float(random.uniform(0.68, 0.82)), 2.0, 1.1, colour, 0.2)]
+            occluder = [box(-1.0, float(random.uniform(0.68, 0.82)), 2.0, 1.1, color, 0.2)]
         elif kind == 1:  # a post
             post = float(random.uniform(0.2, 0.8)) * aspect
-            occluder = [capsule((post, -0.1), (post, 1.1), 0.022, 0.024, plain(colour))]
+            occluder = [capsule((post, -0.1), (post, 1.1), 0.022, 0.024, plain(color))]
         else:  # the corner of a house
             edge = float(random.uniform(0.22, 0.34)) * aspect
             left = random.random() < 0.5
             occluder = [
-                box(-0.1, -0.1, edge, 1.1, colour, 0.1) if left else box(aspect - edge, -0.1, 2.0, 1.1, colour, 0.1)
+                box(-0.1, -0.1, edge, 1.1, color, 0.1) if left else box(aspect - edge, -0.1, 2.0, 1.1, color, 0.1)
             ]
     return Moment(
         pose=pose,

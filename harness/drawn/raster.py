@@ -1,6 +1,6 @@
-"""The per-image kernels: composite layers over a background, then look at the result through a camera.
+"""Compiled kernels of one image: composite layers over a background, then apply the camera's optics and sensor.
 
-They are single-threaded and use nothing from other files: Numba's cache would not notice a change there.
+They are single-threaded and use nothing from other files, because Numba's cache would not notice a change there.
 """
 
 import math
@@ -20,7 +20,7 @@ CURVE_STEPS = 1024
 def _second_share(
     texture: float, v: float, a: float, frequency: float, phase: float, duty: float, sharp: float
 ) -> float:
-    """How much of the fabric's second colour shows: v along the garment in image heights, a the azimuth on the body."""
+    """Return the weight of the second color, at v along the garment (image heights) and azimuth a on the body."""
     if texture == SOLID:
         return 0.0
     a -= 2.0 * math.pi * math.floor(a / (2.0 * math.pi) + 0.5)
@@ -102,11 +102,11 @@ def paint(canvas: NDArray[np.float32], layers: NDArray[np.float64], light: float
                 edge[k, 2] = edge[k, 0] * x0 + edge[k, 1] * y0
         for row in range(first_row, last_row):
             y = (row + 0.5) * pixel
-            centre, half = 0.0, 0.0
+            center, half = 0.0, 0.0
             t = 0.0
             if kind == LATHE:
                 t = min(1.0, max(0.0, (y - g1) / (g3 - g1 + 1e-9)))
-                centre = g0 + t * dx
+                center = g0 + t * dx
                 half = (1.0 - t) * ((1.0 - 2.0 * t) * g4 + 4.0 * t * g5) - t * (1.0 - 2.0 * t) * g6
                 if t < g7:
                     half *= math.sqrt(1.0 - (1.0 - t / g7) ** 2)
@@ -116,10 +116,10 @@ def paint(canvas: NDArray[np.float32], layers: NDArray[np.float64], light: float
                 x = (column + 0.5) * pixel
                 u, v = 0.0, 0.0
                 if kind == LATHE:
-                    distance = max(abs(x - centre) - half, max(g1 - y, y - g3))
+                    distance = max(abs(x - center) - half, max(g1 - y, y - g3))
                     if distance >= soft:
                         continue
-                    u, v = (x - centre) / (half + 1e-9), y - g1
+                    u, v = (x - center) / (half + 1e-9), y - g1
                 elif kind == CAPSULE:
                     t = min(1.0, max(0.0, ((x - g0) * dx + (y - g1) * dy) / length2))
                     away_x, away_y = x - g0 - t * dx, y - g1 - t * dy
@@ -157,13 +157,13 @@ def paint(canvas: NDArray[np.float32], layers: NDArray[np.float64], light: float
                 round_shade = 0.35 * light * u - 0.55 * u * u
                 bright = 1.0 + shade * (-t if kind == QUAD else round_shade)
                 for c in range(3):
-                    colour = (layer[9 + c] + second * (layer[12 + c] - layer[9 + c])) * bright
-                    canvas[row, column, c] += alpha * (colour - canvas[row, column, c])
+                    color = (layer[9 + c] + second * (layer[12 + c] - layer[9 + c])) * bright
+                    canvas[row, column, c] += alpha * (color - canvas[row, column, c])
 
 
 @njit(cache=True, error_model="numpy")
 def crop(scene: NDArray[np.float32], x: float, y: float, height: int, width: int) -> NDArray[np.float32]:
-    """The `height` x `width` window of `scene` float32 [H, W, 3] whose corner lies at (x, y) pixels, bilinear."""
+    """Crop the `height` x `width` window of `scene` float32 [H, W, 3] at corner (x, y) in pixels, bilinear."""
     window = np.empty((height, width, 3), np.float32)
     left, top = int(x), int(y)
     fx, fy = x - left, y - top
@@ -190,7 +190,7 @@ def expose(
     noise: float,
     seed: int,
 ) -> NDArray[np.uint8]:
-    """What a sensor makes of `canvas` float32 [H, W, 3]: uint8 [H, W, 3].
+    """Simulate the sensor: `canvas` float32 [H, W, 3] becomes uint8 [H, W, 3].
 
     `blur` is the optics' standard deviation in pixels, `gain` float64 [3] the light and white balance per channel,
     `curve` float32 [1024] the tone curve over [0, 1], `noise` the read noise's standard deviation (1 = white), `seed`
@@ -223,9 +223,9 @@ def expose(
     for row in range(height):
         for column in range(width):
             red, green, blue = canvas[row, column, 0], canvas[row, column, 1], canvas[row, column, 2]
-            grey = 0.299 * red + 0.587 * green + 0.114 * blue
+            gray = 0.299 * red + 0.587 * green + 0.114 * blue
             for c in range(3):
-                value = gain[c] * (grey + saturation * (canvas[row, column, c] - grey))
+                value = gain[c] * (gray + saturation * (canvas[row, column, c] - gray))
                 value = curve[int(min(1.0, max(0.0, value)) * (CURVE_STEPS - 1) + 0.5)]
                 state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
                 high = np.float64(state >> np.uint64(32)) / 4294967296.0

@@ -1,11 +1,11 @@
-"""Scenes: a strip of street, plaza, park or road per camera, from which every image takes a window."""
+"""Backgrounds: one strip of street, plaza, park or road per camera, from which every image crops a window."""
 
 import math
 
 import numpy as np
 
 from harness.drawn.domains import Scenery
-from harness.drawn.layers import Colour, Layer, blend, box, capsule, darker, ellipse, lathe, plain, quad
+from harness.drawn.layers import Color, Layer, blend, box, capsule, darker, ellipse, lathe, plain, quad
 from harness.drawn.people import choose
 
 STRIP = 3.0  # length of a scene in image heights
@@ -13,7 +13,7 @@ MARGIN = 0.12  # how much higher than an image it is
 
 
 def draw_scene(random: np.random.Generator, scenery: Scenery) -> list[Layer]:
-    """Layers on a canvas whose height counts as 1 and whose width as STRIP."""
+    """Return the layers of a scene on a canvas of height 1 and width STRIP."""
     wall, floor = choose(random, scenery.wall), choose(random, scenery.floor)
     horizon = float(random.uniform(*scenery.horizon))
     layers = [box(-1, 0, STRIP + 1, horizon + 0.01, darker(wall, 1.08), -0.1)]
@@ -24,8 +24,8 @@ def draw_scene(random: np.random.Generator, scenery: Scenery) -> list[Layer]:
     return layers
 
 
-def _paving(random: np.random.Generator, scenery: Scenery, floor: Colour, horizon: float) -> list[Layer]:
-    """Lines in perspective; parks have a path instead."""
+def _paving(random: np.random.Generator, scenery: Scenery, floor: Color, horizon: float) -> list[Layer]:
+    """Return lines in perspective; in a park, a path."""
     layers = []
     if scenery.family == "park":
         path = blend(floor, choose(random, scenery.detail), 0.35)
@@ -44,7 +44,7 @@ def _paving(random: np.random.Generator, scenery: Scenery, floor: Colour, horizo
     return layers
 
 
-def _houses(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon: float) -> list[Layer]:
+def _houses(random: np.random.Generator, scenery: Scenery, wall: Color, horizon: float) -> list[Layer]:
     layers = []
     x = float(random.uniform(-0.3, 0.0))
     while x < STRIP:
@@ -68,16 +68,16 @@ def _houses(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon
     return layers
 
 
-def _shops(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon: float) -> list[Layer]:
+def _shops(random: np.random.Generator, scenery: Scenery, wall: Color, horizon: float) -> list[Layer]:
     layers = []
     x = float(random.uniform(-0.2, 0.1))
     while x < STRIP:
         width = float(random.uniform(0.45, 0.8))
-        colour = choose(random, scenery.detail)
+        color = choose(random, scenery.detail)
         layers.append(
-            box(x + 0.03, 0.3 * horizon, x + width - 0.03, horizon, blend(colour, (0.8, 0.86, 0.88), 0.55), 0.15)
+            box(x + 0.03, 0.3 * horizon, x + width - 0.03, horizon, blend(color, (0.8, 0.86, 0.88), 0.55), 0.15)
         )
-        layers.append(box(x + 0.01, 0.14 * horizon, x + width - 0.01, 0.32 * horizon, blend(colour, wall, 0.25), 0.2))
+        layers.append(box(x + 0.01, 0.14 * horizon, x + width - 0.01, 0.32 * horizon, blend(color, wall, 0.25), 0.2))
         layers.append(box(x + 0.5 * width - 0.006, 0.3 * horizon, x + 0.5 * width + 0.006, horizon, darker(wall, 0.8)))
         if random.random() < 0.5:
             left = x + width - 0.05
@@ -88,7 +88,7 @@ def _shops(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon:
     return layers
 
 
-def _hedges(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon: float) -> list[Layer]:
+def _hedges(random: np.random.Generator, scenery: Scenery, wall: Color, horizon: float) -> list[Layer]:
     sky = blend(wall, (0.72, 0.78, 0.8), 0.75)
     layers = [box(-1, 0, STRIP + 1, 0.6 * horizon, sky, -0.1)]
     for x in np.arange(-0.1, STRIP + 0.2, 0.17).tolist():
@@ -103,12 +103,12 @@ def _hedges(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon
     return layers
 
 
-def _roadside(random: np.random.Generator, scenery: Scenery, wall: Colour, horizon: float) -> list[Layer]:
+def _roadside(random: np.random.Generator, scenery: Scenery, wall: Color, horizon: float) -> list[Layer]:
     layers = [box(-1, 0, STRIP + 1, horizon, wall, -0.1)]
     for x in np.arange(-0.2, STRIP + 0.2, 0.33).tolist():
-        colour = blend(wall, choose(random, scenery.wall), 0.8)
+        color = blend(wall, choose(random, scenery.wall), 0.8)
         layers.append(
-            box(x, float(random.uniform(0.0, 0.5)) * horizon, x + float(random.uniform(0.2, 0.36)), horizon, colour)
+            box(x, float(random.uniform(0.0, 0.5)) * horizon, x + float(random.uniform(0.2, 0.36)), horizon, color)
         )
     rail = choose(random, scenery.detail)
     layers.append(box(-1, horizon - 0.07, STRIP + 1, horizon - 0.035, rail))
@@ -116,7 +116,7 @@ def _roadside(random: np.random.Generator, scenery: Scenery, wall: Colour, horiz
     return layers
 
 
-def _road(floor: Colour, horizon: float) -> list[Layer]:
+def _road(floor: Color, horizon: float) -> list[Layer]:
     white = blend(floor, (0.95, 0.95, 0.92), 0.75)
     layers = [box(-1, horizon + 0.03, STRIP + 1, horizon + 0.045, white)]
     y = horizon + 0.55 * (1 - horizon)

@@ -1,4 +1,4 @@
-"""Which images a drawn dataset has: who is seen when by which camera."""
+"""Schedule of a drawn dataset: which subject is seen by which camera, how often, in which split."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ TEST_SUBJECTS, STRANGERS = 10_000, 20_000
 class Shot:
     """One image to draw.
 
-    `identity` is the label (0 distractor, -1 junk). `subject` is who is really in it: training subjects count from 0,
-    test subjects from 10,000, distractors from 20,000, so that the size of one never changes the looks of another.
-    `camera` counts from 1, `index` within subject and camera.
+    `identity` is the label (0 distractor, -1 junk). `subject` is the person or vehicle in it: training subjects count
+    from 0, test subjects from 10,000, distractors from 20,000, so that the size of one split never changes the subjects
+    of another. `camera` counts from 1, `index` within subject and camera.
     """
 
     split: Split
@@ -30,7 +30,7 @@ class Shot:
 
 
 def schedule(spec: DrawnSpec) -> list[Shot]:
-    """All images of the dataset, in the order of splits, identities, cameras. Identities count from 1, train first."""
+    """Return all images of the dataset, ordered by split, identity and camera; identities count from 1, train first."""
     shots = [Shot("train", 1 + k, *sighting) for k, sighting in _sightings(spec, spec.train, 0)]
     test = [(1 + spec.train.identities + k, *sighting) for k, sighting in _sightings(spec, spec.test, TEST_SUBJECTS)]
     shots += [Shot("query", *sighting) for sighting in test if sighting[3] < spec.queries]
@@ -51,14 +51,14 @@ def _sightings(spec: DrawnSpec, split: DrawnSplit, first: int) -> Iterator[tuple
 
 
 def _distractors(spec: DrawnSpec) -> list[Shot]:
-    """Other people, one image each."""
+    """Return images of people outside the query split, one each."""
     random = stream(f"distractors {spec.domain}", spec.seed)
     cameras = random.integers(1, spec.cameras + 1, spec.distractors).tolist()
     return [Shot("gallery", DISTRACTOR, STRANGERS + k, camera, 0) for k, camera in enumerate(cameras)]
 
 
 def _junk(spec: DrawnSpec) -> list[Shot]:
-    """Test subjects cut so badly that nobody can say whether the image shows them."""
+    """Return test subjects cropped so badly that nobody can say who they are."""
     random = stream(f"junk {spec.domain}", spec.seed)
     subjects = random.integers(TEST_SUBJECTS, TEST_SUBJECTS + spec.test.identities, spec.junk).tolist()
     cameras = random.integers(1, spec.cameras + 1, spec.junk).tolist()

@@ -1,4 +1,4 @@
-"""What a drawn dataset is: every number that changes an image is here or in the generator's code."""
+"""Spec of a drawn dataset: every parameter of the generator that can change an image."""
 
 from typing import Annotated, Literal, Self
 
@@ -33,25 +33,27 @@ class _Spec(BaseModel):
 
 
 class DrawnSplit(_Spec):
-    """How often each identity is seen."""
+    """Number of identities in a split, and how often each is seen."""
 
-    identities: int = Field(ge=1, le=4999)
-    cameras: Count  # per identity, fewest and most
-    images: Count  # per identity and camera, fewest and most
+    identities: int = Field(ge=1, le=4999, description="number of identities")
+    cameras: Count = Field(description="cameras that see an identity: fewest and most")
+    images: Count = Field(description="images per identity and camera: fewest and most")
 
 
 class DrawnCamera(_Spec):
-    """How far cameras differ from each other: each camera draws its own values once."""
+    """Variation between cameras: each camera samples its own values once."""
 
-    white_balance: float = Field(ge=0, le=0.5)  # standard deviation of the log gain per channel
-    gamma: Range
-    contrast: Range
-    brightness: Range
-    saturation: Range
-    blur: Range  # standard deviation in 1/64 of the image height
-    noise: Range  # standard deviation, 1 = white
-    quality: tuple[Annotated[int, Field(ge=1, le=95)], Annotated[int, Field(ge=1, le=95)]]  # JPEG
-    pitch: Range  # how far the camera looks down, in degrees
+    white_balance: float = Field(ge=0, le=0.5, description="standard deviation of the log gain per channel")
+    gamma: Range = Field(description="range of the exponent on pixel values in [0, 1]")
+    contrast: Range = Field(description="range of the factor on the distance from mid-gray")
+    brightness: Range = Field(description="range of the factor on all channels")
+    saturation: Range = Field(description="range of the factor on the distance from the pixel's luminance")
+    blur: Range = Field(description="range of the blur's standard deviation, in 1/64 of the image height")
+    noise: Range = Field(description="range of the noise's standard deviation; 1 is white")
+    quality: tuple[Annotated[int, Field(ge=1, le=95)], Annotated[int, Field(ge=1, le=95)]] = Field(
+        description="range of the JPEG quality"
+    )
+    pitch: Range = Field(description="range of the angle at which the camera looks down, in degrees")
 
     @model_validator(mode="after")
     def _ordered_quality(self) -> Self:
@@ -61,34 +63,34 @@ class DrawnCamera(_Spec):
 
 
 class DrawnImage(_Spec):
-    """How far images of one camera differ from each other."""
+    """Variation between images of one camera."""
 
-    tint: tuple[Share, Share, Share]  # the whole domain's light: gains of red, green and blue
-    view_concentration: Share  # share of images in the camera's preferred direction (or against it)
-    illumination: float = Field(ge=0, le=0.5)  # standard deviation of the log gain
-    jitter: float = Field(ge=0, le=0.2)  # standard deviation of the box's position, in image heights
-    scale: Range  # object size relative to a well-fitted box
-    occlusion: Share  # share of images with something in front
-    companion: Share  # share of images with a second object at the side
+    tint: tuple[Share, Share, Share] = Field(description="light of the domain: gains of red, green and blue")
+    view_concentration: Share = Field(description="share of images along the camera's preferred direction, either way")
+    illumination: float = Field(ge=0, le=0.5, description="standard deviation of the log gain")
+    jitter: float = Field(ge=0, le=0.2, description="standard deviation of the box's position, in image heights")
+    scale: Range = Field(description="range of the object's size relative to a well-fitted box")
+    occlusion: Share = Field(description="share of images with something in front")
+    companion: Share = Field(description="share of images with a second object at the side")
 
 
 class DrawnSpec(_Spec):
-    """One drawn domain.
+    """Parameters of one drawn dataset.
 
     Raises pydantic.ValidationError for an unknown key, a wrong type or an impossible combination.
     """
 
-    kind: Literal["person", "vehicle"]
-    domain: Literal["winter", "summer", "generic", "traffic"]  # palettes, garments, scenes: see domains.py
-    seed: int = Field(ge=0, lt=2**32)
-    height: int = Field(ge=16, le=256)
-    width: int = Field(ge=16, le=256)
-    cameras: int = Field(ge=2, le=20)
+    kind: Literal["person", "vehicle"] = Field(description="what is drawn, in the layout of Market-1501 or VeRi-776")
+    domain: Literal["winter", "summer", "generic", "traffic"] = Field(description="palette, garments and scenes")
+    seed: int = Field(ge=0, lt=2**32, description="seed of everything random; the same seed gives the same bytes")
+    height: int = Field(ge=16, le=256, description="pixels")
+    width: int = Field(ge=16, le=256, description="pixels")
+    cameras: int = Field(ge=2, le=20, description="number of cameras; at most 9 for persons")
     train: DrawnSplit
     test: DrawnSplit
-    queries: int = Field(ge=1)  # per test identity and camera
-    distractors: int = Field(ge=0)  # gallery images of other people
-    junk: int = Field(ge=0)  # badly cut gallery images
+    queries: int = Field(ge=1, description="query images per test identity and camera")
+    distractors: int = Field(ge=0, description="gallery images of people who are not in the query split")
+    junk: int = Field(ge=0, description="badly cut gallery images")
     camera: DrawnCamera
     image: DrawnImage
 

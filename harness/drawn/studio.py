@@ -1,4 +1,4 @@
-"""The studio draws any image of a dataset, alone and in any order: identities × cameras × moments -> pixels."""
+"""Studio: renders any image of a drawn dataset, alone and in any order."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from harness.drawn.spec import DrawnSpec
 from harness.drawn.streams import stream
 from harness.drawn.vehicles import Vehicle, draw_vehicle_body, draw_vehicle_paint
 
-PASSERS = 30_000  # where the subjects in the background count from
+PASSERS = 30_000  # first number of the subjects in the background
 
 
 class Studio:
-    """Cameras, scenes and subjects of one domain; subjects are drawn up when first seen."""
+    """Cameras, scenes and subjects of one domain; subjects are sampled on first use."""
 
     def __init__(self, spec: DrawnSpec) -> None:
         self.spec = spec
@@ -33,7 +33,7 @@ class Studio:
         self._vehicles: dict[int, Vehicle] = {}
 
     def draw(self, shot: Shot) -> NDArray[np.uint8]:
-        """One image, uint8 [height, width, 3], before compression."""
+        """Render one image, uint8 [height, width, 3], before compression."""
         spec = self.spec
         camera, scene = self.cameras[shot.camera - 1], self.scenes[shot.camera - 1]
         moment = draw_moment(spec, camera, self.scenery, shot)
@@ -51,7 +51,7 @@ class Studio:
         return expose(canvas, gain, camera.saturation, camera.curve, blur, camera.noise, moment.noise_seed)
 
     def quality(self, shot: Shot) -> int:
-        """The JPEG quality of the camera that takes this image."""
+        """Return the JPEG quality of the camera that takes this image."""
         return self.cameras[shot.camera - 1].quality
 
     def _subject(self, number: int, pose: Pose) -> list[Layer]:
@@ -60,7 +60,7 @@ class Studio:
         return figure(self.person(number), pose)
 
     def vehicle(self, number: int) -> Vehicle:
-        """Vehicle `number`, the same whatever else is drawn."""
+        """Return vehicle `number`; it depends on nothing else that is drawn."""
         if number not in self._vehicles:
             domain, seed = self.spec.domain, self.spec.seed
             body = draw_vehicle_body(stream(f"body {domain}", seed, number))
@@ -68,7 +68,7 @@ class Studio:
         return self._vehicles[number]
 
     def person(self, number: int) -> Person:
-        """Person `number`, the same whatever else is drawn."""
+        """Return person `number`; it depends on nothing else that is drawn."""
         if number not in self._people:
             domain, seed = self.spec.domain, self.spec.seed
             body = draw_body(stream(f"body {domain}", seed, number))

@@ -1,18 +1,18 @@
-"""A vehicle's identity: its body and its paint, drawn from two independent streams."""
+"""Identities of vehicles: body and paint, sampled from two independent streams."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.drawn.layers import Colour, darker
+from harness.drawn.layers import Color, darker
 from harness.drawn.people import choose
 
-# VeRi-776's numbers for colours and types.
-PAINTS: dict[int, tuple[Colour, float]] = {
+# VeRi-776's numbers of colors and types; here with RGB values and frequencies.
+PAINTS: dict[int, tuple[Color, float]] = {
     1: ((0.86, 0.72, 0.16), 0.06),  # yellow
     2: ((0.84, 0.42, 0.14), 0.03),  # orange
     3: ((0.18, 0.40, 0.26), 0.04),  # green
-    4: ((0.54, 0.56, 0.58), 0.19),  # grey
+    4: ((0.54, 0.56, 0.58), 0.19),  # gray
     5: ((0.66, 0.13, 0.14), 0.12),  # red
     6: ((0.16, 0.27, 0.52), 0.12),  # blue
     7: ((0.90, 0.90, 0.88), 0.22),  # white
@@ -23,7 +23,7 @@ PAINTS: dict[int, tuple[Colour, float]] = {
 TYPES = {"sedan": 1, "suv": 2, "van": 3, "hatchback": 4, "pickup": 6, "bus": 7, "truck": 8}
 TYPE_WEIGHTS = (0.34, 0.18, 0.12, 0.15, 0.06, 0.06, 0.09)
 DECALS = ("none", "stripe", "panel", "lettering", "twotone", "door")
-ACCENTS: tuple[Colour, ...] = (
+ACCENTS: tuple[Color, ...] = (
     (0.92, 0.92, 0.90),
     (0.75, 0.14, 0.14),
     (0.14, 0.30, 0.60),
@@ -35,17 +35,17 @@ ACCENTS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class VehicleBody:
-    """Lengths are multiples of a sedan's usual length."""
+    """Proportions of a vehicle: lengths as multiples of an average sedan's."""
 
     type: str
     length: float
     width: float
     height: float
     clearance: float
-    belt: float  # where the windows begin, as a share of the height
-    bonnet: float  # length of the bonnet, as a share of the usual one of its type
+    belt: float  # lower edge of the windows, as a fraction of the height
+    bonnet: float  # length of the hood, relative to the average of its type
     wheel: float  # radius
-    wheelbase: float  # as a share of the length
+    wheelbase: float  # as a fraction of the length
     lamps: str  # wide, round, tall
     rack: bool
     sunroof: bool
@@ -53,23 +53,27 @@ class VehicleBody:
 
 @dataclass(frozen=True)
 class VehiclePaint:
-    number: int  # VeRi-776's number of the colour
-    colour: Colour
-    roof: Colour
-    bumper: Colour
-    glass: Colour
-    rim: Colour
+    """Colors and markings of a vehicle; the same in every image of this identity."""
+
+    number: int  # VeRi-776's number of the color
+    color: Color
+    roof: Color
+    bumper: Color
+    glass: Color
+    rim: Color
     decal: str
-    decal_colour: Colour
+    decal_color: Color
     decal_place: float
-    cargo: Colour
-    sign: Colour | None  # on the roof, like a taxi's
-    sticker: float | None  # where on the windscreen, as a share of its width
-    plate: Colour
+    cargo: Color
+    sign: Color | None  # on the roof, like a taxi's
+    sticker: float | None  # position on the windshield, as a fraction of its width
+    plate: Color
 
 
 @dataclass(frozen=True)
 class Vehicle:
+    """An identity: its body and its paint."""
+
     body: VehicleBody
     paint: VehiclePaint
 
@@ -86,6 +90,7 @@ SIZES = {  # length, width, height
 
 
 def draw_vehicle_body(random: np.random.Generator) -> VehicleBody:
+    """Sample the body of a vehicle."""
     kind = choose(random, tuple(TYPES), TYPE_WEIGHTS)
     length, width, height = SIZES[kind]
     return VehicleBody(
@@ -105,20 +110,21 @@ def draw_vehicle_body(random: np.random.Generator) -> VehicleBody:
 
 
 def draw_vehicle_paint(random: np.random.Generator) -> VehiclePaint:
+    """Sample colors and markings of a vehicle."""
     number = choose(random, tuple(PAINTS), tuple(weight for _, weight in PAINTS.values()))
-    colour = darker(PAINTS[number][0], float(random.uniform(0.85, 1.15)))
-    black: Colour = (0.1, 0.1, 0.11)
+    color = darker(PAINTS[number][0], float(random.uniform(0.85, 1.15)))
+    black: Color = (0.1, 0.1, 0.11)
     return VehiclePaint(
         number=number,
-        colour=colour,
-        roof=choose(random, (colour, black, (0.9, 0.9, 0.9)), (0.66, 0.2, 0.14)),
-        bumper=choose(random, (darker(colour, 0.92), (0.2, 0.2, 0.21)), (0.55, 0.45)),
+        color=color,
+        roof=choose(random, (color, black, (0.9, 0.9, 0.9)), (0.66, 0.2, 0.14)),
+        bumper=choose(random, (darker(color, 0.92), (0.2, 0.2, 0.21)), (0.55, 0.45)),
         glass=choose(random, ((0.24, 0.3, 0.35), (0.15, 0.18, 0.22), (0.36, 0.44, 0.5))),
         rim=choose(random, ((0.72, 0.73, 0.75), (0.45, 0.46, 0.48), (0.16, 0.16, 0.17))),
         decal=choose(random, DECALS, (0.28, 0.18, 0.14, 0.14, 0.14, 0.12)),
-        decal_colour=choose(random, ACCENTS),
+        decal_color=choose(random, ACCENTS),
         decal_place=float(random.uniform(0.0, 1.0)),
-        cargo=choose(random, ((0.85, 0.85, 0.84), (0.28, 0.38, 0.56), (0.5, 0.36, 0.24), (0.3, 0.44, 0.34), colour)),
+        cargo=choose(random, ((0.85, 0.85, 0.84), (0.28, 0.38, 0.56), (0.5, 0.36, 0.24), (0.3, 0.44, 0.34), color)),
         sign=choose(random, ACCENTS) if random.random() < 0.2 else None,
         sticker=float(random.uniform(0.1, 0.8)) if random.random() < 0.5 else None,
         plate=choose(random, ((0.25, 0.4, 0.75), (0.88, 0.76, 0.25), (0.9, 0.9, 0.9)), (0.6, 0.25, 0.15)),

@@ -1,13 +1,14 @@
-"""From features to scores: ranking (protocol `reid-v1`) and the statistics that tell two results apart."""
+"""From features to scores: ranking by protocol `reid-v1`. What tells two results apart is reached from here, too."""
 
 from typing import TYPE_CHECKING
 
 from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from harness.evaluation.ranking import PROTOCOL, RankingResult, evaluate_distances, evaluate_ranking
-    from harness.evaluation.significance import RunComparison, compare_runs
-    from harness.evaluation.statistics import Comparison, compare_ap
+    from harness.evaluation.protocol import PROTOCOL
+    from harness.evaluation.ranking import RankingResult, evaluate_distances, evaluate_ranking
+    from harness.statistics.methods import RunComparison, compare_runs
+    from harness.statistics.networks import Comparison, compare_ap
 
 __all__ = [
     "PROTOCOL",
@@ -23,13 +24,13 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "PROTOCOL": "harness.evaluation.ranking:PROTOCOL",
+        "PROTOCOL": "harness.evaluation.protocol:PROTOCOL",
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",
-        "RunComparison": "harness.evaluation.significance:RunComparison",
-        "compare_runs": "harness.evaluation.significance:compare_runs",
-        "Comparison": "harness.evaluation.statistics:Comparison",
-        "compare_ap": "harness.evaluation.statistics:compare_ap",
+        "RunComparison": "harness.statistics.methods:RunComparison",
+        "compare_runs": "harness.statistics.methods:compare_runs",
+        "Comparison": "harness.statistics.networks:Comparison",
+        "compare_ap": "harness.statistics.networks:compare_ap",
     },
 )

@@ -1,8 +1,8 @@
-"""The rank of every right answer by counting what is closer: no sort, one strip of queries at a time.
+"""Ranks of right answers by counting closer items instead of sorting, one strip of queries at a time.
 
-The rank of gallery item p is one more than the number of valid items that come before it: those before it in the
-gallery with at least its similarity, and those behind it with more. Comparing a whole row with one number is what
-vector units do best, and a query has few right answers.
+The rank of gallery item p is one plus the number of valid items ranked before it: those with a lower index and at least
+its similarity, and those with a higher index and a greater one. Comparing a whole row with one number vectorizes well,
+and a query has few right answers.
 """
 
 from dataclasses import dataclass
@@ -18,23 +18,24 @@ from harness.evaluation.matching import Index, Matches
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Values of a row compared at a time: they stay in the first-level cache while all right answers pass over them.
+# Values of a row compared at a time: they stay in the L1 cache while they are compared with all right answers.
 BLOCK = 4096
-# Values looked at together before any of them is looked at alone, when the first of a ranking are sought.
+# Values tested as one block before they are tested one by one, when the top k of a ranking are searched.
 GROUP = 64
 # With more right answers than this a binary search per gallery item is cheaper than a comparison per right answer.
 MANY = 800
-# Pieces of a strip per thread, so that a thread which another process holds up delays little.
+# Chunks of a strip per thread: small, so that a thread delayed by another process delays the strip little.
 PIECES = 8
-# Keys made at a time on a device: 64 MB of them.
+# Keys computed at a time on a device: 64 MB.
 KEYS = 2**23
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Of a strip of queries: `counts` [queries] right answers, their 1-based `ranks`, flat, ascending within a query
-    (0 if the query's similarities contain NaN or infinity), and the gallery indices `top` [queries, top_k], padded
-    with -1.
+    """Ranks of the right answers of a strip of queries.
+
+    `counts` [queries] is the number of right answers, `ranks` their 1-based ranks, flat, ascending within a query (0 if
+    its similarities contain NaN or infinity); `top` [queries, top_k] holds gallery indices, padded with -1.
     """
 
     counts: Index
@@ -62,7 +63,7 @@ def _count_ranks(similarity, scale, junk, right, right_start, removed, removed_s
         row = np.empty(gallery, similarity.dtype)
         for query in range(piece, queries, pieces):
             finite = _scaled(similarity[query], scale, row)
-            # NaN compares false with everything: what is removed is never counted.
+            # NaN compares false with everything, so removed items are never counted.
             for item in junk:
                 row[item] = np.nan
             for item in removed[removed_start[query] : removed_start[query + 1]]:
@@ -91,7 +92,7 @@ def _scaled(values, scale, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _compare(row, items, ranks):  # type: ignore[no-untyped-def]
-    """Compare every block with all right answers, four at a time: a value loaded once serves four comparisons."""
+    """Compare every block with all right answers, four at a time, to load each value once for four comparisons."""
     infinity = row.dtype.type(np.inf)
     limits = np.full((items.shape[0] + 3) // 4 * 4, infinity, row.dtype)
     counts = np.zeros(limits.shape[0], np.int64)
@@ -128,7 +129,7 @@ def _above(values, limit):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _add_above(values, limits, counts):  # type: ignore[no-untyped-def]
     a, b, c, d = limits[0], limits[1], limits[2], limits[3]
-    above_a = above_b = above_c = above_d = np.int32(0)  # 32 bits: as many to a vector as there are values
+    above_a = above_b = above_c = above_d = np.int32(0)  # 32 bits, so that a vector holds as many counts as values
     for j in range(values.shape[0]):
         value = values[j]
         above_a = np.int32(above_a + np.int32(value > a))
@@ -143,7 +144,7 @@ def _add_above(values, limits, counts):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _search(row, items, ranks):  # type: ignore[no-untyped-def]
-    """Find for each gallery item, by bisection, the first right answer that it comes before; sum up afterwards."""
+    """Find, for each gallery item, the first right answer ranked after it, by bisection; then take cumulative sums."""
     items = items.copy()
     for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):  # Shell sort with Ciura's gaps: quick to compile
         for k in range(gap, items.shape[0]):

@@ -1,4 +1,4 @@
-"""Similarities as integers that ascend in ranking order, so that sorting on any device resolves ties alike."""
+"""Sort keys: similarities as integers in ranking order, so that sorting resolves ties alike on every device."""
 
 from typing import TYPE_CHECKING
 
@@ -6,16 +6,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAGNITUDE = 0x7FFFFFFF
-# The key of minus infinity at index 0: from here on stands what was taken out of the ranking.
+# Key of minus infinity at index 0: keys from here on belong to items that were removed from the ranking.
 OUT = 0x7F800000 << 32
 
 
 def ranking_keys(similarity: "Tensor", index: "Tensor") -> "Tensor":
-    """Return int64 keys of float32 similarities: closer is smaller, equally close goes by `index` (below 2^32).
+    """Return int64 keys of float32 similarities: closer is smaller, ties are ordered by `index` (below 2^32).
 
     `similarity` and `index` (int64) are broadcast against each other. As integers, positive floats ascend with their
-    value and negative ones with their magnitude; keys turn the former round and put the latter behind. Negative zero
-    is zero. NaN has no place in a ranking, so its key means nothing.
+    value and negative ones with their magnitude; keys invert the order of positive floats and place negatives after
+    them. Negative zero is zero. The key of NaN is undefined, since NaN has no place in a ranking.
     """
     import torch
 
@@ -25,5 +25,5 @@ def ranking_keys(similarity: "Tensor", index: "Tensor") -> "Tensor":
 
 
 def index_of(keys: "Tensor") -> "Tensor":
-    """Return the indices that went into `keys`."""
+    """Return the indices that `keys` were made of."""
     return keys & 0xFFFFFFFF

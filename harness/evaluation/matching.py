@@ -1,4 +1,4 @@
-"""Which gallery images count for which query: the identity and camera rules of the protocol."""
+"""Matching rules of the protocol: which gallery images are right answers of a query, and which are removed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ UNKNOWN_CAMERA = -1
 
 @dataclass(frozen=True)
 class Matches:
-    """For a run of queries: `right` gallery images (same identity, to be found) and `removed` ones, as flat lists.
+    """Gallery images of a range of queries, as flat lists: `right` (same identity, to be found) and `removed`.
 
     Query i owns `right[right_start[i]:right_start[i + 1]]`, in gallery order; the same for `removed`.
     """
@@ -64,7 +64,7 @@ class Labels:
         )
 
     def check(self, queries: int, gallery: int) -> None:
-        """Raise UserError unless the labels are those of so many queries and gallery images."""
+        """Raise UserError unless there are labels for `queries` queries and `gallery` gallery images."""
         for what, labels, expected in (
             ("query ids", self.query_ids, queries),
             ("query cameras", self.query_cameras, queries),

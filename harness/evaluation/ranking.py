@@ -1,4 +1,4 @@
-"""Protocol `reid-v1`: how a ranking of gallery images becomes mAP, CMC and mINP.
+"""Evaluation by protocol `reid-v1`: mAP, CMC and mINP of a ranking of gallery images.
 
 Cosine similarity in float32; ties go to the lower gallery index; gallery images with the query's identity and camera
 are removed, and so are junk images; distractors stay and count as wrong; a query without a right answer is left out
@@ -22,22 +22,22 @@ from harness.matrix import SMALLEST_NORM, Matrix, as_matrix, row_norms
 if TYPE_CHECKING:
     from torch import Tensor
 
-PROTOCOL = "reid-v1"
 CMC_RANKS = (1, 5, 10)
 JUNK_IDS = (-1,)
 
-# A strip of queries against the whole gallery: at most so many queries, and so many bytes of similarities.
+# Limits of a strip, some queries against the whole gallery: number of queries, and bytes of similarities.
 STRIP_QUERIES = 1024
 STRIP_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class RankingResult:
-    """The scores of one ranking; all are fractions in [0, 1].
+    """Scores of one ranking, as fractions in [0, 1].
 
     `ap` [queries] is float64 in the order of the queries, NaN for a query without a right answer; `first_hit`
     [queries] is the 1-based rank of the first right answer, 0 where there is none; `top` [queries, top_k] holds the
-    gallery indices of the first valid images, padded with -1.
+    gallery indices of the first valid images, padded with -1. `ranks` holds the 1-based ranks of all right answers,
+    ascending within a query, flat; query i has `counts[i]` of them.
     """
 
     map: float
@@ -47,6 +47,8 @@ class RankingResult:
     ap: NDArray[np.float64]
     first_hit: Index
     top: Index
+    ranks: Index
+    counts: Index
 
     @property
     def n_valid(self) -> int:
@@ -107,7 +109,7 @@ def evaluate_distances(
     junk_ids: Sequence[int | str] = JUNK_IDS,
     top_k: int = 0,
 ) -> RankingResult:
-    """Score a ranking by given distances [queries, gallery] (smaller is closer), else like `evaluate_ranking`.
+    """Score the ranking given by distances [queries, gallery] (smaller is closer); otherwise like `evaluate_ranking`.
 
     float32 and float64 are compared as they are, other types as float32. Nothing is copied but single rows.
     """
@@ -147,7 +149,7 @@ def _strips(query: Matrix, gallery: Matrix, labels: Labels, top_k: int) -> Itera
 
 
 def strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: int) -> Iterator[Ranks]:
-    """Yield the same as `_strips`, computed by torch where the tensors are."""
+    """Yield the same as `_strips`, computed by torch on the tensors' device."""
     norms = []
     for name, features in (("query", query), ("gallery", gallery)):
         norms.append(features.norm(dim=1))
@@ -162,6 +164,7 @@ def strips_on_device(query: "Tensor", gallery: "Tensor", labels: Labels, top_k: 
 
 
 def score(strips: Iterator[Ranks]) -> RankingResult:
+    """Compute the scores from the ranks of all right answers, strip by strip. Raises UserError if no query has one."""
     parts = list(strips)
     counts = np.concatenate([part.counts for part in parts])
     ranks = np.concatenate([part.ranks for part in parts])
@@ -195,4 +198,6 @@ def score(strips: Iterator[Ranks]) -> RankingResult:
         ap=ap,
         first_hit=first_hit,
         top=np.concatenate([part.top for part in parts]),
+        ranks=ranks,
+        counts=counts,
     )

@@ -1,1 +1,1 @@
-"""Bringing a dataset in: recognize, extract, verify, and register its images."""
+"""Import of datasets: recognize, extract and verify them, and put them under version control."""

@@ -1,4 +1,4 @@
-"""From what a researcher was given to `data/raw/<name>`: recognized, verified, versioned, or not there at all."""
+"""Add a dataset: from an official archive or folder to a verified, versioned `data/raw/<name>`, all or nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ import pyarrow as pa
 from harness.data.manifest import read_manifest, write_manifest
 from harness.data.reading import recognize
 from harness.data.scan import Progress
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
+from harness.importing.findings import some
 from harness.importing.verify import MANIFEST, Verification, verify_dataset
 from harness.inputs.archives import extract
+from harness.inputs.folders import files_below, leading_out
 from harness.paths import raw_folder
 from harness.specs.dataset import DatasetSpec
 
@@ -29,10 +31,11 @@ Link = Literal["copy", "hardlink", "symlink"]
 
 @dataclass(frozen=True)
 class Added:
-    """What `add_dataset` did. `verification` is None if the dataset was there before."""
+    """Result of `add_dataset`; `verification` is None if the dataset had been added before."""
 
     folder: Path
     images: int
+    source: Path  # the folder or archive that it came from
     verification: Verification | None
     versioned: bool  # whether DVC tracks it; False outside a DVC repository
 
@@ -62,7 +65,7 @@ def add_dataset(
     if (target / MANIFEST).exists():
         versioned = target.with_name(f"{target.name}.dvc").exists() or _version(root, target)
         _clear(partial)
-        return Added(target, read_manifest(target / MANIFEST).num_rows, None, versioned)
+        return Added(target, read_manifest(target / MANIFEST).num_rows, path, None, versioned)
     if target.exists():
         raise UserError(
             f"{target}: exists, but was not written by 'harness data add'; move it away, or add it from there"
@@ -70,7 +73,11 @@ def add_dataset(
     if not os.access(path, os.R_OK):
         raise UserError(f"{path}: no such file or folder, or it cannot be read")
     try:
-        _fetch(spec, path, partial, link, progress)
+        if path.is_dir():
+            path, _ = recognize(spec, path)
+        elif not path.is_file():
+            raise UserError(f"{path}: is neither a folder nor a regular file")
+        _fetch(path, partial, link, progress)
         base, _ = recognize(spec, partial)
         verification = verify_dataset(spec, base, workers, progress)
         manifest = _judge(spec, path, verification, allow_mismatch)
@@ -78,14 +85,14 @@ def add_dataset(
         write_manifest(manifest, base / MANIFEST)
     except UserError as error:
         _clear(partial)
-        raise UserError(str(error).replace(str(partial), str(path))) from error  # what the user knows it by
+        raise UserError(str(error).replace(str(partial), str(path))) from error  # the path that the user knows
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
+            raise DiskError(
                 f"{target}: the disk is full; nothing was registered. Free some space and run the same command again: "
                 f"it goes on where it stopped (or delete {partial})"
             ) from error
-        raise UserError(f"{error.filename or path}: {error.strerror}; nothing was registered") from error
+        raise DiskError(f"{error.filename or path}: {error.strerror or error}; nothing was registered") from error
     base.replace(target)
     try:
         versioned = _version(root, target)
@@ -93,25 +100,24 @@ def add_dataset(
         target.replace(base)
         raise
     _clear(partial)
-    return Added(target, manifest.num_rows, verification, versioned)
+    return Added(target, manifest.num_rows, path, verification, versioned)
 
 
 def _judge(spec: DatasetSpec, path: Path, verification: Verification, allow_mismatch: bool) -> pa.Table:
-    """Return the manifest of a dataset that may be added. Raises UserError with everything that forbids it."""
+    """Return the manifest of a dataset that may be added. Raises UserError that lists every reason against it."""
     refused = verification.at("error") if allow_mismatch else verification.at("error", "difference")
     if refused or verification.manifest is None:
         lines = "\n".join(f"  - {text}" for text in refused)
         hint = "" if verification.at("error") else "\nTo use it in spite of this, add --allow-mismatch."
-        raise UserError(f"{path}: is not {spec.title} as published; nothing was registered:\n{lines}{hint}")
+        what = f"is not {spec.title} as published" if spec.expect else "cannot be used as it is"
+        raise UserError(f"{path}: {what}; nothing was registered:\n{lines}{hint}")
     return verification.manifest
 
 
-def _fetch(spec: DatasetSpec, path: Path, partial: Path, link: Link, progress: Progress | None) -> None:
+def _fetch(path: Path, partial: Path, link: Link, progress: Progress | None) -> None:
     """Bring the files at `path` into `partial`, keeping those that an interrupted call brought from there before."""
     if path.is_file() and link != "copy":
         raise UserError(f"{path}: an archive is unpacked, it cannot be linked; unpack it and add the folder")
-    if path.is_dir():
-        path, _ = recognize(spec, path)
     note = _source_note(partial)
     state = path.stat()
     source = json.dumps({"path": str(path), "size": state.st_size, "time": state.st_mtime_ns, "link": link})
@@ -126,7 +132,7 @@ def _fetch(spec: DatasetSpec, path: Path, partial: Path, link: Link, progress: P
 
 
 def _source_note(partial: Path) -> Path:
-    """Return the file that says what an unfinished import is imported from."""
+    """Return the file that names the source of an unfinished import."""
     return partial.with_suffix(".source")
 
 
@@ -141,8 +147,14 @@ def _copy(source: Path, target: Path, link: Link, progress: Progress | None) -> 
         "hardlink": os.link,
         "symlink": os.symlink,
     }
-    files = [file for file in _files(source) if not any(part.startswith(".") for part in file.parts)]
-    for stale in set(_files(target)) - set(files):
+    names = files_below(source)
+    if out := leading_out(source, names):
+        raise UserError(
+            f"{source}: {len(out)} files are links, or lie behind links, that lead out of this folder: {some(out)}; "
+            "nothing outside is copied. Copy it with `cp -rL` first, or add the folder that the links lead to"
+        )
+    files = [Path(name) for name in names]
+    for stale in {path.relative_to(target) for path in target.rglob("*") if not path.is_dir()} - set(files):
         (target / stale).unlink()
     for number, file in enumerate(files, start=1):
         if not _same(source / file, target / file):
@@ -162,19 +174,6 @@ def _copy(source: Path, target: Path, link: Link, progress: Progress | None) -> 
             progress(f"{link} {source.name}", number, len(files))
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return every file below `folder`, relative to it, sorted."""
-    return sorted(
-        Path(parent, name).relative_to(folder)
-        for parent, _, names in os.walk(folder, onerror=_unreadable)
-        for name in names
-    )
-
-
-def _unreadable(error: OSError) -> None:
-    raise UserError(f"{error.filename}: cannot be read: {error.strerror}; check its permissions")
-
-
 def _same(one: Path, other: Path) -> bool:
     if not other.is_file():
         return False
@@ -183,7 +182,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _version(root: Path, folder: Path) -> bool:
-    """Let DVC track `folder`, if `root` is a DVC repository. Raises UserError with what DVC said."""
+    """Track `folder` with DVC if `root` is a DVC repository. Raises UserError with DVC's message."""
     if not (root / ".dvc").is_dir():
         return False
     pointer = folder.with_name(f"{folder.name}.dvc")

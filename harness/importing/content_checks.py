@@ -1,4 +1,4 @@
-"""Checks of what is inside the image files: copies, and changes since the dataset was added."""
+"""Checks of file contents: duplicates, and changes since the dataset was added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def check_copies(manifest: pa.Table, has_cameras: bool) -> Iterator[Finding]:
-    """Report files with the same content, by how much harm they do.
+    """Report files with equal content; duplicates that leak between splits or identities are the worse findings.
 
     A query that also lies in the gallery, with the same identity and camera, is none: evaluation leaves that pair out.
     """
@@ -54,7 +54,7 @@ def _kind(rows: list[Row], has_cameras: bool) -> str | None:
 
 
 def check_changes(before: pa.Table, now: pa.Table) -> Iterator[Finding]:
-    """Compare the manifest written when the dataset was added with what is there now."""
+    """Compare the manifest written when the dataset was added with the current files."""
     was = {(row["split"], row["path"]): row for row in before.to_pylist()}
     is_ = {(row["split"], row["path"]): row for row in now.to_pylist()}
     changes = {

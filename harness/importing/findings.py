@@ -1,4 +1,4 @@
-"""What a verification finds, in three degrees."""
+"""Findings of a verification, in three levels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Level = Literal["error", "difference", "notice"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """One finding: its level, and a message that says what and where.
 
     error: the dataset cannot be used; difference: it is not what the papers used; notice: worth knowing.
     """
@@ -23,6 +23,6 @@ class Finding:
 
 
 def some(items: Sequence[object]) -> str:
-    """Return the first few items, and how many more there are."""
+    """Return the first few items as text, and the number of those left out."""
     shown = ", ".join(str(item) for item in items[:EXAMPLES])
     return shown + (f" and {len(items) - EXAMPLES} more" if len(items) > EXAMPLES else "")

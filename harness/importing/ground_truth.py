@@ -1,6 +1,7 @@
-"""VeRi-776's published relevance files, checked against the rule that the evaluation uses.
+"""Check VeRi-776's published relevance files against the rule that the evaluation uses.
 
-The rule: a gallery image of the query's identity is junk if it is of the query's camera too, else a correct match.
+The rule: a gallery image of the query's identity is junk if it is of the query's camera too,
+otherwise a correct match.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from harness.specs.layout import GroundTruth
 
 
 def check_ground_truth(truth: GroundTruth, dataset: Dataset, base: Path) -> Iterator[Finding]:
-    """Compare every query's lines in the relevance files with the rule. Nothing to say if the files are not there."""
+    """Compare every query's lines in the relevance files with the rule; no findings if the files are absent."""
     absent = [name for name in (truth.queries, truth.gallery, truth.good, truth.junk) if not (base / name).exists()]
     if absent:
         yield Finding("notice", f"the published relevance was not checked, because {some(absent)} is not there")

@@ -1,16 +1,18 @@
-"""Checks of names and labels; no image is opened."""
+"""Checks of file names and labels; no image is opened."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.data.listing import list_images, read_xml
 from harness.data.reading import to_number, unlisted
 from harness.data.records import Dataset, ImageRecord
 from harness.importing.findings import Finding, some
+from harness.inputs.folders import files_below
+from harness.inputs.images import SUFFIXES
+from harness.inputs.patterns import Pattern
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.layout import Arrangement
 
@@ -18,12 +20,12 @@ QUANTITIES = ("images", "ids", "cameras")
 
 
 def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
-    """Compare counts with the spec, then look for whatever makes an evaluation wrong."""
+    """Compare counts with the spec, then look for labels that would make an evaluation wrong."""
     if spec.access.withdrawn:
         yield Finding("notice", f"withdrawn: {spec.access.withdrawn}")
     if spec.layout.alternatives:
         yield Finding("notice", f"distribution: {arrangement.name}")
-    yield from _counts(spec, dataset)
+    yield from _counts(spec, dataset, base, arrangement)
     yield from _identities(spec, dataset)
     yield from _cameras(spec, dataset)
     yield from _matches(dataset)
@@ -37,16 +39,20 @@ def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: A
 
 
 def count(records: Iterable[ImageRecord], has_cameras: bool) -> Counts:
-    """Return how many images, identities and cameras there are; no number of cameras where they have no labels."""
+    """Return the number of images, identities and cameras; None for cameras without labels."""
     records = list(records)
     cameras = len({record.camera for record in records}) if has_cameras else None
     return Counts(images=len(records), ids=len({record.id for record in records}), cameras=cameras)
 
 
-def _counts(spec: DatasetSpec, dataset: Dataset) -> Iterator[Finding]:
+def _counts(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
     for split, records in dataset.splits.items():
         if not records:
-            yield Finding("error", f"{split}: no images")
+            folder = arrangement.splits[split].folder
+            kinds = Counter(PurePosixPath(name).suffix or "no suffix" for name in files_below(base / folder))
+            seen = ", ".join(f"{number} files with {suffix}" for suffix, number in kinds.most_common(3))
+            hint = f": {folder} holds {seen}; images end in {', '.join(SUFFIXES)}" if seen else ""
+            yield Finding("error", f"{split}: no images{hint}")
     if spec.expect is None:
         yield Finding("notice", "the spec states no expected counts, so there are none to compare with")
         return
@@ -117,6 +123,8 @@ def _matches(dataset: Dataset) -> Iterator[Finding]:
     if lost:
         elsewhere = " under another camera" if dataset.has_cameras else ""
         text = f"{len(lost)} of {len(dataset.query)} queries have no image of their identity in the gallery{elsewhere}"
+        if dataset.has_cameras and len({record.camera for record in (*dataset.query, *dataset.gallery)}) == 1:
+            text += " (all images are of one camera: leave the group 'camera' out of the pattern)"
         yield Finding("error" if len(lost) == len(dataset.query) else "notice", f"{text}: {some(lost)}")
 
 
@@ -136,16 +144,19 @@ def _names(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _label_sources(spec: DatasetSpec, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
-    """Compare what lists and XML state with what the names say, where both say something."""
-    pattern = re.compile(arrangement.pattern)
+    """Compare labels from lists and XML with those in file names, where both exist."""
+    pattern = Pattern(arrangement.pattern)
     for split, part in arrangement.splits.items():
         listed = list_images(base, part)
         contradicted = []
         for entry in listed:
-            match = pattern.search(entry.name)
-            in_name = match.groupdict() if match else {}
-            for group, stated in (("id", entry.id), ("camera", entry.camera)):
-                if stated and in_name.get(group) and not _same(stated, in_name[group], spec.layout.named_ids):
+            in_name = pattern.search(entry.name) or {}
+            for group, stated, words in (
+                ("id", entry.id, spec.layout.named_ids),
+                ("camera", entry.camera, spec.layout.named_cameras),
+            ):
+                said = in_name.get(group)
+                if stated and said and not _same(stated, said, words):
                     contradicted.append(f"{entry.name} ({group} {in_name[group]}, but {stated} in {entry.stated_in})")
         if contradicted:
             text = f"{split}: {len(contradicted)} names contradict their labels: {some(contradicted)}"

@@ -1,4 +1,4 @@
-"""What a dataset looks like: a sheet of sample images, and its statistics."""
+"""Look at a dataset: contact sheet of sample images, and statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LABEL = 16  # pixels for the text above the columns and, times 3, left of the ro
 
 @dataclass(frozen=True)
 class SplitStatistics:
-    """Counts of one split; the triples are (fewest, median, most)."""
+    """Counts of one split; triples are (minimum, median, maximum)."""
 
     split: str
     images: int
@@ -33,7 +33,7 @@ class SplitStatistics:
 
 
 def split_statistics(spec: DatasetSpec, dataset: Dataset) -> list[SplitStatistics]:
-    """Return the statistics of each split, distractors not counted among the identities' triples."""
+    """Return the statistics of each split; distractors are left out of the triples over identities."""
     table = []
     for split, records in dataset.splits.items():
         people = [record for record in records if record.id not in spec.distractor_ids]
@@ -62,8 +62,9 @@ def _spread(values: list[int]) -> tuple[int, float, int]:
 def sample_sheet(
     spec: DatasetSpec, dataset: Dataset, root: Path, split: str = "train", identities: int = 8, columns: int = 8
 ) -> Image.Image:
-    """Return a sheet: rows are identities (evenly spaced), columns cameras, or further images without camera labels.
+    """Return a sheet: rows are identities (evenly spaced), columns cameras; further images without camera labels.
 
+    Of more cameras than columns, each row shows those of its own identity, named in the picture's corner.
     An image that cannot be decoded is shown as a crossed box.
     """
     rows: dict[int, list[ImageRecord]] = defaultdict(list)
@@ -73,7 +74,13 @@ def sample_sheet(
     known = sorted(rows)
     shown = known[:: max(1, -(-len(known) // identities))]
     width, height = TILE * spec.image.width // spec.image.height, TILE
-    cameras = sorted({record.camera for record in dataset.splits[split]})[:columns] if dataset.has_cameras else None
+    cameras = sorted({record.camera for record in dataset.splits[split]}) if dataset.has_cameras else None
+    own = cameras is not None and len(cameras) > columns
+    if own:
+        cameras = None
+        for identity in shown:
+            first = {record.camera: record for record in reversed(rows[identity])}
+            rows[identity] = [first[camera] for camera in sorted(first)]
     count = len(cameras) if cameras is not None else min(columns, max((len(rows[i]) for i in shown), default=0))
     size = (LABEL * 3 + count * (width + MARGIN), LABEL + len(shown) * (height + MARGIN))
     sheet = Image.new("RGB", size, "white")
@@ -85,13 +92,17 @@ def sample_sheet(
             if cell is not None:
                 left = LABEL * 3 + column * (width + MARGIN)
                 sheet.paste(_tile(root / cell.path, width, height), (left, top))
+                if own:
+                    draw.text(
+                        (left + MARGIN, top), f"camera {cell.camera}", fill="white", stroke_width=1, stroke_fill="black"
+                    )
     for column, camera in enumerate(cameras or []):
         draw.text((LABEL * 3 + column * (width + MARGIN), 0), f"camera {camera}", fill="black")
     return sheet
 
 
 def _cells(records: list[ImageRecord], cameras: list[int] | None, count: int) -> list[ImageRecord | None]:
-    """Return one record per column: the first of each camera, or simply the first ones."""
+    """Return one record per column: the first of each camera, or the first ones without camera labels."""
     if cameras is None:
         return [*records[:count]]
     return [next((record for record in records if record.camera == camera), None) for camera in cameras]

@@ -1,4 +1,4 @@
-"""Is what lies on disk the dataset that the papers used?"""
+"""Verify a dataset on disk against its spec: counts, labels, contents, published relevance files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANIFEST = "manifest.parquet"
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found. `manifest` is None if some image cannot be used."""
+    """Result of a verification; `manifest` is None if some image cannot be used."""
 
     dataset: Dataset
     manifest: pa.Table | None
@@ -37,7 +37,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing differs from what the spec expects."""
+        """True if nothing differs from the spec."""
         return not self.at("error", "difference")
 
 

@@ -26,14 +26,16 @@ def read_bytes(path: Path, most: int = TEXT_BYTES) -> bytes:
         raise MissingFileError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read: {_why(error)}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise UserError(f"{path}: cannot be read: it is a {kind(state.st_mode)}, not a regular file")
-        try:
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise UserError(f"{path}: cannot be read: it is a {kind(mode)}, not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
             data = file.read(most + 1)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {_why(error)}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {_why(error)}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > most:
         raise UserError(f"{path}: has more than {most // 2**20} MiB, which no file of its kind needs; it was not read")
     return data

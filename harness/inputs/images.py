@@ -1,6 +1,6 @@
-"""One image file to RGB pixels, with what is wrong with it if that fails.
+"""Decode an image file to RGB; a file that cannot be used raises ImageError with the reason.
 
-Greyscale is repeated in three channels, 16-bit values are scaled to 8 bits, CMYK and palettes are converted,
+Grayscale is repeated in three channels, 16-bit values are scaled to 8 bits, CMYK and palettes are converted,
 transparency is dropped, and an EXIF orientation is applied. An ordinary JPEG gives exactly what
 `PIL.Image.open(...).convert("RGB")` gives.
 """
@@ -13,10 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
-MOST_PIXELS = 64_000_000  # re-ID crops have thousands; more is a bomb or not a crop
+from harness.errors import UserError
+from harness.inputs.files import MissingFileError, read_bytes
+from harness.inputs.limits import IMAGE_BYTES, PIXELS, SIDE
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "TIFF")
+"""What is tried, whatever the file is called: others can start programs (EPS) or take long to fail."""
 UPRIGHT = {  # by EXIF orientation
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -30,7 +37,7 @@ UPRIGHT = {  # by EXIF orientation
 
 @dataclass(frozen=True)
 class Facts:
-    """What the manifest states about an image's file: its size in pixels as decoded, and its content's BLAKE2b."""
+    """Facts about an image file for the manifest: decoded size in pixels, and BLAKE2b hash of its content."""
 
     width: int
     height: int
@@ -44,11 +51,11 @@ class ImageError(Exception):
 def read_image(path: Path) -> tuple[Image.Image, Facts]:
     """Return the image at `path` in RGB. Raises ImageError: missing, unreadable, empty, no image, broken or too big."""
     try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
+        data = read_bytes(path, IMAGE_BYTES)
+    except MissingFileError as error:
         raise ImageError("is missing") from error
-    except OSError as error:
-        raise ImageError(f"cannot be read ({error.strerror})") from error
+    except UserError as error:
+        raise ImageError(str(error).removeprefix(f"{path}: ")) from error
     if not data:
         raise ImageError("is empty (0 bytes)")
     image = decode(data)
@@ -59,27 +66,37 @@ def read_image(path: Path) -> tuple[Image.Image, Facts]:
 def decode(data: bytes) -> Image.Image:
     """Return the encoded image in RGB. Raises ImageError."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MOST_PIXELS:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > PIXELS or max(image.size) > SIDE:
                 raise ImageError(f"has {image.width}×{image.height} pixels, more than any crop")
+            if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):  # PPM scales to 16 bits itself
+                raise ImageError("holds numbers of 32 bits, whose range nothing states; save it with 8 or 16 bits")
             image.load()
-            return _to_rgb(_upright(image))
+            return to_rgb(_upright(image))
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         raise ImageError("is not an image") from error
     except Image.DecompressionBombError as error:
         raise ImageError("has more pixels than any crop") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError(f"is broken ({error})") from error
+    except Exception as error:  # each format raises what it meets: also RuntimeError, struct.error, MemoryError
+        raise ImageError(f"is broken ({error or type(error).__name__})") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As `ImageOps.exif_transpose`, which also rewrites the other EXIF fields and fails on unusual ones."""
+    """Apply the EXIF orientation. `ImageOps.exif_transpose` also rewrites other fields, and fails on unusual ones."""
     turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the image in RGB: 16-bit values scaled, grey repeated, CMYK and palettes converted, alpha dropped."""
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16-bit values to 255
-        values = np.asarray(image).astype(np.float64) / 257
-        image = Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+        values = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((values + 128) // 257).clip(0, 255).astype(np.uint8))  # value / 257, rounded
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def resized(image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+    """Return the image's pixels [height, width, 3] as the published transforms resize: bicubic, in 8 bits."""
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))

@@ -1,11 +1,19 @@
-"""From features to pseudo-labels: neighbours, Jaccard distance, clustering, and how good the labels are."""
+"""From features to pseudo-labels: neighbours, distances, clusterings, and how good the labels are.
 
-from harness.labels.clustering import cluster
-from harness.labels.eps import data_driven_eps
-from harness.labels.jaccard import jaccard_distance
-from harness.labels.neighbours import Neighbours, nearest_neighbours
-from harness.labels.quality import LabelQuality, label_quality
-from harness.labels.reliability import self_paced_reliability
+Parts load on first use, so that a spec's parameters are checked without Numba.
+"""
+
+from typing import TYPE_CHECKING
+
+from harness.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from harness.labels.clusterings.dbscan import cluster
+    from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
+    from harness.labels.jaccard import jaccard_distance
+    from harness.labels.neighbours import Neighbours, nearest_neighbours
+    from harness.labels.quality import LabelQuality, label_quality
+    from harness.labels.reliability import self_paced_reliability
 
 __all__ = [
     "LabelQuality",
@@ -17,3 +25,17 @@ __all__ = [
     "nearest_neighbours",
     "self_paced_reliability",
 ]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "LabelQuality": "harness.labels.quality:LabelQuality",
+        "Neighbours": "harness.labels.neighbours:Neighbours",
+        "cluster": "harness.labels.clusterings.dbscan:cluster",
+        "data_driven_eps": "harness.labels.clusterings.dbscan_data_driven:data_driven_eps",
+        "jaccard_distance": "harness.labels.jaccard:jaccard_distance",
+        "label_quality": "harness.labels.quality:label_quality",
+        "nearest_neighbours": "harness.labels.neighbours:nearest_neighbours",
+        "self_paced_reliability": "harness.labels.reliability:self_paced_reliability",
+    },
+)

@@ -55,7 +55,7 @@ class Neighbours:
     recall: float
 
 
-def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None = None) -> Neighbours:
+def nearest_neighbours(features: Any, k: int, *, approximate_above: int = APPROXIMATE_ABOVE) -> Neighbours:
     """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalized).
 
     k is clamped to N. With more than k identical images a row may not contain itself. `recall` is 1 for an exact
@@ -70,7 +70,7 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int | None =
     matrix = as_matrix(features, "features")
     check_normalized(matrix)
     k = min(k, len(matrix))
-    if len(matrix) > (APPROXIMATE_ABOVE if approximate_above is None else approximate_above):
+    if len(matrix) > approximate_above:
         return _approximate(matrix, k)
     return _exact(matrix, k)
 

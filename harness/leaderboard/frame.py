@@ -7,9 +7,13 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from harness.leaderboard.state import theme
+from harness.tables.addresses import View, parameters
 from harness.tables.style import BLUE, GREEN, ORANGE
 
 HERE = Path(__file__).parent / "pages"
+STYLE = Path(__file__).parent / "style.css"
+NAME = "Re-ID leaderboard"
 PAGES = {
     "leaderboard": ("Leaderboard", ":material/leaderboard:"),
     "matrix": ("Matrix", ":material/grid_on:"),
@@ -18,17 +22,26 @@ PAGES = {
     "run": ("Runs", ":material/science:"),
     "methods": ("Methods", ":material/account_tree:"),
     "datasets": ("Datasets", ":material/photo_library:"),
+    "search": ("Search", ":material/person_search:"),
 }
 
 
 def frame() -> None:
     """Show the page that the address names, below the navigation."""
-    st.set_page_config(page_title="Re-ID leaderboard", page_icon=_icon(), layout="wide")
+    st.set_page_config(page_title=NAME, page_icon=_icon(), layout="wide")
+    st.html(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
+    if theme() == "dark":
+        st.html("<style>:root { --caption: #a7b1be } [data-tag], [data-tag] * { color: #12171e !important }</style>")
     pages = [
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "leaderboard")
         for name, (title, icon) in PAGES.items()
     ]
     st.navigation(pages, position="top").run()
+
+
+def name_window(text: str) -> None:
+    """Give the browser's window the name of what it shows."""
+    st.set_page_config(page_title=f"{text} · {NAME}")
 
 
 def _icon() -> Image.Image:
@@ -40,6 +53,6 @@ def _icon() -> Image.Image:
     return icon
 
 
-def link(page: str, label: str, **params: str | list[str]) -> None:
+def link(view: View, label: str) -> None:
     """A link to a view of another page."""
-    st.page_link(HERE / f"{page}.py", label=label, icon=PAGES[page][1], query_params=params)
+    st.page_link(HERE / f"{view.page}.py", label=label, icon=PAGES[view.page][1], query_params=parameters(view))

@@ -1,4 +1,6 @@
-"""Images of a dataset, from its prepared arrays: no path from a spec, a result or an address is ever opened."""
+"""Images of a dataset, from its prepared arrays or drawn on the spot: no path from a spec, a result or an address is
+ever opened.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from harness.data import Split, open_prepared
+from harness.drawn.spec import DrawnSpec
 from harness.errors import UserError
 from harness.leaderboard.state import project
 from harness.store.tables import Dataset
@@ -22,10 +25,11 @@ FRAME = 5
 
 @dataclass(frozen=True)
 class Picture:
-    """An image [H, W, 3] uint8 with its caption; `colour` frames it."""
+    """An image [H, W, 3] uint8 with its caption; `colour` frames it, `alt` says what it shows."""
 
     pixels: NDArray[np.uint8]
     caption: str
+    alt: str
     colour: str | None = None
 
 
@@ -36,24 +40,39 @@ def load(dataset: str, split: str, _changed: float) -> tuple[Split, str]:
     return prepared.split(split), prepared.data_hash
 
 
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _drawn(spec: str, junk_ids: tuple[int, ...]) -> dict[str, Split]:
+    from harness.leaderboard.on_demand import drawn_splits  # compiled when first used
+
+    return drawn_splits(DrawnSpec.model_validate_json(spec), junk_ids)
+
+
 def split(dataset: Dataset, name: str) -> tuple[Split, str]:
-    """Return a split as `load` does, again if it was prepared again."""
+    """Return a split and its data's hash, read again if it was prepared again; a drawn one is drawn, with hash ''.
+
+    Raises UserError if the images are not on this machine.
+    """
     info = project() / "data" / "prepared" / dataset.name / "info.json"
-    if not info.exists():
-        how = f"`dvc repro prepare@{dataset.name}` prepares them"
-        if not dataset.document["drawn"]:
-            how = f"`harness data add {dataset.name} PATH` imports them, {how}"
-        raise UserError(f"The images of {dataset.title} are not on this machine: {how}.")
-    return load(dataset.name, name, info.stat().st_mtime)
+    if info.exists():
+        return load(dataset.name, name, info.stat().st_mtime)
+    if dataset.document["drawn"]:
+        drawn = DrawnSpec.model_validate(dataset.document["drawn"])
+        return _drawn(drawn.model_dump_json(), tuple(dataset.document["junk_ids"]))[name], ""
+    raise UserError(
+        f"The images of {dataset.title} are not on this machine: `harness data add {dataset.name} PATH` imports them, "
+        f"`dvc repro prepare@{dataset.name}` prepares them."
+    )
 
 
-def framed(picture: Picture) -> Image.Image:
-    """Return the picture `HEIGHT` pixels high, in its frame."""
+def shown(picture: Picture) -> Image.Image:
+    """Return the picture `HEIGHT` pixels high, in its frame if it has one."""
     image = Image.fromarray(np.ascontiguousarray(picture.pixels))
-    height = HEIGHT - 2 * FRAME
+    frame = FRAME if picture.colour else 0
+    height = HEIGHT - 2 * frame
     image = image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.LANCZOS)
-    fill = ImageColor.getrgb(picture.colour) if picture.colour else (128, 128, 128)
-    canvas = Image.new("RGB", (image.width + 2 * FRAME, HEIGHT), fill)
+    if not picture.colour:
+        return image
+    canvas = Image.new("RGB", (image.width + 2 * FRAME, HEIGHT), ImageColor.getrgb(picture.colour))
     canvas.paste(image, (FRAME, FRAME))
     return canvas
 
@@ -62,5 +81,5 @@ def strip(pictures: Sequence[Picture]) -> None:
     """Show pictures in rows, each with its caption."""
     with st.container(horizontal=True, gap="small"):
         for picture in pictures:
-            image = framed(picture)
-            st.image(image, caption=escape_markdown(picture.caption), width=image.width)
+            image = shown(picture)
+            st.image(image, caption=escape_markdown(picture.caption), width=image.width, alt=picture.alt)

@@ -1,4 +1,4 @@
-"""What every page needs: the project, the database (read-only), cached queries, and choices that live in the URL."""
+"""What every page needs: the project, the database (read-only), and cached queries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from harness.errors import UserError
 from harness.store import Store, ingest, open_store, views
 from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from harness.tables.formats import prose
+from harness.tables.text import task_title as titled
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -46,6 +47,16 @@ def _opened(url: str, identity: int) -> Store:
 def _identity(url: str) -> int:
     path = Path(url)
     return path.stat().st_ino if "://" not in url and path.exists() else 0
+
+
+def theme() -> str:
+    """Return `dark` or `light`, as the visitor's page is."""
+    return str(st.context.theme.type or "light")
+
+
+def task_title(name: str) -> str:
+    """Return a task's name as people read it, by the titles of its datasets."""
+    return titled(name, {dataset.name: dataset.title for dataset in read(views.datasets)})
 
 
 def refuse(message: str) -> NoReturn:

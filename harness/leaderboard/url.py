@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from harness.tables.addresses import View, known
 from harness.tables.formats import escape_markdown
 
 if TYPE_CHECKING:
@@ -19,6 +20,37 @@ if TYPE_CHECKING:
 
 LATE_SECONDS = 3.0
 """How long an address from before the last choice may still arrive."""
+
+
+def check(view: type[View]) -> None:
+    """Warn about parameters of the address that the page does not know; drop those that the page before left behind."""
+    for param in [name for name in st.query_params if name not in known(view.page)]:
+        left_behind = st.query_params.get_all(param) == _listed(st.session_state.get(f"last:{param}"))
+        del st.query_params[param]
+        if not left_behind:
+            st.warning(
+                f"The address has a parameter “{escape_markdown(param[:40])}”, which this page does not know: "
+                "what you see may not be what was meant.",
+                icon=":material/link_off:",
+            )
+
+
+def _listed(value: Any) -> list[str]:
+    return list(value) if isinstance(value, list) else [] if value is None else [str(value)]
+
+
+def chosen(param: str) -> str:
+    """Return a choice that is no widget's: what the address asks for, else what was chosen last, else ''.
+
+    Not simply what the address holds: the rerun of a quick second click still carries the address of before the first.
+    """
+    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    return _written(param, wanted if wanted is not None and _asks(param, wanted) else last or "")
+
+
+def state(param: str, value: str) -> None:
+    """Write a choice that is no widget's (a selected row) to the URL; '' takes it out."""
+    _written(param, value)
 
 
 def select(

@@ -57,6 +57,11 @@ class RunContext:
             raise UserError("this method needs an unlabeled target: its setting must be usl or uda")
         return self.target
 
+    @property
+    def cameras_used(self) -> bool:
+        """Whether the method has asked for camera labels."""
+        return any(data.cameras_used for data in (self.source, self.target) if data)
+
     def rng(self, purpose: str, epoch: int = 0) -> np.random.Generator:
         """Return the random stream of one purpose in one epoch.
 

@@ -46,12 +46,19 @@ class UnlabeledSet:
 
     def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, device: torch.device) -> None:
         self.images = images
-        self.cameras = np.asarray(cameras, np.int64)
+        self._cameras = np.asarray(cameras, np.int64)
+        self.cameras_used = False
         self.device = device
         self._pixels = place(images, device)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def cameras(self) -> Index:
+        """The camera of every image, [N]. Whether a method asked for them is recorded: `cameras_used`."""
+        self.cameras_used = True
+        return self._cameras
 
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""

@@ -153,9 +153,3 @@ def class_logits(features: Tensor, weights: Tensor, cosine_scale: float) -> Tens
     if cosine_scale == 0:
         return features @ weights.T
     return cosine_scale * normalize(features, dim=1) @ normalize(weights, dim=1).T
-
-
-def one_hot_logits(labels: Tensor, classes: int) -> Tensor:
-    """Logits [B, C] whose softmax is one-hot: 0 for the label, -1e4 elsewhere (finite, so that KL stays finite)."""
-    logits = torch.full((len(labels), classes), -1e4, device=labels.device)
-    return logits.scatter_(1, labels[:, None], 0.0)

@@ -15,7 +15,7 @@ from harness.specs.compute import Network
 
 
 class Embedding(NamedTuple):
-    """What a network says of a batch: `pooled` before and `neck` after the BatchNorm neck, float32 [B, d]."""
+    """Output of a network for a batch: `pooled` before and `neck` after the BatchNorm neck, float32 [B, d]."""
 
     pooled: Tensor
     neck: Tensor
@@ -62,71 +62,6 @@ class GeMPool(nn.Module):
         return pooled.pow(1 / self.p)
 
 
-class _NarrowBlock(nn.Module):
-    """Two 3×3 convolutions with a shortcut (He et al., CVPR 2016, Fig. 2)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, groups: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = GroupedBatchNorm2d(outputs, groups)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = GroupedBatchNorm2d(outputs, groups)
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 1, stride, bias=False), GroupedBatchNorm2d(outputs, groups)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(x)).relu_()
-        total: Tensor = self.bn2(self.conv2(y)) + self.shortcut(x)
-        return total.relu_()
-
-
-def _narrow(groups: int) -> nn.Module:
-    """A 5×5 stem and four blocks of 24, 48, 96, 192 channels: 0.7 M parameters, made for 64×32 images on a CPU."""
-    widths, strides = (24, 48, 96, 192), (2, 2, 2, 1)
-    stem = [nn.Conv2d(3, widths[0], 5, 2, 2, bias=False), GroupedBatchNorm2d(widths[0], groups), nn.ReLU(inplace=True)]
-    inputs = (widths[0], *widths[:-1])
-    blocks = [_NarrowBlock(i, o, stride, groups) for i, o, stride in zip(inputs, widths, strides, strict=True)]
-    return nn.Sequential(*stem, *blocks)
-
-
-class _InstanceBatchNorm(nn.Module):
-    """IBN-a: instance normalization on half of the channels, BatchNorm on the rest (Pan et al., ECCV 2018)."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.instance_channels = channels // 2
-        self.IN = nn.InstanceNorm2d(self.instance_channels, affine=True)
-        self.BN = GroupedBatchNorm2d(channels - self.instance_channels, groups)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.IN(x[:, : self.instance_channels].contiguous()),
-                self.BN(x[:, self.instance_channels :].contiguous()),
-            ],
-            dim=1,
-        )
-
-
-def _resnet(spec: Network) -> tuple[nn.Module, int]:
-    """A torchvision ResNet without its head, with last stride 1, and its number of features."""
-    name = spec.backbone.removesuffix("-ibn-a")
-    import torchvision  # here, since importing it takes longer than loading torch, and narrow networks do without
-
-    net = torchvision.models.get_model(name, norm_layer=lambda features: GroupedBatchNorm2d(features, spec.bn_groups))
-    first = net.layer4[0]
-    for convolution in (first.conv1, first.conv2, first.downsample[0]):
-        convolution.stride = (1, 1)
-    if spec.backbone.endswith("-ibn-a"):
-        for layer in (net.layer1, net.layer2, net.layer3):
-            for block in layer:
-                block.bn1 = _InstanceBatchNorm(block.bn1.num_features, spec.bn_groups)
-    features = net.fc.in_features
-    stem = [net.conv1, net.bn1, *([net.relu] if spec.stem_relu else []), net.maxpool]
-    return nn.Sequential(*stem, net.layer1, net.layer2, net.layer3, net.layer4), features
-
-
 def build(spec: Network, seed: int, device: torch.device, tensors: Mapping[str, Tensor] | None = None) -> ReidNetwork:
     """Return a network on `device`, random from `seed` (0 … 2⁶³-1) or holding `tensors` (a checkpoint's).
 
@@ -134,12 +69,11 @@ def build(spec: Network, seed: int, device: torch.device, tensors: Mapping[str, 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone, features = (_narrow(spec.bn_groups), 192) if spec.backbone == "narrow" else _resnet(spec)
+        backbone = spec.backbone.build(lambda channels: GroupedBatchNorm2d(channels, spec.bn_groups))
         for module in backbone.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    pool = GeMPool() if spec.pooling == "gem" else AveragePool()
-    network = ReidNetwork(backbone, pool, features, spec.bn_groups)
+    network = ReidNetwork(backbone, spec.pooling.build(), spec.backbone.features, spec.bn_groups)
     if tensors is not None:
         load_into(network, tensors, "init")
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

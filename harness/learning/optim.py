@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
@@ -11,10 +10,11 @@ from torch import Tensor, nn
 
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.specs.compute import Compute, Optimizer, Schedule
+from harness.learning.optimizers import Adam, Optimizer
+from harness.specs.compute import Compute
 
 
-def adam(modules: Iterable[nn.Module], spec: Optimizer) -> torch.optim.Adam:
+def adam(modules: Iterable[nn.Module], spec: Adam) -> torch.optim.Adam:
     """Return Adam on every trainable parameter of `modules`, weight decay on all of them, as the field does."""
     parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
     fused = bool(parameters) and parameters[0].device.type == "cuda"
@@ -23,20 +23,15 @@ def adam(modules: Iterable[nn.Module], spec: Optimizer) -> torch.optim.Adam:
     )
 
 
-def rate_factor(schedule: Schedule, epoch: int, epochs: int) -> float:
-    """Return the factor on the learning rate in `epoch` (from 1) of `epochs`.
+def rate_factor(compute: Compute, epoch: int) -> float:
+    """Return the factor on the learning rate in `epoch` (from 1): the schedule's, times that of warm-up.
 
     Warm-up: factor f rises as f + (1-f)·e/w in epochs e < w, as in the strong baseline.
     """
-    warmup = 1.0
-    if epoch < schedule.warmup_epochs:
-        warmup = schedule.warmup_factor + (1 - schedule.warmup_factor) * epoch / schedule.warmup_epochs
-    if schedule.kind == "step":
-        return warmup * schedule.decay ** sum(epoch >= milestone for milestone in schedule.milestones)
-    if schedule.kind == "cosine":
-        done = (epoch - 1) / epochs
-        return warmup * (schedule.decay + (1 - schedule.decay) * 0.5 * (1 + math.cos(math.pi * done)))
-    return warmup
+    warmup, factor = compute.warmup, 1.0
+    if epoch < warmup.epochs:
+        factor = warmup.factor + (1 - warmup.factor) * epoch / warmup.epochs
+    return factor * compute.schedule.factor(epoch, compute.epochs)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, spec: Optimizer, factor: float) -> None:
@@ -47,7 +42,7 @@ def set_rate(optimizer: torch.optim.Optimizer, spec: Optimizer, factor: float) -
 
 def begin_epoch(optimizer: torch.optim.Optimizer, compute: Compute, epoch: int) -> None:
     """Set the learning rate of `epoch` (from 0)."""
-    set_rate(optimizer, compute.optimizer, rate_factor(compute.schedule, epoch + 1, compute.epochs))
+    set_rate(optimizer, compute.optimizer, rate_factor(compute, epoch + 1))
 
 
 def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

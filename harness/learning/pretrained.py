@@ -1,48 +1,129 @@
-"""ImageNet weights: torchvision's own files, from its cache or from a file given by hand."""
+"""ImageNet weights: a published file, or one that a user brings, loaded whole or not at all."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.learning.backbones.base import BackboneKind
 from harness.learning.networks import build
 from harness.specs.compute import Network
 
 BY_HAND = Path("data/weights")
+HASHED = re.compile(r"-([0-9a-f]{8})\.\w+$")
+"""A published file's name ends in the first digits of its SHA-256."""
+WRAPPERS = ("state_dict", "model")
+"""Keys under which training scripts put the tensors beside other things."""
+PREFIXES = ("module.", "base.", "backbone.", "model.")
+"""What DataParallel and the field's networks put before the backbone's names."""
+COUNTER = "num_batches_tracked"
+"""BatchNorm's counter, which older files lack and nothing here reads."""
 
 
-def imagenet_tensors(spec: Network, root: Path) -> dict[str, Tensor]:
-    """Return a full state for `spec` whose backbone holds torchvision's ImageNet weights (IMAGENET1K_V1).
+class WeightsFile(NamedTuple):
+    """Which file a run's published weights came from."""
 
-    The file is looked for in torchvision's cache and in `<root>/data/weights/`; UserError says where to put it.
+    file: str
+    sha256: str
+
+
+def imagenet_tensors(spec: Network, root: Path) -> tuple[dict[str, Tensor], WeightsFile]:
+    """Return a full state for `spec` whose backbone holds ImageNet weights, and the file that they came from.
+
+    The published file is looked for in torch's cache and in `<root>/data/weights/`, then another file, in the same
+    names, as `data/weights/<backbone>.pth`. Raises UserError if there is none, saying where to put it, if the published
+    file is not the one that its name says, and if a file leaves any tensor of the backbone unset or not finite.
     """
-    if spec.backbone == "narrow" or spec.backbone.endswith("-ibn-a"):
-        raise UserError(f"init: imagenet: torchvision has no ImageNet weights for backbone {spec.backbone!r}")
-    import torchvision  # here, since importing it takes longer than loading torch
+    backbone = spec.backbone
+    if backbone.imagenet is None:
+        raise UserError(f"init: imagenet: there are no ImageNet weights for backbone {backbone.kind!r}")
+    path = _file(backbone.kind, backbone.imagenet, root)
+    digest = _sha256(path)
+    stated = HASHED.search(path.name)
+    if stated and not digest.startswith(stated[1]):
+        raise UserError(
+            f"{path}: is not the published file: its SHA-256 begins with {digest[:8]}, its name says {stated[1]}; "
+            f"download {backbone.imagenet} again, or name another file {backbone.kind}.pth"
+        )
+    published = _tensors(path)
+    state: dict[str, Tensor] = build(spec, 0, torch.device("cpu")).state_dict()
+    own = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    return state | {f"backbone.{name}": value for name, value in _fill(backbone, own, published, path).items()}, (
+        WeightsFile(path.name, digest)
+    )
 
-    weights = torchvision.models.get_model_weights(spec.backbone).IMAGENET1K_V1
-    file_name = Path(urlparse(weights.url).path).name
-    places = [Path(torch.hub.get_dir()) / "checkpoints" / file_name, root / BY_HAND / file_name]
+
+def _file(kind: str, url: str, root: Path) -> Path:
+    name = Path(urlparse(url).path).name
+    places = [
+        Path(torch.hub.get_dir()) / "checkpoints" / name,
+        *(root / BY_HAND / own for own in (name, f"{kind}.pth")),
+    ]
     path = next((place for place in places if place.exists()), None)
     if path is None:
         raise UserError(
-            f"init: imagenet: {file_name} is neither in torchvision's cache nor in {BY_HAND}/; "
-            f"download {weights.url} and put it there"
+            f"init: imagenet: {name} is neither in torch's cache nor in {BY_HAND}/; download {url} and put it there, "
+            f"or other weights in the same names as {BY_HAND}/{kind}.pth"
         )
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, out of what wraps them and without prefixes."""
     try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
-        raise UserError(f"{path}: not a readable weight file; download {weights.url} again") from error
-    network = build(spec, 0, torch.device("cpu"))
-    state = network.state_dict()
-    stem = ["conv1", "bn1", *(["relu"] if spec.stem_relu else []), "maxpool"]
-    position = {name: index for index, name in enumerate([*stem, "layer1", "layer2", "layer3", "layer4"])}
-    for name, value in published.items():
-        part, _, rest = name.partition(".")
-        if part in position:
-            state[f"backbone.{position[part]}.{rest}"] = value
-    return state
+        raise UserError(f"{path}: not a readable weight file; download it again") from error
+    while isinstance(content, Mapping) and (key := next((key for key in WRAPPERS if key in content), None)):
+        content = content[key]
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: holds a {type(content).__name__}, not tensors by name")
+    tensors = {_bare(str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise UserError(f"{path}: holds no tensors")
+    return tensors
+
+
+def _bare(name: str) -> str:
+    while prefix := next((prefix for prefix in PREFIXES if name.startswith(prefix)), ""):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _fill(
+    backbone: BackboneKind, own: Mapping[str, Tensor], published: Mapping[str, Tensor], path: Path
+) -> dict[str, Tensor]:
+    """Return the backbone's tensors by its own names. Raises UserError unless every one is set, fits and is finite."""
+
+    def wrong(what: str) -> UserError:
+        return UserError(f"{path}: {what}; backbone {backbone.kind!r} needs its tensors as torchvision names them")
+
+    names = {name: backbone.published(name) for name in own}
+    found: dict[str, Tensor] = {}
+    for name, theirs in names.items():
+        if theirs in published:
+            found[name] = value = published[theirs]
+            if value.shape != own[name].shape:
+                raise wrong(f"tensor {theirs!r} is {list(value.shape)}, not {list(own[name].shape)}")
+            if not value.isfinite().all():
+                raise wrong(f"tensor {theirs!r} holds NaN or infinite values")
+        elif not name.endswith(COUNTER):
+            raise wrong(f"tensor {theirs!r} is missing; the file holds {next(iter(published))!r} and the like")
+    parts = {theirs.split(".")[0] for theirs in names.values()}
+    for theirs in sorted(published.keys() - names.values()):
+        if theirs.split(".")[0] in parts:
+            raise wrong(f"tensor {theirs!r} has no place")
+    return found

@@ -1,4 +1,4 @@
-"""Pseudo-labels of an unlabeled set: Jaccard distance, DBSCAN, and what to do when the clusters collapse."""
+"""Pseudo-labels of an unlabeled set: distances, clustering, and what to do when the clusters collapse."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.errors import CollapseError
-from harness.labels import (
-    Neighbours,
-    cluster,
-    data_driven_eps,
-    jaccard_distance,
-    nearest_neighbours,
-    self_paced_reliability,
-)
+from harness.errors import CollapseError, UserError
+from harness.labels import cluster, nearest_neighbours, self_paced_reliability
+from harness.labels.clusterings import DBSCAN
+from harness.labels.clusterings.base import ClusteringKind
+from harness.labels.distances.base import DistanceKind, Distances
+from harness.labels.label_free import centroid_silhouette
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.matrix import Matrix, as_matrix
-from harness.specs.labeling import Clustering, DataDrivenClustering
+from harness.matrix import as_matrix
+from harness.specs.params import Labels
 
 SEARCH = "neighbour_search"
 """Where `RunState.values` holds how neighbours were searched, and the lowest recall: {"search": ..., "recall": ...}."""
 LABELS = "pseudo_labels"
 """Where the last pseudo-labels stand in `RunState.tensors`: int64 [N], -1 = outlier."""
+SILHOUETTE = "silhouette"
+"""Where `RunState.values` holds how well the last pseudo-labels separate the features they were made of."""
 
 
 Clusterer = TypeVar("Clusterer", bound=Callable[..., Any])
@@ -55,64 +54,56 @@ def _by_first_rank(clustering: Clusterer) -> Clusterer:
 
 
 @_by_first_rank
-def assign(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> npt.NDArray[np.int64]:
+def assign(features: Tensor, params: Labels, run: RunContext) -> npt.NDArray[np.int64]:
     """Cluster L2-normalized features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
 
     Neighbours are searched on the features' device. With fewer than two clusters the labels of the last good epoch are
-    returned, and the run's notes say so, if `params.on_collapse` is 'keep' and there is such an epoch. Else raises
-    UserError with advice.
+    returned, if there is such an epoch, and the run's notes say so. Else raises CollapseError with advice.
     """
-    neighbours = _neighbours(features, params, run)
-    matrix = as_matrix(features, "features")  # on the host, once
-    eps = params.eps if isinstance(params, Clustering) else _fixed_eps(matrix, neighbours, params, run)
-    distance = jaccard_distance(matrix, params.k1, params.k2, eps, neighbours=neighbours)
-    return fall_back(cluster(distance, eps, params.min_samples), params, run)
+    distances = _measure(features, params.distance, run)
+    labels = fall_back(params.clustering.cluster(distances, run.state.values), params.clustering, run)
+    remember(labels, features, run)
+    return labels
 
 
-def fall_back(
-    labels: npt.NDArray[np.int64], params: Clustering | DataDrivenClustering, run: RunContext
-) -> npt.NDArray[np.int64]:
-    """Return `labels`, or the last good ones if these have collapsed; remember what is returned (see `assign`)."""
+def fall_back(labels: npt.NDArray[np.int64], clustering: ClusteringKind, run: RunContext) -> npt.NDArray[np.int64]:
+    """Return `labels`, or the last good ones if these have collapsed (see `assign`)."""
     clusters = int(labels.max(initial=-1)) + 1
     epoch = run.state.epoch + 1
     if clusters < 2:
         found = "no cluster" if clusters == 0 else "one single cluster"
         previous = run.state.tensors.get(LABELS)
-        if params.on_collapse == "stop" or previous is None:
-            advice = "a larger eps (or rho), a smaller min_samples" if clusters == 0 else "a smaller eps (or rho)"
+        if previous is None:
+            advice = clustering.to_find_more if clusters == 0 else clustering.to_find_smaller
             raise CollapseError(
                 f"epoch {epoch}: clustering found {found} in {len(labels)} images; try {advice}, or a better start"
             )
         run.notes.append(f"epoch {epoch}: clustering found {found}; the labels of the epoch before were kept")
         return previous.cpu().numpy()
-    remember(labels, run)
     return labels
 
 
-def _neighbours(features: Tensor, params: Clustering | DataDrivenClustering, run: RunContext) -> Neighbours:
-    """Search the neighbours; the run remembers how, and the lowest recall of all epochs."""
-    found = nearest_neighbours(features, params.k1)
+def _measure(features: Tensor, distance: DistanceKind, run: RunContext) -> Distances:
+    """Search the neighbours and prepare distances; the run remembers how it searched, and the lowest recall."""
+    if distance.neighbours >= len(features):
+        raise UserError(
+            f"labels.distance looks at {distance.neighbours} neighbours of each of {len(features)} images, that is, at "
+            "all of them: choose fewer neighbours"
+        )
+    found = nearest_neighbours(features, distance.neighbours)
     lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
     run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
-    return found
-
-
-def _fixed_eps(features: Matrix, neighbours: Neighbours, params: DataDrivenClustering, run: RunContext) -> float:
-    """Return the radius of the run, computed once, in its first epoch (MMT, SSKD)."""
-    if "eps" not in run.state.values:
-        run.state.values["eps"] = data_driven_eps(features, params.k1, params.k2, params.rho, neighbours=neighbours)
-    return float(run.state.values["eps"])
+    return distance.measure(as_matrix(features, "features"), found)  # on the host, once
 
 
 @_by_first_rank
 def nested(
-    features: Tensor, params: Clustering, offsets: Sequence[float], run: RunContext
+    features: Tensor, distance: DistanceKind, clustering: DBSCAN, offsets: Sequence[float], run: RunContext
 ) -> list[npt.NDArray[np.int64]]:
-    """Cluster the same features at `params.eps` + each offset, from one distance matrix: labels [N] per offset."""
-    neighbours = _neighbours(features, params, run)
-    widest = params.eps + max(offsets)
-    distance = jaccard_distance(as_matrix(features, "features"), params.k1, params.k2, widest, neighbours=neighbours)
-    return [cluster(distance, params.eps + offset, params.min_samples) for offset in offsets]
+    """Cluster the same features at `clustering.eps` + each offset, from one distance matrix: labels [N] per offset."""
+    eps = clustering.eps
+    found = _measure(features, distance, run).within(eps + max(offsets))
+    return [cluster(found, eps + offset, clustering.min_samples) for offset in offsets]
 
 
 def self_paced(
@@ -159,6 +150,7 @@ def singletons(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return result
 
 
-def remember(labels: npt.NDArray[np.int64], run: RunContext) -> None:
-    """Make `labels` the run's last pseudo-labels: what diagnostics judge and what a collapse falls back to."""
+def remember(labels: npt.NDArray[np.int64], features: Tensor, run: RunContext) -> None:
+    """Make `labels` of `features` the run's last pseudo-labels: what is judged and what a collapse falls back to."""
+    run.state.values[SILHOUETTE] = centroid_silhouette(features, labels)
     run.state.tensors[LABELS] = torch.from_numpy(labels.astype(np.int64))

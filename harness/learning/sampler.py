@@ -85,12 +85,3 @@ def random_positives(labels: Tensor, rng: np.random.Generator) -> Tensor:
     step = 1 + (drawn * (size - 1).clamp(min=1)).floor().long()
     place = torch.arange(len(labels), device=labels.device) - first
     return torch.empty_like(order).scatter_(0, order, order[first + (place + step) % size])
-
-
-def hardest_positives(features: Tensor, labels: Tensor) -> Tensor:
-    """Return for each image of a batch the least similar image with the same label (itself, if alone): positions [B].
-
-    features: L2-normalized [B, d].
-    """
-    same = labels[:, None] == labels[None]
-    return (features @ features.T).masked_fill(~same, float("inf")).argmin(1)

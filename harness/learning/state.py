@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,19 +100,36 @@ def load_into(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str
     module.load_state_dict(dict(tensors))
 
 
-def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file atomically. Raises DiskError (full, read-only) and leaves nothing half-written."""
+def sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes of the tensors and over the metadata."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    for name in sorted(metadata):
+        digest.update(f"{name} {metadata[name]}\n".encode())
+    return digest.hexdigest()
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> str:
+    """Write a safetensors file atomically, and return the hash that it states of its own content.
+
+    Raises DiskError (full, read-only) and leaves nothing half-written.
+    """
     contiguous = {name: _on_host(value.detach()) for name, value in tensors.items()}
+    stated = sha256(contiguous, metadata)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(contiguous, partial, dict(metadata))
+        save_file(contiguous, partial, {**metadata, "sha256": stated})
         _sort_header(partial)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # a read-only disk refuses this too
             partial.unlink()
         raise DiskError(f"{path}: cannot be written: {error}; free some space or mend the permissions") from error
+    return stated
 
 
 def _on_host(value: Tensor) -> Tensor:
@@ -129,7 +147,7 @@ class CheckpointWriter:
     def __init__(self, device: torch.device) -> None:
         self._beside = device.type == "cuda"
         self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        self._writing: Future[str] | None = None
 
     def save(self, state: RunState, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the state and the caller's metadata atomically. Raises DiskError if that, or the save before, fails."""
@@ -167,11 +185,21 @@ def _sort_header(path: Path) -> None:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors (on the CPU) and the metadata of a safetensors file. Raises UserError if it is damaged."""
+    """Return the tensors (on the CPU) and the metadata of a safetensors file that `write_tensors` wrote.
+
+    Raises UserError if it is damaged: one bit that differs from what was written is found.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint") from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from None
+    if metadata.pop("sha256", None) != sha256(tensors, metadata):
+        raise UserError(
+            f"{path}: damaged: its content is not what was written (its SHA-256 differs); delete it and train again, "
+            "or fetch it again with `dvc pull`"
+        )
+    return tensors, metadata

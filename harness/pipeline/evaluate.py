@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import importlib
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from harness.data.prepared import Prepared, open_prepared
+from harness.errors import UserError
 from harness.evaluation import PROTOCOL, RankingResult
+from harness.evaluation.matching import Labels
+from harness.evaluation.ranking import JUNK_IDS
+from harness.inputs.csv import Columns
+from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.out_of_memory import explained
-from harness.learning.state import read_tensors
+from harness.learning.state import read_tensors, sha256
+from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import Best, Metrics
+from harness.pipeline.records import WRONG_BINS, Best, Metrics
+from harness.pipeline.trained import read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -30,13 +37,24 @@ from harness.specs.resolve import fingerprint
 
 TOP_K = 20
 """Gallery items stored per query, for the queries browser."""
+SAMPLE, PAIRS = 512, 2**14
+"""Gallery images whose cosines stand for all wrong ones of a query; pairs of rows compared at a time."""
 
 
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
-    """Score the run's last epoch; write `metrics.json` and `queries.parquet`. Raises UserError without a checkpoint."""
+    """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
+
+    Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
+    """
     folder = run_folder(registry.root, pairing.key)
     tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
-    method = ResolvedMethod.model_validate_json(metadata["method"])
+    run = read_trained(folder)
+    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != pairing.key:
+        raise UserError(
+            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
+            f"train again: harness train {pairing.key}"
+        )
+    method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     with (
@@ -47,34 +65,57 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
-        result = Evaluator(target, device).scores(algorithm.embedder(method.compute, tensors, device), TOP_K)
+        evaluator = Evaluator(target, device)
+        features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
+        result = evaluator.ranked(*features, TOP_K)
+        with replacing(folder / "queries.parquet") as partial:
+            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
+            queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
             minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol=PROTOCOL,
             queries=result.n_valid, queries_without_match=result.n_without_match, gallery=len(target.split("gallery")),
-            best_on_test=_best_on_test(folder / "history.csv"), seconds=time.perf_counter() - begun,
+            best_on_test=_best_on_test(run.history), chosen_without_labels=run.record.chosen_without_labels,
+            record_sha256=run.record_sha256, checkpoint_sha256=run.record.checkpoint_sha256,
+            queries_sha256=queries_sha256, seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result), partial, compression="zstd")
         write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
     return metrics
 
 
-def _best_on_test(history: Path) -> Best | None:
+def _best_on_test(history: Columns) -> Best | None:
     """Return the best evaluated epoch of a history, the papers' habit; None if none was evaluated."""
-    with history.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["target_map"]]
+    columns = (history["epoch"], history["target_map"], history["target_rank1"])
+    rows = [row for row in zip(*columns, strict=True) if None not in row]
     if not rows:
         return None
-    best = max(rows, key=lambda row: float(row["target_map"]))
-    return Best(epoch=int(best["epoch"]), map=float(best["target_map"]), rank1=float(best["target_rank1"]))
+    epoch, best, rank1 = max(rows, key=lambda row: row[1] or 0.0)
+    return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _query_table(target: Prepared, result: RankingResult) -> pa.Table:
-    """Return one row per query with the columns of `QUERY_COLUMNS`."""
-    query, gallery_ids = target.split("query"), target.split("gallery").ids
+def _normalized(features: Any) -> Matrix:
+    """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
+    rows = as_matrix(features, "features")
+    rows /= row_norms(rows, "features")[:, None]
+    return rows
+
+
+def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
+    """Return one row per query with the columns of `QUERY_COLUMNS` and `QUERY_EXTRAS`."""
+    query, gallery = target.split("query"), target.split("gallery")
     matched = ~np.isnan(result.ap)
     top: list[Any] = [np.asarray(row)[np.asarray(row) >= 0] for row in result.top]
+    query_cameras, gallery_cameras = (query.cameras, gallery.cameras) if target.has_cameras else (None, None)
+    labels = Labels.read(query.ids, gallery.ids, query_cameras, gallery_cameras, JUNK_IDS)
+    matches = labels.matches(0, len(query))
+    owner = np.repeat(np.arange(len(query)), np.diff(matches.right_start))
+    cosines = _cosines(query_rows, gallery_rows, owner, matches.right)
+    by_rank = np.lexsort((matches.right, -cosines, owner))
+    bounds = matches.right_start[1:-1]
+
+    def split(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+        return pa.array(np.split(values, bounds), pa.list_(kind))
+
     return pa.table(
         {
             "query": pa.array(np.arange(len(query)), pa.int32()),
@@ -85,8 +126,35 @@ def _query_table(target: Prepared, result: RankingResult) -> pa.Table:
             "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
             "gallery": pa.array(top, pa.list_(pa.int32())),
             "correct": pa.array(
-                [gallery_ids[row] == identity for row, identity in zip(top, query.ids, strict=True)],
+                [gallery.ids[row] == identity for row, identity in zip(top, query.ids, strict=True)],
                 pa.list_(pa.bool_()),
             ),
+            "similarity": pa.array(
+                [gallery_rows[row] @ features for row, features in zip(top, query_rows, strict=True)],
+                pa.list_(pa.float32()),
+            ),
+            "matches": split(matches.right[by_rank], pa.int32()),
+            "match_ranks": split(result.ranks, pa.int32()),
+            "match_similarity": split(cosines[by_rank], pa.float32()),
+            "wrong": pa.array(_wrong(query_rows, gallery_rows, query.ids, gallery.ids), pa.list_(pa.uint16())),
         }
     )
+
+
+def _cosines(query: Matrix, gallery: Matrix, left: NDArray[np.int64], right: NDArray[np.int64]) -> Matrix:
+    """Return the cosine of each pair of a query row and a gallery row, some at a time."""
+    found = np.empty(len(left), np.float32)
+    for start in range(0, len(left), PAIRS):
+        part = slice(start, start + PAIRS)
+        np.einsum("ij,ij->i", query[left[part]], gallery[right[part]], out=found[part])
+    return found
+
+
+def _wrong(query: Matrix, gallery: Matrix, query_ids: NDArray[Any], gallery_ids: NDArray[Any]) -> list[Any]:
+    """Return, per query, how many of the wrong images in an even sample of the gallery fall into each bin of cosine."""
+    sample = np.unique(np.linspace(0, len(gallery) - 1, min(SAMPLE, len(gallery))).astype(np.int64))
+    found = []
+    for features, identity in zip(query, query_ids, strict=True):
+        wrong = sample[gallery_ids[sample] != identity]
+        found.append(np.histogram(gallery[wrong] @ features, WRONG_BINS, (-1, 1))[0])
+    return found

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,10 +29,21 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
-QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct")
+LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
+"""Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
+silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
+
+QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gallery", "correct", "match_ranks")
 """`queries.parquet`, one row per query: index in the query split, image path relative to the dataset's folder,
-identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), and the
-top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>)."""
+identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), the
+top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>), and
+the ranks of all right items among the valid ones (list<int32>), from which every score of `metrics.json` follows."""
+
+QUERY_EXTRAS = ("similarity", "matches", "match_similarity", "wrong")
+"""Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
+right gallery items by rank, with their cosines; how often wrong gallery items, spread evenly over the gallery, have a
+cosine in each of `WRONG_BINS` bins of [-1, 1]."""
+WRONG_BINS = 40
 
 
 class Hardware(Frozen):
@@ -43,11 +54,39 @@ class Hardware(Frozen):
     platform: str
 
 
+class Weights(Frozen):
+    """The file of published weights that a run started from."""
+
+    file: str
+    sha256: str
+
+
 class Search(Frozen):
     """How the neighbours behind the pseudo-labels were searched."""
 
     search: str = Field(description="'exact', 'exact on cuda' or 'hnsw'")
     recall: float = Field(description="the lowest share of true neighbours found in any epoch; 1 for an exact search")
+
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Input(Frozen):
+    """What the network takes: RGB images of this size, resized bicubically in 8 bits, then (x / 255 - mean) / std."""
+
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Chosen(Frozen):
+    """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
+
+    epoch: int
+    map: Percent
+    rank1: Percent
+    rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
 class Record(Frozen):
@@ -63,8 +102,10 @@ class Record(Frozen):
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
+    input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )
@@ -82,41 +123,41 @@ class Record(Frozen):
     epochs: int
     neighbours: Search | None = Field(default=None, description="empty if the run made no pseudo-labels")
     resumed: int = Field(default=0, description="how often the run was interrupted and resumed")
+    train_cameras: bool | None = Field(default=None, description="whether camera labels were used in training")
+    chosen_without_labels: Chosen | None = Field(
+        default=None, description="the epoch chosen without labels; empty if the run made no pseudo-labels"
+    )
+    checkpoint_sha256: str = Field(default="", description="of the checkpoint's tensors, as stated in its own header")
+    history_sha256: str = Field(default="", description="of the file history.csv")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
 
 
 class Scores(Frozen):
     """Percent, protocol `reid-v1`."""
 
-    map: float
-    rank1: float
-    rank5: float
-    rank10: float
-    minp: float
-    map_trapezoid: float
+    map: Percent
+    rank1: Percent
+    rank5: Percent
+    rank10: Percent
+    minp: Percent
+    map_trapezoid: Percent
 
 
 class Best(Frozen):
     """The papers' habit: the epoch that was best on the test set. Never the headline."""
 
     epoch: int
-    map: float
-    rank1: float
-
-
-class Chosen(Frozen):
-    """The epoch that label-free figures of the training images chose, by a rule that was fixed beforehand."""
-
-    epoch: int
-    map: float
-    rank1: float
-    rule: str
+    map: Percent
+    rank1: Percent
 
 
 class Metrics(Scores):
     """`metrics.json`: the last epoch's scores on the target; beside them those of two other choices of the epoch."""
 
     protocol: str
+    record_sha256: str = Field(default="", description="of the file record.json: the run that these scores belong to")
+    checkpoint_sha256: str = Field(default="", description="what was evaluated, as the record states it")
+    queries_sha256: str = Field(default="", description="of the file queries.parquet")
     queries: int
     queries_without_match: int
     gallery: int

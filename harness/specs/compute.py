@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from harness.learning.backbones import Backbone
+from harness.learning.optimizers import Optimizer
+from harness.learning.pooling import Pooling
+from harness.learning.schedules import Schedule
 from harness.specs.base import Frozen
 
-Backbone = Literal["narrow", "resnet18", "resnet34", "resnet50", "resnet101", "resnet50-ibn-a"]
 Share = float
 
 
 class Network(Frozen):
     """The embedding network."""
 
-    backbone: Backbone = Field(description="`narrow`: a 0.7 M residual net for 64×32 images on a CPU")
-    pooling: Literal["average", "gem"] = Field(description="`gem`: generalized mean, p learned from 3")
-    stem_relu: bool = Field(description="false: no ReLU after the stem, as in MMT and SSKD")
+    backbone: Backbone
+    pooling: Pooling
     bn_groups: PositiveInt = Field(
         description="BatchNorm sees contiguous chunks of the batch; 4 is the published 4-GPU DataParallel"
     )
@@ -35,29 +37,11 @@ class BatchShape(Frozen):
         return self.identities * self.instances
 
 
-class Optimizer(Frozen):
-    """Adam on every parameter, as the field does."""
+class Warmup(Frozen):
+    """A learning rate that rises in the first epochs, on top of the schedule."""
 
-    learning_rate: PositiveFloat
-    weight_decay: float = Field(ge=0)
-
-
-class Schedule(Frozen):
-    """The factor on the learning rate, as a function of the epoch (counted from 1)."""
-
-    kind: Literal["constant", "step", "cosine"]
-    warmup_epochs: NonNegativeInt = Field(description="epoch e of them has factor + (1 - factor) · e / epochs")
-    warmup_factor: float = Field(gt=0, le=1)
-    milestones: tuple[PositiveInt, ...] = Field(
-        description="`step`: the first epochs that run at a rate decayed once more"
-    )
-    decay: float = Field(gt=0, le=1, description="`step`: factor at each milestone; `cosine`: the final factor")
-
-    @model_validator(mode="after")
-    def _fits_kind(self) -> Schedule:
-        if (self.kind == "step") != bool(self.milestones):
-            raise ValueError("milestones belong to kind 'step', and 'step' needs at least one")
-        return self
+    epochs: NonNegativeInt = Field(description="epoch e < epochs (from 1) has factor + (1 - factor) · e / epochs")
+    factor: float = Field(gt=0, le=1, description="where it starts")
 
 
 class Augment(Frozen):
@@ -78,8 +62,19 @@ class Compute(Frozen):
     iterations: NonNegativeInt = Field(description="iterations per epoch")
     optimizer: Optimizer
     schedule: Schedule
+    warmup: Warmup
     augment: Augment
     precision: Literal["float32", "bf16"] = Field(description="of the network; memory, losses, distances are float32")
     evaluate_every: PositiveInt = Field(
         description="epochs between evaluations during training (only to mark the best)"
     )
+
+    @model_validator(mode="after")
+    def _batch_feeds_batchnorm(self) -> Compute:
+        least = 2 * self.network.bn_groups
+        if self.epochs and self.batch.size < least:
+            raise ValueError(
+                f"batch: {self.batch.identities}×{self.batch.instances} is too small: BatchNorm with bn_groups "
+                f"{self.network.bn_groups} needs at least {least} images"
+            )
+        return self

@@ -17,15 +17,15 @@ RegimeName = Literal["paper", "drawn"]
 class ImageSize(Frozen):
     """The size, in pixels, to which `prepare` resizes every image of the dataset."""
 
-    height: PositiveInt
-    width: PositiveInt
+    height: PositiveInt = Field(description="pixels")
+    width: PositiveInt = Field(description="pixels")
 
 
 class Counts(Frozen):
     """What one split must contain."""
 
-    images: int = Field(ge=0)
-    ids: int = Field(ge=0)
+    images: int = Field(ge=0, description="number of images")
+    ids: int = Field(ge=0, description="number of identities; distractors are one, junk is none")
     cameras: int | None = Field(default=None, ge=0, description="absent: not published")
 
 
@@ -38,26 +38,28 @@ class Expect(Frozen):
     train: Counts
     query: Counts
     gallery: Counts
-    alternatives: dict[str, dict[Literal["train", "query", "gallery"], Counts]] = {}
+    alternatives: dict[str, dict[Literal["train", "query", "gallery"], Counts]] = Field(
+        default={}, description="other published counts of some splits, by the distribution's name"
+    )
 
 
 class Access(Frozen):
     """How to obtain the dataset, and what its owners allow."""
 
-    homepage: str
-    license: str
-    note: str = ""
-    withdrawn: str = ""
+    homepage: str = Field(description="where its owners publish it")
+    license: str = Field(description="what its owners allow")
+    note: str = Field(default="", description="what a user must know besides")
+    withdrawn: str = Field(default="", description="when and why its owners withdrew it; empty: they did not")
 
 
 class DatasetSpec(Frozen):
     """A dataset of images with identities and cameras in `train` / `query` / `gallery` splits."""
 
-    name: Slug
-    title: str
-    extends: Slug | None = None
-    kind: Kind
-    regime: RegimeName
+    name: Slug = Field(description="the file's name without `.yaml`; part of every run's key")
+    title: str = Field(description="what tables and pages call it")
+    extends: Slug | None = Field(default=None, description="dataset whose keys apply where this one states none")
+    kind: Kind = Field(description="what the images show")
+    regime: RegimeName = Field(description="which of a method's regimes its runs use")
     role: Literal["task", "init"] = Field(
         default="task", description="`init`: only used to pre-train a start, never evaluated as a task"
     )
@@ -70,7 +72,7 @@ class DatasetSpec(Frozen):
     sources: tuple[Slug, ...] = Field(description="labeled sources from which `uda` and `direct` methods are planned")
     expect: Expect | None = Field(default=None, description="published counts; absent: there are none to compare with")
     access: Access
-    citation: str
+    citation: str = Field(description="publication to cite")
 
     @field_validator("sources")
     @classmethod

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
+import regex
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from harness.inputs.patterns import Pattern
 from harness.specs.base import Frozen
 
 GROUPS = frozenset({"id", "camera", "frame"})
@@ -25,8 +26,8 @@ def _check_relative(path: str) -> str:
 
 def _check_pattern(pattern: str) -> str:
     try:
-        groups = set(re.compile(pattern).groupindex)
-    except re.error as error:
+        groups = Pattern(pattern).groups
+    except regex.error as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
     if unknown := groups - GROUPS:
         raise ValueError(f"pattern: unknown group {sorted(unknown)[0]!r}; valid: camera, frame, id")
@@ -44,7 +45,7 @@ class ImageSet(Frozen):
     where they are given, else from the pattern; `harness data verify` reports where two of these disagree.
     """
 
-    folder: RelativePath
+    folder: RelativePath = Field(description="folder of the images, searched at any depth")
     lists: tuple[RelativePath, ...] = Field(default=(), description="only what these files name; empty: the folder")
     xml: RelativePath | None = Field(default=None, description="labels by image name")
 
@@ -85,10 +86,10 @@ class Arrangement(Frozen):
 class GroundTruth(Frozen):
     """Published relevance files: per query one line of positions, from 1, in the list of gallery names."""
 
-    queries: RelativePath
-    gallery: RelativePath
-    good: RelativePath
-    junk: RelativePath
+    queries: RelativePath = Field(description="list of query names")
+    gallery: RelativePath = Field(description="list of gallery names")
+    good: RelativePath = Field(description="positions of each query's right answers")
+    junk: RelativePath = Field(description="positions of what is removed for each query")
 
 
 class Layout(Arrangement):
@@ -101,6 +102,7 @@ class Layout(Arrangement):
     alternatives: tuple[Arrangement, ...] = Field(default=(), description="recognized by their contents, in this order")
     cameras: tuple[int, int] | None = Field(default=None, description="first and last camera number")
     named_ids: bool = Field(default=False, description="identities are words, numbered in alphabetical order from 0")
+    named_cameras: bool = Field(default=False, description="cameras are words, numbered in alphabetical order from 0")
     test_id_offset: int = Field(default=0, ge=0, description="added to query and gallery identities that restart at 0")
     ground_truth: GroundTruth | None = None
 

@@ -28,10 +28,10 @@ class InitRun(Frozen):
     `seeds` are taken as given (like published weights); `seed_offsets` are added to the run's own seed.
     """
 
-    method: Slug
-    dataset: Slug | None = None
-    seeds: tuple[NonNegativeInt, ...] = ()
-    seed_offsets: tuple[NonNegativeInt, ...] = ()
+    method: Slug = Field(description="method whose runs are started from")
+    dataset: Slug | None = Field(default=None, description="what they were trained on; none: the pairing's source")
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(), description="their seeds, as given")
+    seed_offsets: tuple[NonNegativeInt, ...] = Field(default=(), description="their seeds, relative to the run's own")
 
     @model_validator(mode="after")
     def _one_kind_of_seeds(self) -> InitRun:
@@ -57,8 +57,8 @@ Init = Annotated[
 class Adjustment(Frozen):
     """What one target changes within a regime; merged over the regime's own values."""
 
-    compute: dict[str, Any] = {}
-    params: dict[str, Any] = {}
+    compute: dict[str, Any] = Field(default={}, description="keys of `compute` that differ on this target")
+    params: dict[str, Any] = Field(default={}, description="keys of `params` that differ on this target")
 
 
 class RegimeSection(Frozen):
@@ -66,17 +66,17 @@ class RegimeSection(Frozen):
 
     init: Init
     compute: Compute
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default={}, description="keys of `params` that differ in this regime")
     targets: dict[Slug, Adjustment] = {}
 
 
 class MethodSpec(Frozen):
     """A method as its YAML file states it, after `extends`. `params` is validated by the algorithm's own model."""
 
-    name: Slug
-    title: str
-    description: str
-    extends: Slug | None = None
+    name: Slug = Field(description="the file's name without `.yaml`; part of every run's key")
+    title: str = Field(description="what tables and pages call it")
+    description: str = Field(description="its idea in one or two sentences")
+    extends: Slug | None = Field(default=None, description="method whose keys apply where this one states none")
     role: Literal["method", "ablation", "canary", "init"] = Field(
         description="`init`: only trained as a start for others; `canary`: a floor that no method may fall to"
     )
@@ -84,9 +84,12 @@ class MethodSpec(Frozen):
     judged_against: tuple[Slug, ...] = Field(
         default=(), description="the methods that it has to beat; the report compares them"
     )
-    setting: Setting
-    algorithm: Annotated[str, AfterValidator(_check_import_path)]
-    params: dict[str, Any]
+    setting: Setting = Field(
+        description="`supervised`: labeled target; `direct`: labeled source, evaluated on the target unchanged; `uda`: "
+        "labeled source and unlabeled target; `usl`: unlabeled target only"
+    )
+    algorithm: Annotated[str, AfterValidator(_check_import_path)] = Field(description="`package.module:Class`")
+    params: dict[str, Any] = Field(description="hyper-parameters of the algorithm")
     regimes: dict[RegimeName, RegimeSection]
     paper: Paper | None = None
     reported: tuple[Reported, ...] = ()

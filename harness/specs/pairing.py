@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.errors import UserError
 
 KEY = re.compile(
-    r"(?P<method>[a-z0-9.-]+)__(?:(?P<source>[a-z0-9.-]+?)-to-)?(?P<target>[a-z0-9.-]+)__s(?P<seed>0|[1-9][0-9]*)"
+    r"(?P<method>[a-z0-9.-]+)__(?:(?P<source>[a-z0-9.-]+?)-to-)?(?P<target>[a-z0-9.-]+)__s(?P<seed>0|[1-9][0-9]{0,8})"
 )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
 from harness.errors import UserError
 from harness.inputs.yaml import read_yaml
 from harness.specs.base import Frozen
-from harness.specs.dataset import DatasetSpec
+from harness.specs.dataset import DatasetSpec, RegimeName
 from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
 from harness.specs.pairing import Pairing, parse_key
 from harness.specs.reported import ReportedMethod
@@ -32,6 +32,8 @@ class _ReportedFile(Frozen):
 class Registry:
     """The specs under one project root, each validated by itself; `problems` are the messages of those that are not.
 
+    `raw_methods` are the mappings of the methods' files, `bases` those of `methods/regimes/`, by regime.
+
     A spec with a problem is absent from `datasets` / `methods`.
     """
 
@@ -41,13 +43,15 @@ class Registry:
     reported: tuple[ReportedMethod, ...]
     problems: tuple[str, ...]
     raw_methods: dict[str, dict[str, Any]]
+    bases: dict[str, dict[str, Any]]
 
     @classmethod
     def load(cls, root: Path) -> Registry:
         """Read every spec under `root`; never raises for a wrong spec, see `problems` and `checked`."""
         problems: list[str] = []
         datasets, _ = _load_folder(root / "datasets", DatasetSpec, problems)
-        methods, raw_methods = _load_folder(root / "methods", MethodSpec, problems)
+        bases = _load_bases(root / "methods" / "regimes", problems)
+        methods, raw_methods = _load_folder(root / "methods", MethodSpec, problems, bases)
         reported: tuple[ReportedMethod, ...] = ()
         path = root / "reported.yaml"
         if path.exists():
@@ -56,7 +60,7 @@ class Registry:
             except UserError as error:
                 problems.append(str(error))
         lines = [line.replace(f"{root}/", "") for problem in problems for line in problem.split("\n")]
-        return cls(root, datasets, methods, reported, tuple(dict.fromkeys(lines)), raw_methods)
+        return cls(root, datasets, methods, reported, tuple(dict.fromkeys(lines)), raw_methods, bases)
 
     def checked(self) -> Registry:
         """Return self if every spec is valid. Raises UserError with all problems."""
@@ -83,8 +87,17 @@ class Registry:
         return f"no {kind} is called {name!r}{nearest(name, known)}"
 
     def spec_files(self, method: str) -> list[Path]:
-        """Return the YAML files that define `method`, itself first, then what it extends."""
-        return [self.root / "methods" / f"{name}.yaml" for name in extends_chain(method, self.raw_methods)]
+        """Return the YAML files that define `method`: itself, what it extends, and the bases of its regimes."""
+        regimes = self.method(method).regimes
+        names = [
+            *extends_chain(method, self.raw_methods),
+            *(f"regimes/{regime}" for regime in self.bases if regime in regimes),
+        ]
+        return [self.root / "methods" / f"{name}.yaml" for name in names]
+
+    def merged(self, method: str, target: str) -> dict[str, Any]:
+        """Return what a run of `method` on `target` computes, merged from all files and not validated."""
+        return resolve(method, self.raw_methods, self.bases, self.dataset(target).regime, target)
 
     def resolved(self, pairing: Pairing) -> ResolvedMethod:
         """Return what a run of `pairing` computes, hyper-parameters validated by its algorithm.
@@ -96,7 +109,7 @@ class Registry:
         if reason:
             raise UserError(f"{pairing.key}: {reason}")
         files = self.spec_files(method.name)
-        merged = resolve(flatten(method.name, self.raw_methods), target.regime, target.name)
+        merged = self.merged(method.name, target.name)
         model = import_algorithm(method.algorithm, files[0])
         section = ("regimes", target.regime)
         adjusted = (*section, "targets", target.name)
@@ -200,8 +213,25 @@ def import_algorithm(path: str, stated_in: Path) -> type[BaseModel]:
     return params
 
 
+def _load_bases(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
+    """Read what all methods of a regime share, by regime; append to `problems`."""
+    bases: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            base = read_yaml(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        bases[path.stem] = base
+        if path.stem not in get_args(RegimeName):
+            problems.append(f"{path}: no regime is called {path.stem!r}{nearest(path.stem, get_args(RegimeName))}")
+        unknown = [key for key in base if key != "compute"]
+        problems += [f"{path}:{line_of(path, [key])}: {key}: unknown key; valid: compute" for key in unknown]
+    return bases
+
+
 def _load_folder(
-    folder: Path, model: type[Spec], problems: list[str]
+    folder: Path, model: type[Spec], problems: list[str], bases: Mapping[str, Mapping[str, Any]] = {}
 ) -> tuple[dict[str, Spec], dict[str, dict[str, Any]]]:
     """Read every YAML file of `folder`; append to `problems`. Returns the valid specs and the raw mappings by name."""
     raw: dict[str, dict[str, Any]] = {}
@@ -213,7 +243,10 @@ def _load_folder(
             problems.append(str(error))
             continue
         name = data.get("name")
-        if not isinstance(name, str):
+        if name is not None and not isinstance(name, str):
+            line = line_of(path, ["name"])
+            problems.append(f"{path}:{line}: name: YAML reads {name!r} as {type(name).__name__}; choose another name")
+        elif name is None:
             problems.append(f"{path}:1: name: required, but not stated")
         elif name in paths:
             problems.append(f"{path}:{line_of(path, ['name'])}: name: {name!r} is already the name of {paths[name]}")
@@ -230,7 +263,8 @@ def _load_folder(
     for name, path in paths.items():
         try:
             chain = extends_chain(name, raw)
-            specs[name] = validate(model, flatten(name, raw), [paths[link] for link in chain])
+            files = [paths[link] for link in chain] + [folder / "regimes" / f"{regime}.yaml" for regime in bases]
+            specs[name] = validate(model, flatten(name, raw, bases), files)
         except CyclicExtendsError as error:
             line = line_of(path, ["extends"])
             problems.append(f"{path}:{line}: extends: goes round in a circle: {' -> '.join(error.args[0])}")

@@ -1,14 +1,14 @@
-"""From YAML mappings to what one run computes: `extends`, regimes and per-target adjustments, merged.
+"""From YAML mappings to what one run computes: regimes, `extends` and per-target adjustments, merged.
 
-Pure functions on mappings. Nothing else in `harness/specs` can change a number, so this file alone is a dependency of
-the training stages; messages, schemas and tables can be edited without retraining anything.
+Pure functions on mappings. `raw` are the methods as their files state them, by name; `bases` what all methods of a
+regime compute with unless they say otherwise (`methods/regimes/<regime>.yaml`), by regime.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 OWN_KEYS = frozenset({"name", "title", "description", "role", "starter", "judged_against", "reported"})
@@ -17,18 +17,32 @@ OWN_KEYS = frozenset({"name", "title", "description", "role", "starter", "judged
 ATOMIC_KEYS = frozenset({"init"})
 """Keys whose mappings are alternatives, so a child's value replaces the parent's as a whole."""
 
+KIND = "kind"
+"""The key that says which alternative a mapping is: another kind replaces what is below as a whole."""
+
+Spec = Mapping[str, Any]
+
 
 class CyclicExtendsError(ValueError):
     """A spec extends itself, directly or through others; `args[0]` is the chain of names."""
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid on top: mappings are merged key by key, everything else is replaced."""
+def merge(base: Spec, over: Spec) -> dict[str, Any]:
+    """Return `base` with `over` laid on top: mappings are merged key by key, everything else is replaced.
+
+    A mapping of another `kind` replaces, too: what one kind was given means nothing to another.
+
+    >>> merge({"a": {"kind": "x", "of_x": 1}}, {"a": {"of_x": 2}})
+    {'a': {'kind': 'x', 'of_x': 2}}
+    >>> merge({"a": {"kind": "x", "of_x": 1}}, {"a": {"kind": "y", "of_y": 1}})
+    {'a': {'kind': 'y', 'of_y': 1}}
+    """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping) and key not in ATOMIC_KEYS:
-            merged[key] = merge(below, value)
+            same_kind = value.get(KIND, below.get(KIND)) == below.get(KIND)
+            merged[key] = merge(below, value) if same_kind else value
         else:
             merged[key] = value
     return merged
@@ -49,34 +63,57 @@ def extends_chain(name: str, raw: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return chain
 
 
-def flatten(name: str, raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return spec `name` with everything it inherits through `extends` (errors as in `extends_chain`)."""
-    merged: dict[str, Any] = {}
-    for ancestor in reversed(extends_chain(name, raw)):
-        stated = raw[ancestor]
-        dropped = OWN_KEYS | ({"paper"} & stated.keys())  # a method comes from one publication, not from two merged
-        merged = merge({key: value for key, value in merged.items() if key not in dropped}, stated)
+def flatten(name: str, raw: Mapping[str, Spec], bases: Mapping[str, Spec] = {}) -> dict[str, Any]:
+    """Return spec `name` with everything it inherits: from its regimes' bases, then through `extends`.
+
+    Errors as in `extends_chain`. A regime's `params` become complete: all that its runs compute with, but for the
+    adjustments of targets.
+    """
+    chain = [raw[ancestor] for ancestor in reversed(extends_chain(name, raw))]
+    stated = {regime for spec in chain for regime in _mapping(spec, "regimes")}
+    merged: dict[str, Any] = {"regimes": {regime: bases.get(regime, {}) for regime in stated}} if stated else {}
+    for spec in chain:
+        dropped = OWN_KEYS | ({"paper"} & spec.keys())  # a method comes from one publication, not from two merged
+        merged = merge({key: value for key, value in merged.items() if key not in dropped}, spec)
+    for regime, section in _mapping(merged, "regimes").items():
+        if isinstance(section, Mapping) and isinstance(section.get("params", {}), Mapping):
+            merged["regimes"][regime] = {**section, "params": _layers(chain, regime, "", "params")}
     return merged
 
 
-def resolve(spec: Mapping[str, Any], regime: str, target: str) -> dict[str, Any]:
-    """Return what a run of flattened method `spec` on `target` computes: setting, algorithm, init, compute, params.
+def resolve(name: str, raw: Mapping[str, Spec], bases: Mapping[str, Spec], regime: str, target: str) -> dict[str, Any]:
+    """Return what a run of method `name` on `target` computes: setting, algorithm, init, compute, params.
 
-    Later wins: the method's `params`, the regime's, the regime's adjustment for this target.
-    Raises KeyError(regime) if the method has no section for it.
+    What a spec states wins over what it inherits. Within one spec, the adjustment for this target wins over the
+    regime's section, and that over `params`. Raises KeyError(regime) if the method has no section for it.
     """
-    section = spec["regimes"][regime]
-    adjustment = (section.get("targets") or {}).get(target) or {}
-    params = merge(merge(spec["params"], section.get("params") or {}), adjustment.get("params") or {})
-    compute = merge(section["compute"], adjustment.get("compute") or {})
+    spec = flatten(name, raw, bases)
+    chain = [bases.get(regime, {}), *(raw[ancestor] for ancestor in reversed(extends_chain(name, raw)))]
     return {
         "name": spec["name"],
         "setting": spec["setting"],
         "algorithm": spec["algorithm"],
-        "init": section["init"],
-        "compute": compute,
-        "params": params,
+        "init": spec["regimes"][regime]["init"],
+        "compute": _layers(chain, regime, target, "compute"),
+        "params": _layers(chain, regime, target, "params"),
     }
+
+
+def _layers(chain: Iterable[Spec], regime: str, target: str, key: str) -> dict[str, Any]:
+    """Merge what the specs of a chain, root first, state under `key`: at all, in the regime, and for the target."""
+    merged: dict[str, Any] = {}
+    for spec in chain:
+        section = _mapping(_mapping(spec, "regimes"), regime)
+        adjustment = _mapping(_mapping(section, "targets"), target)
+        for layer in (spec, section, adjustment):
+            merged = merge(merged, _mapping(layer, key))
+    return merged
+
+
+def _mapping(spec: Spec, key: str) -> Spec:
+    """Return the mapping at `key`; an empty one where there is none (validation complains of what is there)."""
+    found = spec.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def fingerprint(document: Any) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.evaluation.significance import RunComparison, Verdict, compare_runs, verdict
-from harness.evaluation.statistics import holm
 from harness.specs.yamlfile import nearest
+from harness.statistics.basics import holm
+from harness.statistics.methods import RunComparison, Verdict, compare_runs, verdict
 from harness.store import tables, views
 from harness.store.database import Store
 
@@ -38,14 +38,12 @@ class Contestant:
     @property
     def per_query(self) -> NDArray[np.float64]:
         """AP of every query, averaged over the runs."""
-        per_query: NDArray[np.float64] = self.ap.mean(axis=0, dtype=np.float64)
-        return per_query
+        return np.asarray(self.ap.mean(axis=0, dtype=np.float64))
 
     @property
     def maps(self) -> NDArray[np.float64]:
         """The mAP of every run, in percent."""
-        maps: NDArray[np.float64] = 100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64)
-        return maps
+        return np.asarray(100 * self.ap[:, ~np.isnan(self.ap[0])].mean(axis=1, dtype=np.float64))
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.evaluation.statistics import LEVEL, reported_p_value, spread
 from harness.pipeline.records import Attempt
 from harness.specs import MethodSpec, Pairing, Registry
+from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import tables
 from harness.store.ties import refresh_ties
 
@@ -26,22 +26,24 @@ SILENT = timedelta(minutes=30)
 TaskKey = tuple[str | None, str]
 
 
-def refresh_entries(session: Session, registry: Registry, attempts: list[Attempt]) -> None:
-    """Recompute `Entry`, `Task` and `Tie` from the runs, figures and specs in this session."""
+def refresh_entries(
+    session: Session, registry: Registry, pairings: Mapping[str, Pairing], attempts: list[Attempt]
+) -> None:
+    """Recompute `Entry`, `Task` and `Tie` from the runs and figures in this session, and the planned `pairings`."""
     runs: dict[tuple[str, str], list[tables.Run]] = defaultdict(list)
     for run in session.exec(select(tables.Run)):
         runs[run.method, run.task].append(run)
     figures: dict[tuple[str, str], list[tables.Figure]] = defaultdict(list)
     for figure in session.exec(select(tables.Figure)):
         figures[figure.method, figure.task].append(figure)
-    tasks = _tasks(registry, runs, figures)
+    tasks = _tasks(registry, pairings, runs, figures)
     methods = session.exec(select(tables.Method)).all()
     names = {method.name for method in methods}
     settings = {method.name: method.setting for method in methods}
     settings |= {run.method: run.setting for group in runs.values() for run in group if run.method not in names}
     latest = _latest(attempts)
     planned: dict[tuple[str, str], list[Pairing]] = defaultdict(list)
-    for pairing in registry.planned.values():
+    for pairing in pairings.values():
         planned[pairing.method, pairing.task].append(pairing)
     entries = [
         _entry(registry, method, setting, key, runs, figures, planned, latest)
@@ -71,13 +73,14 @@ def refresh_entries(session: Session, registry: Registry, attempts: list[Attempt
 
 def _tasks(
     registry: Registry,
+    pairings: Mapping[str, Pairing],
     runs: dict[tuple[str, str], list[tables.Run]],
     figures: dict[tuple[str, str], list[tables.Figure]],
 ) -> dict[str, TaskKey]:
     """Every task of the specs, the plan, the results and the literature, by name."""
     keys: set[TaskKey] = {(run.source, run.target) for group in runs.values() for run in group}
     keys |= {(figure.source, figure.target) for group in figures.values() for figure in group}
-    keys |= {(pairing.source, pairing.target) for pairing in registry.planned.values()}
+    keys |= {(pairing.source, pairing.target) for pairing in pairings.values()}
     for dataset in registry.datasets.values():
         keys |= {(None, dataset.name), *((source, dataset.name) for source in dataset.sources)}
     keys = {(s, t) for s, t in keys if t not in registry.datasets or registry.datasets[t].role == "task"}
@@ -211,7 +214,7 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
 
 
 def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --methods {method} --targets {key[1]}` does"
+    return f"`harness plan --add --methods {method} --targets {key[1]}` does"
 
 
 def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:

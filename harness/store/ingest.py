@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +16,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from sqlmodel import Session, col, delete, select
 
+from harness.data.prepared import open_prepared
 from harness.errors import UserError
+from harness.evaluation.protocol import PROTOCOL
+from harness.paths import prepared_folder
 from harness.pipeline.records import Attempt as AttemptDocument
 from harness.specs import Registry, ResolvedMethod, parse_key
-from harness.specs.resolve import CyclicExtendsError, fingerprint, flatten, resolve
+from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
@@ -50,8 +55,14 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     `progress(done, total)` is called per run folder. Raises UserError if the database cannot be used;
     then nothing has changed.
     """
+    begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
+    try:
+        planned = registry.planned
+    except UserError as error:
+        path, _, reason = str(error).partition(": ")
+        planned, report.rejected[path.replace(f"{root}/", "")] = {}, reason
     store = open_store(database_url(root))
     try:
         with store.writing() as session:
@@ -60,8 +71,9 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
             _replace_registry(session, registry)
             _replace(session, tables.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
             session.flush()
-            refresh_entries(session, registry, attempts)
+            refresh_entries(session, registry, planned, attempts)
             _stamp(session)
+            session.merge(tables.Meta.made(name="taken_in", value=str(begun)))
     finally:
         store.close()
     return report
@@ -76,9 +88,12 @@ def _ingest_runs(
     for done, folder in enumerate(folders):
         if progress:
             progress(done, len(folders))
-        content = digest(folder)
-        if content is not None and _take(session, registry, known, content, folder, report):
-            seen.add(folder.name)
+        try:
+            content = digest(folder)
+            if content is not None and _take(session, registry, known, content, folder, report):
+                seen.add(folder.name)
+        except UserError as error:
+            report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     _ingest_published(session, root, registry, known, seen, report)
     for key in sorted(known.keys() - seen):
         session.delete(known[key])
@@ -91,16 +106,9 @@ def _take(
     session: Session, registry: Registry, known: dict[str, tables.Run], content: str, folder: Path, report: IngestReport
 ) -> bool:
     row = known.get(folder.name)
-    if row is not None and row.digest == content:
-        report.unchanged += 1
-        _mark_stale(session, registry, row, report)
+    if row is not None and row.digest == content and _unchanged(session, registry, row, report):
         return True
-    try:
-        result = read_run(folder)
-    except BrokenResultError as error:
-        report.rejected[f"results/runs/{folder.name}"] = str(error)
-        return False
-    _store(session, registry, row, result, content, published=False, report=report)
+    _store(session, registry, row, read_run(folder), content, published=False, report=report)
     return True
 
 
@@ -114,12 +122,14 @@ def _ingest_published(
 ) -> None:
     path = str(published_path(root).relative_to(root))
     try:
-        snapshot = read_published(root)
+        found = read_published(root)
     except BrokenResultError as error:
         report.rejected[path] = str(error)
         return
-    if snapshot is None:
+    if found is None:
         return
+    snapshot, wrong = found
+    report.rejected |= {f"{path}#{key[:200]}": reason for key, reason in wrong.items()}
     session.merge(tables.Meta.made(name="published_version", value=snapshot.version))
     session.merge(tables.Meta.made(name="published_written", value=f"{snapshot.written:%Y-%m-%d}"))
     for data, packed in snapshot.identities.items():
@@ -134,9 +144,7 @@ def _ingest_published(
         content = _published_digest(run)
         row = known.get(key)
         seen.add(key)
-        if row is not None and row.digest == content:
-            report.unchanged += 1
-            _mark_stale(session, registry, row, report)
+        if row is not None and row.digest == content and _unchanged(session, registry, row, report):
             continue
         try:
             _store(session, registry, row, unpacked(key, run), content, published=True, report=report)
@@ -149,11 +157,24 @@ def _published_digest(run: PublishedRun) -> str:
     return "published-" + hashlib.blake2b(run.model_dump_json().encode(), digest_size=12).hexdigest()
 
 
-def _mark_stale(session: Session, registry: Registry, row: tables.Run, report: IngestReport) -> None:
-    record = session.exec(select(tables.RunDetail.record).where(tables.RunDetail.run_key == row.key)).one()
-    row.stale = staleness(registry, row.key, record)
+def _unchanged(session: Session, registry: Registry, row: tables.Run, report: IngestReport) -> bool:
+    """Mark the run's staleness if its rows are those that were written; False if somebody altered them since."""
+    detail = session.get(tables.RunDetail, row.key)
+    if detail is None or row.seal != _seal(row, detail):
+        return False
+    report.unchanged += 1
+    row.stale = staleness(registry, row.key, detail.record)
     if row.stale:
         report.stale.append(row.key)
+    return True
+
+
+def _seal(row: tables.Run, detail: tables.RunDetail) -> str:
+    """Return the hash of every figure of a run: the database is only an index, and what was altered in it is reread."""
+    figures = [row.model_dump(mode="json", exclude={"seal", "stale"}, warnings=False), detail.record, detail.history]
+    digest = hashlib.blake2b(json.dumps(figures, sort_keys=True).encode(), digest_size=12)
+    digest.update(detail.ap)
+    return digest.hexdigest()
 
 
 def _store(
@@ -179,12 +200,17 @@ def _store(
             "images_per_second", "epochs", "resumed",
         }
     )  # fmt: skip
-    scores = metrics.model_dump(exclude={"protocol", "best_on_test", "chosen_without_labels", "seconds"})
-    session.add(
-        tables.Run.made(
+    scores = metrics.model_dump(
+        include={
+            "map", "rank1", "rank5", "rank10", "minp", "map_trapezoid", "queries", "queries_without_match", "gallery",
+        }
+    )  # fmt: skip
+    try:
+        run = tables.Run.made(
             **shared,
             **scores,
             digest=content,
+            seal="",
             published=published,
             stale=stale,
             task=f"{record.source}-to-{record.target}" if record.source else record.target,
@@ -197,13 +223,16 @@ def _store(
             chosen_map=chosen.map if chosen else None,
             chosen_rank1=chosen.rank1 if chosen else None,
         )
-    )
-    session.flush()
-    session.add(
-        tables.RunDetail.made(
+        detail = tables.RunDetail.made(
             run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
         )
-    )
+    except ValidationError as error:
+        raise BrokenResultError(str(error.errors(include_url=False)[0]["msg"])) from None
+    session.add(run)
+    session.flush()
+    session.refresh(run)  # as it will be read again, the time without its zone
+    run.seal = _seal(run, detail)
+    session.add(detail)
     if result.identities is not None:
         session.merge(_query_set(record.data_hashes.get(record.target, ""), result.identities))
     (report.added if row is None else report.updated).append(record.key)
@@ -219,7 +248,7 @@ def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> list
     documents: list[AttemptDocument] = []
     rows = []
     for path in sorted((root / "results" / "attempts").glob("*/*.json")):
-        name = str(path.relative_to(root))
+        name = _shown(path, root)
         try:
             document = read_attempt(path)
         except BrokenResultError as error:
@@ -229,6 +258,11 @@ def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> list
         rows.append({"path": name, **document.model_dump(exclude={"pid"})})
     _replace(session, tables.Attempt, rows)
     return documents
+
+
+def _shown(path: Path, root: Path) -> str:
+    """Return a path below `root` as text that a database can keep, whatever bytes its name is made of."""
+    return os.fsencode(path.relative_to(root)).decode("utf-8", "backslashreplace")
 
 
 def _replace_registry(session: Session, registry: Registry) -> None:
@@ -298,18 +332,30 @@ def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:
     try:
         pairing = parse_key(key)
         registry.method(pairing.method)
-        target = registry.dataset(pairing.target)
-        merged = resolve(flatten(pairing.method, registry.raw_methods), target.regime, target.name)
+        merged = registry.merged(pairing.method, pairing.target)
         wanted = ResolvedMethod.model_validate(merged).model_dump(mode="json")
     except UserError as error:
         return str(error).splitlines()[0]
     except (KeyError, CyclicExtendsError, ValidationError):
         return f"{key.split('__')[0]} no longer has a valid spec for {key.split('__')[1]}"
     changed = _differing(wanted, record["spec"])
+    if record["protocol"] != PROTOCOL:
+        return f"scored by protocol {record['protocol']}; today's is {PROTOCOL}"
     if changed:
         shown = ", ".join(changed[:4]) + (", …" if len(changed) > 4 else "")
         return f"the spec has changed since: {shown}"
+    for name, used in record["data_hashes"].items():
+        if _data_hash(registry.root, name) not in (None, used):
+            return f"{name} was prepared anew since, and differs"
     return ""
+
+
+def _data_hash(root: Path, dataset: str) -> str | None:
+    """Return the hash of a prepared dataset, None if it is not prepared here."""
+    try:
+        return open_prepared(prepared_folder(root, dataset)).data_hash
+    except (UserError, KeyError):
+        return None
 
 
 def _differing(wanted: Any, recorded: Any, path: str = "") -> list[str]:

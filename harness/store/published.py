@@ -7,33 +7,42 @@ Which queries show the same identity stands once per dataset: comparisons need i
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.files import MissingFileError
+from harness.inputs.json import read_json, validated
+from harness.paths import write_text
 from harness.pipeline.records import Metrics, Record
+from harness.pipeline.trained import check_history, check_record
 from harness.specs import Registry
 from harness.specs.base import Frozen
-from harness.store.run_files import BrokenResultError, RunResult, check_record, digest, read_run
+from harness.store.lists import publish_lists
+from harness.store.run_files import AGREEMENT, BrokenResultError, RunResult, digest, read_run
 
 STEPS = 65534
 NO_MATCH = 65535
+PUBLISHED_BYTES = 512 * 2**20
 
 
 class PublishedRun(Frozen):
-    """One run, without its checkpoint and ranked lists."""
+    """One run, without its checkpoint and ranked lists. `sha256` is that of the rest, as JSON with sorted keys."""
 
     record: Record
     metrics: Metrics
     history: dict[str, list[float | None]]
     ap: str
+    first_hit: str = Field(default="", description="base64 of one byte per query: rank of the first hit, 255 for more")
+    sha256: str = ""
 
 
 class Published(Frozen):
@@ -62,12 +71,12 @@ def publish(root: Path, partial: bool = False) -> int:
     runs, identities, wrong = {}, {}, []
     for key in sorted(planned):
         folder = root / "results" / "runs" / key
-        if digest(folder) is None:
-            wrong.append(f"{key}: not finished")
-            continue
         try:
+            if digest(folder) is None:
+                wrong.append(f"{key}: not finished")
+                continue
             result = read_run(folder)
-        except BrokenResultError as error:
+        except UserError as error:
             wrong.append(f"{key}: {error}")
             continue
         runs[key] = _packed(result)
@@ -79,30 +88,80 @@ def publish(root: Path, partial: bool = False) -> int:
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
     snapshot = Published(version=__version__, written=datetime.now(UTC), identities=identities, runs=runs)
     _write(published_path(root), snapshot)
+    publish_lists(root, sorted(runs))
     return len(runs)
 
 
-def read_published(root: Path) -> Published | None:
-    """Return the snapshot, or None if there is none. Raises BrokenResultError."""
+def read_published(root: Path) -> tuple[Published, dict[str, str]] | None:
+    """Return the snapshot and why some of its runs are left out, by key; None if there is no snapshot.
+
+    Raises BrokenResultError if nothing of it can be read.
+    """
     path = published_path(root)
-    if not path.exists():
-        return None
     try:
-        return Published.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise BrokenResultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        tree = read_json(path, PUBLISHED_BYTES)
+        runs = tree.get("runs") if isinstance(tree, dict) else None
+        snapshot = validated(tree | {"runs": {}} if isinstance(runs, dict) else tree, str(path), Published)
+    except MissingFileError:
+        return None
+    except UserError as error:
+        raise BrokenResultError(f"{str(error).replace(f'{path}: ', '')}; `git checkout` brings it back") from None
+    wrong = {}
+    for key, run in (runs or {}).items():
+        try:
+            snapshot.runs[key] = validated(run, "the run", PublishedRun)
+            if snapshot.runs[key].sha256 not in ("", _seal(run)):
+                raise UserError("it was altered: its SHA-256 differs")
+        except UserError as error:
+            snapshot.runs.pop(key, None)
+            wrong[key] = str(error)
+    return snapshot, wrong
+
+
+def _seal(run: dict[str, Any]) -> str:
+    rest = {name: value for name, value in run.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def unpacked(key: str, run: PublishedRun) -> RunResult:
-    """Return a published run in the form of a local one. Raises BrokenResultError."""
-    check_record(run.record, key)
+    """Return a published run as a local one. Raises BrokenResultError unless its scores agree with its AP."""
     try:
-        steps = np.frombuffer(base64.b64decode(run.ap, validate=True), dtype="<u2")
+        check_record(run.record, key)
+        history = check_history(run.history)
+        ap = _dequantized(run.ap)
+        _check_scores(run, ap)
+    except UserError as error:
+        raise BrokenResultError(str(error)) from None
+    return RunResult(run.record, run.metrics, ap, history)
+
+
+def _dequantized(text: str) -> NDArray[np.float32]:
+    try:
+        steps = np.frombuffer(base64.b64decode(text, validate=True), dtype="<u2")
     except ValueError as error:
-        raise BrokenResultError(f"{key}: ap: {error}") from None
-    ap = np.where(steps == NO_MATCH, np.nan, steps / STEPS).astype(np.float32)
-    return RunResult(run.record, run.metrics, ap, run.history)
+        raise UserError(f"ap: {error}") from None
+    return np.where(steps == NO_MATCH, np.nan, steps / STEPS).astype(np.float32)
+
+
+def _check_scores(run: PublishedRun, ap: NDArray[np.float32]) -> None:
+    """Raise UserError unless what AP and first hits give is what the metrics say; mINP is only bounded."""
+    metrics, found = run.metrics, ~np.isnan(ap)
+    if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match) or not found.any():
+        raise UserError(f"it has AP of {found.sum()} queries, its metrics say {metrics.queries}")
+    scores = {"map": (ap[found].mean(dtype=np.float64), 100 / STEPS)}
+    if run.first_hit:
+        try:
+            first = np.frombuffer(base64.b64decode(run.first_hit, validate=True), dtype=np.uint8)
+        except ValueError as error:
+            raise UserError(f"first_hit: {error}") from None
+        if first.size != ap.size or ((first > 0) != found).any():
+            raise UserError("first_hit does not fit its AP")
+        scores |= {f"rank{rank}": ((first[found] <= rank).mean(), AGREEMENT) for rank in (1, 5, 10)}
+    for name, (score, tolerance) in scores.items():
+        if abs(100 * float(score) - getattr(metrics, name)) > tolerance:
+            raise UserError(f"its queries give {name} {100 * score:.2f}, its metrics say {getattr(metrics, name):.2f}")
+    if not metrics.rank1 <= metrics.rank5 <= metrics.rank10:
+        raise UserError("its Rank-1, Rank-5 and Rank-10 do not rise")
 
 
 def packed_identities(identities: NDArray[np.int32]) -> str:
@@ -125,7 +184,15 @@ def unpacked_identities(packed: str) -> NDArray[np.int32]:
 
 def _packed(result: RunResult) -> PublishedRun:
     history = {name: [_rounded(value) for value in curve] for name, curve in result.history.items()}
-    return PublishedRun(record=result.record, metrics=result.metrics, history=history, ap=quantized(result.ap))
+    first = None if result.first_hit is None else np.minimum(result.first_hit, 255).astype(np.uint8)
+    run = PublishedRun(
+        record=result.record,
+        metrics=result.metrics,
+        history=history,
+        ap=quantized(result.ap),
+        first_hit="" if first is None else base64.b64encode(first.tobytes()).decode("ascii"),
+    )
+    return run.model_copy(update={"sha256": _seal(run.model_dump(mode="json"))})
 
 
 def _rounded(value: float | None) -> float | None:
@@ -144,6 +211,4 @@ def _write(path: Path, snapshot: Published) -> None:
     runs = document.pop("runs")
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(run, separators=(',', ':'))}" for key, run in runs.items())
     head = json.dumps(document)[:-1]
-    partial = path.with_suffix(".partial")
-    partial.write_text(f'{head}, "runs": {{\n{lines}\n}}}}\n', encoding="utf-8")
-    os.replace(partial, path)  # noqa: PTH105 - atomic
+    write_text(path, f'{head}, "runs": {{\n{lines}\n}}}}\n')

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
 
 from harness.errors import UserError
-from harness.paths import run_folder
-from harness.pipeline.records import HISTORY_COLUMNS, QUERY_COLUMNS, Attempt, Metrics, Record
-from harness.specs.pairing import parse_key
+from harness.inputs.csv import Columns
+from harness.inputs.files import MissingFileError, read_bytes
+from harness.inputs.json import parse_document
+from harness.inputs.limits import TABLE_BYTES
+from harness.inputs.parquet import parse_table
+from harness.pipeline.records import QUERY_COLUMNS, Attempt, Metrics, Record
+from harness.pipeline.trained import read_trained
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILES = ("record.json", "metrics.json", "queries.parquet", "history.csv")
-History = dict[str, list[float | None]]
+AGREEMENT = 1e-6
+"""Points by which scores and their recomputation may differ: both are float64 means of the same figures."""
+TITLES = {"map": "an mAP", "map_trapezoid": "a trapezoid mAP", "minp": "an mINP", "rank1": "a Rank-1",
+          "rank5": "a Rank-5", "rank10": "a Rank-10"}  # fmt: skip
+History = Columns
 
 
-class BrokenResultError(Exception):
+class BrokenResultError(UserError):
     """Why a folder or file under `results/` cannot be taken in."""
 
 
@@ -31,8 +38,8 @@ class BrokenResultError(Exception):
 class RunResult:
     """A finished run, validated. `ap` is float32 per query in [0, 1], NaN without a match.
 
-    `identities` number the identities of the queries in any order; None for a published run, whose snapshot states them
-    once per dataset.
+    `identities` number the identities of the queries in any order, `first_hit` is the rank of the first right answer,
+    0 without a match; both are None for a published run, whose snapshot states the former once per dataset.
     """
 
     record: Record
@@ -40,15 +47,19 @@ class RunResult:
     ap: NDArray[np.float32]
     history: History
     identities: NDArray[np.int32] | None = None
+    first_hit: NDArray[np.int32] | None = None
 
 
 def digest(folder: Path) -> str | None:
-    """Return the hash of a run folder's content (the checkpoint apart), or None if it is not evaluated yet."""
+    """Return the hash of a run folder's content (the checkpoint apart), or None if it is not evaluated yet.
+
+    Raises UserError for a file that cannot be read.
+    """
     content = hashlib.blake2b(digest_size=12)
     for name in FILES:
         try:
-            data = (folder / name).read_bytes()
-        except FileNotFoundError:
+            data = read_bytes(folder / name, TABLE_BYTES)
+        except MissingFileError:
             return None
         content.update(f"{name} {len(data)}\n".encode())
         content.update(data)
@@ -56,155 +67,128 @@ def digest(folder: Path) -> str | None:
 
 
 def read_run(folder: Path) -> RunResult:
-    """Read a run's folder. Raises BrokenResultError."""
-    record = _document(folder / "record.json", Record)
-    metrics = _document(folder / "metrics.json", Metrics)
-    check_record(record, folder.name)
-    ap, identities = _read_queries(folder / "queries.parquet")
-    result = RunResult(record, metrics, ap, read_history(folder / "history.csv"), identities)
-    scored = ap[~np.isnan(ap)]
-    unmatched = ap.size - scored.size
-    if unmatched != metrics.queries_without_match:
-        raise BrokenResultError(
-            f"queries.parquet has {unmatched} queries without AP, metrics.json says {metrics.queries_without_match}"
-        )
-    mean = 100 * float(scored.mean(dtype=np.float64)) if scored.size else 0.0
-    if abs(mean - metrics.map) > 0.05:
-        raise BrokenResultError(f"queries.parquet gives an mAP of {mean:.2f}, metrics.json says {metrics.map:.2f}")
-    return result
+    """Read a run's folder: every file is what the next one says it is, and every score follows from the queries.
 
-
-def check_record(record: Record, name: str) -> None:
-    """Raise BrokenResultError unless the record belongs to the run called `name`."""
+    Raises BrokenResultError.
+    """
     try:
-        pairing = parse_key(name)
+        trained = read_trained(folder)
+        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
+        if metrics.record_sha256 != trained.record_sha256:
+            raise UserError(
+                f"metrics.json belongs to another record: the run was trained again since; "
+                f"evaluate it: dvc repro evaluate@{folder.name}"
+            )
+        if (metrics.checkpoint_sha256, metrics.protocol) != (trained.record.checkpoint_sha256, trained.record.protocol):
+            raise UserError("metrics.json and record.json name different checkpoints or protocols")
+        data, name = verified_queries(folder, metrics), Path("queries.parquet")
+        queries = parse_table(data, name, _columns(), _remedy(folder.name))
+        identities = np.unique(queries["identity"].to_numpy(), return_inverse=True)[1].astype(np.int32)
+        ap = check_scores(queries, metrics)
+        first = queries["first_hit"].fill_null(0).to_numpy().astype(np.int32)
     except UserError as error:
-        raise BrokenResultError(str(error)) from None
-    stated = (record.key, record.method, record.source, record.target, record.seed)
-    if stated != (name, pairing.method, pairing.source, pairing.target, pairing.seed):
-        raise BrokenResultError(f"record.json belongs to {record.key}, not to {name}")
-    if record.started.tzinfo is None:
-        raise BrokenResultError("record.json: `started` has no time zone")
+        raise BrokenResultError(str(error).replace(f"{folder}/", "")) from None
+    return RunResult(trained.record, metrics, ap, trained.history, identities, first)
+
+
+def verified_queries(folder: Path, metrics: Metrics | None = None) -> bytes:
+    """Return `queries.parquet`. Raises UserError unless it is the file that `metrics`, or metrics.json, vouch for."""
+    if metrics is None:
+        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
+    data = read_bytes(folder / "queries.parquet", TABLE_BYTES)
+    if hashlib.sha256(data).hexdigest() != metrics.queries_sha256:
+        raise UserError(f"queries.parquet is damaged: not what metrics.json describes; {_remedy(folder.name)}")
+    return data
+
+
+def _remedy(key: str) -> str:
+    return f"`dvc checkout` brings it back, `harness evaluate {key}` computes it"
+
+
+def _columns() -> dict[str, pa.DataType]:
+    import pyarrow as pa  # slow to import, and only needed for new runs
+
+    types = (
+        pa.int32(), pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.int32(), pa.list_(pa.int32()),
+        pa.list_(pa.bool_()), pa.list_(pa.int32()),
+    )  # fmt: skip
+    return dict(zip(QUERY_COLUMNS, types, strict=True))
+
+
+def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
+    """Return AP per query, NaN without a match. Raises UserError unless the ranks give the scores of `metrics`."""
+    if queries["query"].to_pylist() != list(range(queries.num_rows)):
+        raise UserError("queries.parquet: its queries are not 0, 1, 2, …")
+    if any(queries[name].null_count for name in QUERY_COLUMNS if name not in ("ap", "first_hit")):
+        raise UserError("queries.parquet: a query lacks its path, labels or ranked lists")
+    stated, first = (queries[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in ("ap", "first_hit"))
+    ranks = queries["match_ranks"].combine_chunks()
+    counts = ranks.value_lengths().to_numpy()
+    if ranks.flatten().null_count or not counts.any():
+        raise UserError("queries.parquet: its ranks are incomplete, or no query has a match")
+    rank = ranks.flatten().to_numpy().astype(np.int64)
+    found, owner = counts > 0, np.repeat(np.arange(len(counts)), counts)
+    start = np.cumsum(counts) - counts
+    hit = np.arange(len(rank)) - start[owner] + 1
+    if (rank < hit).any() or (rank > metrics.gallery).any() or (np.diff(rank)[owner[1:] == owner[:-1]] <= 0).any():
+        raise UserError("queries.parquet: ranks that do not rise, or lie outside the gallery")
+    last = rank[(start + counts - 1)[found]]
+    before = np.where(rank > 1, (hit - 1) / np.maximum(rank - 1, 1), 1)
+
+    def mean_over_hits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = np.bincount(owner, weights=values, minlength=len(counts))[found] / counts[found]
+        return mean
+
+    ap = np.full(len(counts), np.nan)
+    ap[found] = mean_over_hits(hit / rank)
+    one = np.full(len(counts), np.nan)
+    one[found] = rank[start[found]]
+    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
+        one, first, equal_nan=True
+    ):
+        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
+    if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):
+        raise UserError(
+            f"queries.parquet has {found.sum()} queries with and {(~found).sum()} without a match, "
+            f"metrics.json says {metrics.queries} and {metrics.queries_without_match}"
+        )
+    _check_ranked(queries, one, metrics.gallery)
+    scores = {
+        "map": ap[found].mean(), "map_trapezoid": mean_over_hits((hit / rank + before) / 2).mean(),
+        "minp": (counts[found] / last).mean(),
+        "rank1": (one[found] <= 1).mean(), "rank5": (one[found] <= 5).mean(), "rank10": (one[found] <= 10).mean(),
+    }  # fmt: skip
+    for name, score in scores.items():
+        if abs(100 * float(score) - getattr(metrics, name)) > AGREEMENT:
+            raise UserError(
+                f"queries.parquet gives {TITLES[name]} of {100 * score:.2f}, "
+                f"metrics.json says {getattr(metrics, name):.2f}"
+            )
+    return ap.astype(np.float32)
+
+
+def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -> None:
+    """Raise UserError unless each ranked list is of the gallery and fits the rank of its first right answer."""
+    lists = zip(queries["gallery"].to_pylist(), queries["correct"].to_pylist(), first, strict=True)
+    for number, (items, correct, rank) in enumerate(lists):
+        hit = correct.index(True) + 1 if True in correct else None
+        if (
+            len(items) != len(correct)
+            or None in correct
+            or not all(item is not None and 0 <= item < gallery for item in items)
+            or (hit != rank if hit or rank <= len(items) else False)
+        ):
+            raise UserError(f"queries.parquet: the ranked list of query {number} cannot be")
 
 
 def read_attempt(path: Path) -> Attempt:
     """Read one attempt's document. Raises BrokenResultError."""
-    attempt = _document(path, Attempt)
+    try:
+        attempt = parse_document(read_bytes(path), Path(path.name), Attempt)
+    except UserError as error:
+        raise BrokenResultError(str(error).replace(f"{path.parent}/", "")) from None
     if attempt.key != path.parent.name:
         raise BrokenResultError(f"it belongs to {attempt.key}, not to {path.parent.name}")
     if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
         raise BrokenResultError("its times have no time zone")
     return attempt
-
-
-def read_history(path: Path) -> History:
-    """Read `history.csv` as columns of numbers, None where empty. Raises BrokenResultError."""
-    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
-    if not rows:
-        raise BrokenResultError("history.csv is empty: it lacks its header")
-    header, body = rows[0], rows[1:]
-    missing = [name for name in HISTORY_COLUMNS if name not in header]
-    if missing:
-        raise BrokenResultError(f"history.csv lacks the columns {', '.join(missing)}")
-    if any(len(row) != len(header) for row in body):
-        raise BrokenResultError("history.csv has a row of another length than its header")
-    try:
-        return {name: [_number(row[i]) for row in body] for i, name in enumerate(header)}
-    except ValueError as error:
-        raise BrokenResultError(f"history.csv: {error}") from None
-
-
-def _number(cell: str) -> float | None:
-    value = float(cell) if cell else None
-    return value if value is None or np.isfinite(value) else None
-
-
-Document = TypeVar("Document", bound=BaseModel)
-
-
-def _document(path: Path, model: type[Document]) -> Document:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BrokenResultError(f"{path.name}: {where + ': ' if where else ''}{first['msg']}") from None
-    except (OSError, json.JSONDecodeError) as error:
-        raise BrokenResultError(f"{path.name}: {error}") from None
-
-
-def _read_queries(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return AP and a number for the identity of every query."""
-    import pyarrow as pa  # slow to import, and only needed for new runs
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        missing = [name for name in QUERY_COLUMNS if name not in file.schema_arrow.names]
-        if missing:
-            raise BrokenResultError(f"queries.parquet lacks the columns {', '.join(missing)}")
-        table = file.read(columns=["ap", "identity"])
-        column = table.column("ap").cast(pa.float64())
-        identities = table.column("identity").cast(pa.int64())
-    except (pa.ArrowException, OSError) as error:
-        raise BrokenResultError(f"queries.parquet: {error}") from None
-    ap = np.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype=np.float32)
-    with np.errstate(invalid="ignore"):
-        if np.any(ap < 0) or np.any(ap > 1):
-            raise BrokenResultError("queries.parquet: an AP lies outside [0, 1]")
-    if identities.null_count:
-        raise BrokenResultError("queries.parquet: a query has no identity")
-    return ap, np.unique(identities.to_numpy(), return_inverse=True)[1].astype(np.int32)
-
-
-@dataclass(frozen=True)
-class Query:
-    """One query: index in its split, path below the dataset's folder, labels, AP in [0, 1] or None without a match."""
-
-    index: int
-    path: str
-    identity: int
-    camera: int
-    ap: float | None
-    first_hit: int | None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """The best gallery items of a query, as indices into the gallery split, and whether each is right."""
-
-    gallery: tuple[int, ...]
-    correct: tuple[bool, ...]
-
-
-def read_queries(root: Path, key: str) -> list[Query]:
-    """Return a run's queries in split order. Raises UserError if its files are not here."""
-    rows = _read_rows(root, key, ["query", "path", "identity", "camera", "ap", "first_hit"])
-    return [
-        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"]) for row in rows
-    ]
-
-
-def read_ranked(root: Path, key: str, query: int) -> Ranked:
-    """Return the ranked list of one query. Raises UserError if it is not here."""
-    rows = _read_rows(root, key, ["gallery", "correct"], query)
-    if len(rows) != 1:
-        raise UserError(f"{key} has no query {query}")
-    return Ranked(tuple(rows[0]["gallery"]), tuple(rows[0]["correct"]))
-
-
-def _read_rows(root: Path, key: str, columns: list[str], query: int | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
-
-    path = run_folder(root, parse_key(key).key) / "queries.parquet"
-    try:
-        filters = None if query is None else [("query", "=", query)]
-        return list(pq.read_table(path, columns=columns, filters=filters).to_pylist())
-    except FileNotFoundError:
-        raise UserError(
-            f"The ranked lists of {key} are not on this machine: "
-            f"`dvc pull evaluate@{key}` fetches them, `dvc repro evaluate@{key}` computes them."
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"results/runs/{key}/queries.parquet cannot be read: {error}") from None

@@ -101,6 +101,7 @@ class Run(Row, table=True):
     __table_args__ = (_one_of("setting", SETTINGS), CheckConstraint("map BETWEEN 0 AND 100", name="map_percent"))
     key: str = Field(primary_key=True)
     digest: str
+    seal: str
     published: bool
     stale: str
     method: str = Field(index=True)

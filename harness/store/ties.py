@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session, col, delete, select
 
-from harness.evaluation.significance import compare_runs
-from harness.evaluation.statistics import LEVEL, holm
 from harness.specs.resolve import fingerprint
+from harness.statistics.basics import LEVEL, holm
+from harness.statistics.methods import compare_runs
 from harness.store import tables
 
 ALL = "all"

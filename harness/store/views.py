@@ -111,6 +111,20 @@ def snapshot_id(store: Store) -> str:
         return row.value if row else ""
 
 
+def taken_in(store: Store) -> float:
+    """Return when `results/` was last taken in, in seconds since the epoch; 0 if that is not known."""
+    with store.reading() as session:
+        row = session.get(tables.Meta, "taken_in")
+        return float(row.value) if row else 0.0
+
+
+def own_runs(store: Store) -> dict[str, int]:
+    """Return how many runs of each task were computed on this machine."""
+    query = select(tables.Run.task, func.count()).where(col(tables.Run.published).is_(False)).group_by(tables.Run.task)
+    with store.reading() as session:
+        return dict(session.exec(query).all())
+
+
 def tasks(store: Store) -> list[tables.Task]:
     """Return every task that has something to show, those with results first."""
     with store.reading() as session:

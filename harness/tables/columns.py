@@ -6,20 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.store.views import LeaderRow
+from harness.tables.words import setting_name
 
 Value = float | int | str | bool | None
 METRICS = {"map": "mAP", "rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "minp": "mINP"}
-SETTINGS = {
-    "usl": "unsupervised (USL)",
-    "uda": "domain adaptation (UDA)",
-    "direct": "direct transfer",
-    "supervised": "supervised",
-}
-
-
-def setting_name(setting: str) -> str:
-    """Return a setting's short name as people write it."""
-    return {"usl": "USL", "uda": "UDA"}.get(setting, setting)
 
 
 ONE_SEED = "one seed"
@@ -159,8 +149,18 @@ def useful(rows: Sequence[LeaderRow], columns: Sequence[Column]) -> list[Column]
     return [column for column in columns if any(column.text(row) for row in rows)]
 
 
-PAPER = ("method", "setting", "map", "map_std", "rank1", "rank5", "rank10", "minp", "seeds", "reported", "difference",
-         "best")  # fmt: skip
+def telling(rows: Sequence[LeaderRow], columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that tell rows apart: no status that all share, no best epoch that is the last everywhere."""
+    mean = BY_KEY["map"]
+
+    def tells(column: Column) -> bool:
+        if column.key == "best":
+            return any(column.text(row) not in ("", mean.text(row)) for row in rows)
+        return column.key != "status" or len(rows) < 2 or len({column.text(row) for row in rows}) > 1
+
+    return [column for column in useful(rows, columns) if tells(column)]
+
+
 NOTES = {
     "best": "† best epoch on the test set, as papers often report it; the headline is the last epoch",
     "chosen": "‡ the epoch chosen without labels, by a rule that was fixed beforehand",

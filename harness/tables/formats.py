@@ -120,17 +120,24 @@ def to_latex(tables: Sequence[Table]) -> str:
 
 def _latex(table: Table) -> str:
     alignment = "".join("r" if numeric else "l" for numeric in table.numeric)
-    lines = [r"\begin{table*}[t]", r"\centering\small", rf"\caption{{{escape_latex(table.title)}}}"]
+    lines = [r"\begin{table*}[t]", r"\centering\small", rf"\caption{{{escape_latex(table.caption or table.title)}}}"]
+    lines += [rf"\label{{{table.label}}}"] if table.label else []
     lines += [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule"]
     lines.append(" & ".join(escape_latex(header) for header in table.headers) + r" \\")
     lines.append(r"\midrule")
-    for row in table.rows:
-        cells = [_marked(escape_latex(c.text), c.place, (r"\textbf{", "}"), (r"\underline{", "}")) for c in row]
-        lines.append(" & ".join(cells) + r" \\")
+    for number, row in enumerate(table.rows):
+        if number and number == table.rule:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(_latex_cell(cell) for cell in row) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip\footnotesize {escape_latex(note)}" for note in table.notes]
     lines += [r"\end{table*}"]
     return "\n".join(lines) + "\n"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = _marked(escape_latex(cell.text), cell.place, (r"\textbf{", "}"), (r"\underline{", "}"))
+    return text + (rf"~\cite{{{cell.cite}}}" if cell.cite else "")
 
 
 def escape_latex(text: str) -> str:
@@ -164,8 +171,10 @@ def _html(table: Table) -> str:
 
     head = "".join(cell("th", header, numeric) for header, numeric in zip(table.headers, table.numeric, strict=True))
     rows = "\n".join(
-        "<tr>" + "".join(cell("td", c.text, n, c.place) for c, n in zip(row, table.numeric, strict=True)) + "</tr>"
-        for row in table.rows
+        ('<tr class="rule">' if number and number == table.rule else "<tr>")
+        + "".join(cell("td", c.text, n, c.place) for c, n in zip(row, table.numeric, strict=True))
+        + "</tr>"
+        for number, row in enumerate(table.rows)
     )
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
     return (
@@ -194,7 +203,9 @@ def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
                 no_wrap=numeric or size <= SHORT,
                 overflow="fold",
             )
-        for row in table.rows:
+        for number, row in enumerate(table.rows):
+            if number and number == table.rule:
+                grid.add_row()
             grid.add_row(*(Text(c.text, style={1: "bold", 2: "underline"}.get(c.place, "")) for c in row))
         console.print(grid)
         for note in table.notes:

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
-from harness.evaluation.significance import verdict
-from harness.evaluation.statistics import compare_ap, spread
+from harness.statistics.basics import spread
+from harness.statistics.methods import verdict
+from harness.statistics.networks import compare_ap
 from harness.store import Store, open_store, views
 from harness.store.compare import TIE, Contestant, check_same_queries, contestant
 from harness.store.compare import compare as compare_contestants
 from harness.store.database import database_url
 from harness.store.tables import Task
-from harness.tables.columns import COLUMNS, METRICS, PAPER, notes_on, useful
+from harness.tables.columns import COLUMNS, METRICS, notes_on, telling
+from harness.tables.exports import paper_table
 from harness.tables.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
 from harness.tables.table import Table, leader_table
 from harness.tables.text import signed, task_title
@@ -81,14 +83,17 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
     rows = views.leaderboard(store, name, setting, metric)
     if format in ("csv", "json"):
         return leader_table(task_title(name), rows, COLUMNS)
+    title = task_title(name, {dataset.name: dataset.title for dataset in views.datasets(store)})
     waiting = [row for row in rows if row.state == "queued"]
     rows = [row for row in rows if row.state != "queued"]
-    keys = PAPER if format == "latex" else TERMINAL
-    columns = useful(rows, [column for column in COLUMNS if column.key in keys])
+    if format == "latex":
+        methods = {method.name: method for method in views.methods(store)}
+        return paper_table(title, rows, rows, methods, views.snapshot_id(store))
+    columns = telling(rows, [column for column in COLUMNS if column.key in TERMINAL])
     notes = notes_on(columns)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `dvc repro` runs them",)
-    return leader_table(task_title(name), rows, columns, notes)
+    return leader_table(title, rows, columns, notes, blocks=True)
 
 
 def _footer(snapshot: views.Snapshot, reported_only: int) -> str:

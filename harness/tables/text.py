@@ -70,9 +70,13 @@ def bibtex(name: str, paper: Mapping[str, Any]) -> str:
     return f"@{'article' if article else 'inproceedings'}{{{first}{paper['year']},\n{lines}\n}}"
 
 
-def commands(key: str) -> str:
-    """Return what reproduces a run: through the pipeline, or its two steps by hand."""
-    return f"dvc repro evaluate@{key}\n# or, step by step:\nharness train {key}\nharness evaluate {key}"
+def commands(key: str, version: str = "", expected: str = "") -> str:
+    """Return what reproduces a run: the code of `version`, the run or its two steps by hand, and what to expect."""
+    lines = [f"git checkout {version.rstrip('+')}"] if re.fullmatch(r"[0-9a-f]{7,40}\+?", version) else []
+    if version.endswith("+"):
+        lines.append("# the code had changes on top of this commit, which no repository has")
+    lines += [f"harness run {key}", "# or, step by step:", f"harness train {key}", f"harness evaluate {key}"]
+    return "\n".join([*lines, *([f"# expected: {expected}"] if expected else [])])
 
 
 def duration(seconds: float) -> str:
@@ -84,9 +88,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def task_title(name: str) -> str:
-    """Return a task's name as people read it."""
-    return name.replace("-to-", " → ")
+def task_title(name: str, titles: Mapping[str, str] | None = None) -> str:
+    """Return a task's name as people read it; `titles` has those of the datasets."""
+    return " → ".join((titles or {}).get(part, part) for part in name.split("-to-"))
 
 
 def signed(value: float) -> str:

@@ -61,5 +61,5 @@ def _algorithms(registry: Registry) -> str:
         used = ", ".join(f"`{method}`" for method in sorted(methods))
         table = Table(params.model_json_schema(), heading="###")
         title = path.split(":")[1]
-        sections.append(f"## {title}\n\n{about}\n\n`{path}`, of {used}.\n\n{table}\n")
+        sections.append(f"## {title}\n\n{about}\n\n`{path}`, used by {used}.\n\n{table}\n")
     return "\n".join(sections)

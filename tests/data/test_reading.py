@@ -152,7 +152,7 @@ def test_own_dataset_without_cameras_and_with_named_identities(own):
     assert not dataset.has_cameras
 
 
-def test_another_dataset_in_the_same_folders_is_recognised_as_such(tmp_path):
+def test_another_dataset_in_the_same_folders_is_recognized_as_such(tmp_path):
     with pytest.raises(UserError, match=r"not Market-1501.*the name '0001_c2_f0046182.jpg' does not fit"):
         read_dataset(shipped("market1501"), duke(tmp_path))
 

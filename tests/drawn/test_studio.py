@@ -127,5 +127,5 @@ def test_junk_is_cut_badly_and_nothing_else_is(person_spec: DrawnSpec) -> None:
     studio = Studio(person_spec)
     for shot in schedule(person_spec):
         pose = draw_moment(person_spec, studio.cameras[shot.camera - 1], studio.scenery, shot).pose
-        off_centre = max(abs(pose.x - 0.25) / 0.25, abs(pose.ground - 0.96))
-        assert (off_centre > 0.5) == (shot.identity == -1)
+        off_center = max(abs(pose.x - 0.25) / 0.25, abs(pose.ground - 0.96))
+        assert (off_center > 0.5) == (shot.identity == -1)

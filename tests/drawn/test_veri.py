@@ -128,14 +128,14 @@ def test_counts_follow_the_schedule(folder: Path, spec: DrawnSpec) -> None:
         assert [parse(line) for line in lines(folder / f"name_{name}.txt")] == expected
 
 
-def test_vehicles_show_their_colour(spec: DrawnSpec) -> None:
+def test_vehicles_show_their_color(spec: DrawnSpec) -> None:
     """The pixels at the centre of a vehicle's box follow its paint over the images of all cameras."""
     studio = Studio(spec)
     shots = [Shot("train", 1, subject, camera, 0) for subject in range(24) for camera in range(1, 9)]
     images = np.stack([studio.draw(shot) for shot in shots]).astype(float)
-    centre = images[:, 26:44, 18:46].mean((1, 2)).reshape(24, 8, 3).mean(1)
-    paints = np.array([studio.vehicle(subject).paint.colour for subject in range(24)])
-    red_over_blue = centre[:, 0] - centre[:, 2]
+    center = images[:, 26:44, 18:46].mean((1, 2)).reshape(24, 8, 3).mean(1)
+    paints = np.array([studio.vehicle(subject).paint.color for subject in range(24)])
+    red_over_blue = center[:, 0] - center[:, 2]
     assert np.corrcoef(red_over_blue, paints[:, 0] - paints[:, 2])[0, 1] > 0.6
 
 

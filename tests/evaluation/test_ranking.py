@@ -179,10 +179,10 @@ def test_real_valued_features_are_ranked_as_in_double_precision():
     """Equal to 1e-6, as are all scores from equal distances above; only where the oracle's similarity of a right
     answer and of another image differ by less than float32 can tell is a query left out."""
     rng = np.random.default_rng(5)
-    centres = rng.standard_normal((30, 64))
+    centers = rng.standard_normal((30, 64))
     query_ids, gallery_ids = rng.integers(0, 30, 200), rng.integers(JUNK, 30, 700)
-    query = (centres[query_ids] + 2 * rng.standard_normal((200, 64))).astype(np.float32)
-    gallery = (centres[gallery_ids] + 2 * rng.standard_normal((700, 64))).astype(np.float32)
+    query = (centers[query_ids] + 2 * rng.standard_normal((200, 64))).astype(np.float32)
+    gallery = (centers[gallery_ids] + 2 * rng.standard_normal((700, 64))).astype(np.float32)
     labels = query_ids, gallery_ids, rng.integers(0, 4, 200), rng.integers(0, 4, 700)
     lengths = [np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True) for x in (query, gallery)]
     similarity = (query / lengths[0]) @ (gallery / lengths[1]).T

@@ -23,7 +23,7 @@ def test_an_ordinary_jpeg_is_what_the_published_pipelines_decode():
     np.testing.assert_array_equal(np.asarray(decode(data)), np.asarray(expected))
 
 
-def test_greyscale_is_repeated_in_three_channels():
+def test_grayscale_is_repeated_in_three_channels():
     pixels = np.asarray(decode(encoded(Image.fromarray(RAMP), "PNG")))
     np.testing.assert_array_equal(pixels, np.dstack([RAMP] * 3))
 

@@ -122,7 +122,7 @@ def test_text_of_specs_is_shown_as_text(browser: Watched) -> None:
 def test_a_view_is_restored_from_its_address_alone(browser: Watched, program: Browser) -> None:
     browser.open("?task=beta&setting=all")
     browser.page.get_by_role("radio", name="USL", exact=True).click()
-    browser.page.get_by_placeholder("name or title").fill("cluster")
+    browser.page.get_by_placeholder("search methods").fill("cluster")
     browser.page.keyboard.press("Enter")
     browser.page.wait_for_url(re.compile("q=cluster"))
     settle(browser.page)
@@ -130,7 +130,7 @@ def test_a_view_is_restored_from_its_address_alone(browser: Watched, program: Br
     other = new_page(program)
     other.goto(copied)
     settle(other)
-    assert other.get_by_placeholder("name or title").input_value() == "cluster"
+    assert other.get_by_placeholder("search methods").input_value() == "cluster"
     assert other.url == copied
     assert "setting=usl" in copied
     browser.check()
@@ -144,19 +144,124 @@ def test_choices_go_along_to_the_next_page(browser: Watched) -> None:
     browser.check()
 
 
-def test_ticked_rows_lead_to_their_comparison(browser: Watched) -> None:
-    browser.open("?task=beta")
+def tick(page: Page, *rows: int) -> None:
+    """Tick rows of the page's first table, counted from 1."""
+    for row in rows:
+        grid = page.get_by_test_id("stDataFrame").first.bounding_box()
+        assert grid
+        page.mouse.click(grid["x"] + 17, grid["y"] + 33 * row + 17)
+        page.wait_for_timeout(500)
+    settle(page)
+
+
+def test_ticked_rows_are_what_is_compared(browser: Watched) -> None:
+    browser.open("?task=alpha-to-beta&rows=method&rows=ablation")  # four rows; the filter leaves out unfinished ones
+    tick(browser.page, 2, 4)
+    browser.page.get_by_role("link", name="Compare the ticked rows").click()
+    browser.page.wait_for_url(re.compile("/compare.*of=cluster-contrast&of=direct-transfer"))
+    settle(browser.page)
+    assert browser.page.get_by_text(re.compile("^Direct Transfer and Cluster Contrast: one seed")).count() == 1
+    assert browser.page.get_by_text("which this page does not know").count() == 0
+    browser.check()
+
+
+def test_a_dot_opens_the_ranked_lists_of_its_query(browser: Watched) -> None:
+    browser.open("compare?task=beta&of=supervised&of=cluster-contrast")
+    chart = browser.page.get_by_test_id("stVegaLiteChart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box
+    places = [(x, y) for y in range(90, int(box["height"]) - 60, 9) for x in range(60, int(box["width"]) - 20, 9)]
+    for x, y in places:  # the canvas does not tell where its dots are
+        browser.page.mouse.click(box["x"] + x, box["y"] + y)
+        if "query=" in browser.page.url:
+            break
+        browser.page.wait_for_timeout(15)
+    browser.page.wait_for_url(re.compile("query="))
+    settle(browser.page)
+    query = re.search(r"query=(\d+)", browser.page.url)
+    assert query
+    assert browser.page.get_by_role("heading", name=f"Query {query[1]}").count() == 1
+    assert browser.page.locator("img[alt^='Rank 1,']").count() == 2
+    browser.check()
+
+
+def test_a_row_of_wins_opens_its_query(browser: Watched) -> None:
+    browser.open("compare?task=beta&of=supervised&of=cc-twin")
+    table = browser.page.get_by_test_id("stDataFrame").last
+    grids = [
+        grid
+        for grid in browser.page.get_by_test_id("stDataFrame").all()
+        if (box := grid.bounding_box()) and box["height"] < 200
+    ]
+    box = grids[0].bounding_box()
+    assert box and table
+    grids[0].scroll_into_view_if_needed()
+    box = grids[0].bounding_box()
+    assert box
+    browser.page.mouse.click(box["x"] + 120, box["y"] + 50)  # a cell, not the row's own box
+    browser.page.wait_for_url(re.compile("query="))
+    settle(browser.page)
+    assert browser.page.locator("img[alt^='Rank 1,']").count() == 2
+    browser.check()
+
+
+def test_a_click_on_a_query_and_the_arrow_keys_choose_it(browser: Watched) -> None:
+    browser.open("queries?task=beta&run=cluster-contrast__beta__s0")
+    first = re.search(r"query=(\d+)", browser.page.url)
+    browser.page.keyboard.press("ArrowRight")
+    browser.page.wait_for_function(
+        "before => !location.href.includes(before)", arg=f"query={first[1] if first else ''}"
+    )
+    settle(browser.page)
+    assert browser.page.get_by_text("query 2 of 200").count() == 1
     grid = browser.page.get_by_test_id("stDataFrame").first.bounding_box()
     assert grid
-    for row in range(2):
-        browser.page.mouse.click(grid["x"] + 17, grid["y"] + 33 * (row + 1) + 17)
-        browser.page.wait_for_timeout(400)
+    browser.page.mouse.click(grid["x"] + 200, grid["y"] + 33 * 4 + 17)
+    browser.page.wait_for_timeout(800)
     settle(browser.page)
-    browser.page.get_by_role("link", name="Compare the ticked rows").click()
-    browser.page.wait_for_url(re.compile("of=supervised&of=cluster-contrast"))
-    settle(browser.page)
-    assert browser.page.get_by_text("Cluster Contrast against Supervised").count() == 1
+    assert browser.page.get_by_text("query 4 of 200").count() == 1
     browser.check()
+
+
+def test_a_click_on_a_run_opens_it(browser: Watched) -> None:
+    browser.open("run?on=beta")
+    grid = browser.page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert grid
+    browser.page.mouse.click(grid["x"] + 120, grid["y"] + 33 * 2 + 17)
+    browser.page.wait_for_url(re.compile("run=[a-z-]+__beta__s"))
+    settle(browser.page)
+    assert browser.page.get_by_role("heading", name="Reproduce it").count() == 1
+    browser.check()
+
+
+def test_a_cell_of_the_matrix_says_why_it_is_empty(browser: Watched) -> None:
+    browser.open("matrix?setting=usl&tasks=beta&tasks=alpha")
+    grid = browser.page.get_by_test_id("stDataFrame").first.bounding_box()
+    assert grid
+    browser.page.mouse.click(grid["x"] + grid["width"] - 40, grid["y"] + 33 + 17)
+    browser.page.wait_for_url(re.compile("cell=cluster-contrast%40alpha"))
+    settle(browser.page)
+    assert browser.page.get_by_text(re.compile("^not planned: pairings.yaml does not plan it")).count() == 1
+    browser.check()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_fits_a_phone(program: Browser, address: str, artefacts: Path, dark: bool) -> None:
+    context = program.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark" if dark else "light")
+    watched = Watched(context.new_page(), address)
+    for name, view in VIEWS.items():
+        watched.open(view)
+        assert watched.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert watched.page.locator("img:not([alt])").count() == 0
+        watched.page.screenshot(path=artefacts / f"{name}-phone{'-dark' if dark else ''}.png")
+    watched.check()
+    context.close()
+
+
+def test_the_window_says_what_it_shows(browser: Watched) -> None:
+    browser.open("compare?task=beta&of=supervised&of=cluster-contrast")
+    assert browser.page.title() == "Supervised vs Cluster Contrast · Beta Square · Re-ID leaderboard"
 
 
 def test_exports_are_saved_and_parse(browser: Watched, tmp_path: Path) -> None:
@@ -169,8 +274,9 @@ def test_exports_are_saved_and_parse(browser: Watched, tmp_path: Path) -> None:
         download.value.save_as(saved[name])
     rows = list(csv.DictReader(saved["CSV"].open(encoding="utf-8")))
     assert [row["method"] for row in rows] == ["Supervised", "Cluster Contrast", EVIL]
+    assert rows[0]["task"] == "beta"
     assert saved["LaTeX"].read_text(encoding="utf-8").count(r"\toprule") == 1
-    assert saved["Markdown"].read_text(encoding="utf-8").startswith("### beta")
+    assert saved["Markdown"].read_text(encoding="utf-8").startswith("### Beta Square")
     browser.page.goto(saved["HTML"].as_uri())
     assert browser.page.locator("tbody tr").count() == 3
     assert browser.page.get_by_text(EVIL).count() == 1

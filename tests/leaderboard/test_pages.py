@@ -15,8 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
-from harness.store import database, ingest, publish, views
+from harness.store import Store, database, ingest, publish, views
 from harness.store.database import database_url
+from harness.tables import addresses
+from harness.tables.columns import BY_KEY
+from harness.tables.table import leader_table, place, places
 from harness.tables.text import bibtex
 from tests.store.factory import Project
 
@@ -123,18 +126,20 @@ def test_every_empty_cell_of_the_matrix_says_why(project: Project, monkeypatch: 
     project.attempt(waiting[2], "failed")
     tasks, kinds = ["alpha", "beta", "market", "alpha-to-beta"], ["method", "ablation"]
     app = opened(project.root, monkeypatch, "matrix", setting="all", tasks=tasks, kinds=kinds)
-    shown = app.dataframe[0].value
+    shown = app.dataframe[-1].value
     reasons = {(row.method, row.task): (row.state, row.reason) for row in shown.itertuples()}
-    assert reasons["Supervised", "alpha"] == ("queued", "planned, not started")
-    assert reasons["Cluster Contrast", "alpha"] == ("running", "train, epoch 3 of 6")
-    assert reasons["Cc Twin", "alpha"] == ("failed", "nan: the loss is not a number")
-    assert reasons["Cluster Contrast", "market"] == ("reported", "quoted from Table 3; not run here")
-    assert reasons["Supervised", "market"][0] == "not planned"
-    assert reasons["Direct Transfer", "alpha"] == (
+    assert reasons["Supervised", "Alpha Street"] == ("queued", "planned, not started")
+    assert reasons["Cluster Contrast", "Alpha Street"] == ("running", "train, epoch 3 of 6")
+    assert reasons["Cc Twin", "Alpha Street"] == ("failed", "nan: the loss is not a number")
+    assert ("Cluster Contrast", "Market-like") not in reasons  # it has a figure, and its cell says from where
+    assert reasons["Supervised", "Market-like"][0] == "not planned"
+    assert reasons["Direct Transfer", "Alpha Street"] == (
         "incompatible",
-        "direct-transfer is a 'direct' method: it needs a labeled source",
+        "Direct Transfer is a direct method: it needs a labeled source",
     )
     assert shown["reason"].str.len().min() > 0
+    app = opened(project.root, monkeypatch, "matrix", tasks=tasks, cell="cluster-contrast@market")
+    assert "reported: quoted from Table 3; not run here" in texts(app)
 
 
 def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +151,10 @@ def test_the_matrix_gives_every_reason(project: Project, monkeypatch: pytest.Mon
         tasks=["beta", "alpha-to-beta", "market"],
         kinds=["method", "ablation", "quoted"],
     )
-    reasons = app.dataframe[0].value
-    assert "cc-twin is a 'usl' method: it takes no source" in reasons["reason"].tolist()
+    reasons = app.dataframe[-1].value
+    assert "Cc Twin is a USL method: it takes no source" in reasons["reason"].tolist()
     assert views.QUOTED in reasons["reason"].tolist()
-    assert set(reasons["state"]) == {"incompatible", "not planned", "reported"}
+    assert set(reasons["state"]) == {"incompatible", "not planned"}
 
 
 def test_compare_tests_the_difference(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +172,7 @@ def test_compare_tests_the_difference(project: Project, monkeypatch: pytest.Monk
     assert sum(map(int, metrics["wins · ties · losses"].value.split(" · "))) == 200
     assert "**Cluster Contrast is worse than Supervised**" in texts(app)
     differing = app.dataframe[-1].value
-    assert differing["parameter"].tolist() == ["name", "setting"]
+    assert differing["parameter"].tolist() == ["setting"]
 
 
 def test_compare_says_what_it_would_take(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,12 +226,20 @@ def test_absent_images_say_how_to_get_them(project: Project, monkeypatch: pytest
     assert "`harness data add beta PATH` imports them, `dvc repro prepare@beta` prepares them" in app.info[0].value
 
 
-def test_published_runs_have_no_ranked_lists(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.plan("supervised__beta__s0")
+def test_a_fresh_clone_shows_published_ranked_lists(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    project.plan("supervised__beta__s0", "cc-twin__beta__s0")
     publish(project.root)
     shutil.rmtree(project.root / "results" / "runs")
-    app = opened(project.root, monkeypatch, "queries", task="beta")
-    assert "`dvc repro evaluate@supervised__beta__s0`" in app.info[0].value
+    app = opened(project.root, monkeypatch, "queries")
+    assert not app.exception
+    assert app.query_params["run"] == "supervised__beta__s0"  # an ablation is no headline: it has no lists
+    assert len(app.get("image")) >= 11
+    app = opened(project.root, monkeypatch, "queries", task="beta", run="cc-twin__beta__s0")
+    assert "`harness run cc-twin__beta__s0` computes them" in app.info[0].value
+    assert "dvc pull" not in app.info[0].value  # no remote is configured
     app = opened(project.root, monkeypatch, "run", run="supervised__beta__s0")
     assert app.info[0].value.startswith("Published on 20")
 
@@ -238,15 +251,16 @@ def test_compare_says_what_is_only_published(project: Project, monkeypatch: pyte
     shutil.rmtree(project.root / "results" / "runs" / keys[0])
     app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cc-twin"])
     assert not app.exception
-    assert app.info[0].value.startswith("1 of these runs are published figures")
+    assert "1 of these runs are published figures" in texts(app)
 
 
 def test_a_run_shows_its_record_and_its_command(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(project.root, monkeypatch, "run", run="supervised__beta__s2")
-    record = dict(app.dataframe[0].value.to_numpy().tolist())
+    record = dict(app.dataframe[1].value.to_numpy().tolist())
     assert record["seed"] == "2"
     assert record["version torch"] == "2.15.0"
-    assert "dvc repro evaluate@supervised__beta__s2" in texts(app)
+    assert f"git checkout {'0' * 40}\nharness run supervised__beta__s2" in texts(app)
+    assert re.search(r"# expected: mAP \d\d\.\d.*within the spread over seeds \(± \d\.\d\)", texts(app))
     assert "algorithm: methods.some:Some" in texts(app)
 
 
@@ -348,7 +362,7 @@ def test_a_run_whose_files_are_gone_is_still_told_of(project: Project, monkeypat
     shutil.rmtree(project.root / "results" / "runs" / key)
     app = opened(project.root, monkeypatch, "queries", task="beta", run=key)
     assert not app.exception
-    assert f"`dvc repro evaluate@{key}` computes them" in app.info[0].value
+    assert f"`harness run {key}` computes them" in app.info[0].value
     app = opened(project.root, monkeypatch, "run", run=key)
     assert not app.exception
     assert len(app.metric) == 6
@@ -405,3 +419,56 @@ def test_a_rebuilt_database_is_seen_at_once(project: Project, monkeypatch: pytes
     project.run("newcomer__beta__s0", 0.9)
     ingest(project.root)
     assert "Newcomer" in app.run().dataframe[0].value["method"].tolist()
+
+
+def test_a_foreign_parameter_is_warned_about(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "compare", task="beta", method=["cc-twin", "supervised"])
+    assert not app.exception
+    assert "a parameter “method”, which this page does not know" in app.warning[0].value
+    assert "method" not in app.query_params
+
+
+@pytest.mark.parametrize("view", list(addresses.VIEWS.values()), ids=list(addresses.VIEWS))
+def test_every_parameter_of_an_address_is_read_by_its_page(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, view: type[addresses.View]
+) -> None:
+    filled = {"task": "beta", "of": ("supervised", "cc-twin"), "query": "7", "run": "supervised__beta__s0", "q": "",
+              "method": "cc-twin" if view is addresses.Methods else "", "dataset": "beta"}  # fmt: skip
+    known = {name: value for name, value in filled.items() if name in addresses.known(view.page)}
+    app = opened(pictured.root, monkeypatch, view.page, **addresses.parameters(view(**known)))  # type: ignore[arg-type]
+    assert not app.exception
+    assert not app.warning
+    assert set(app.query_params) <= addresses.known(view.page)
+
+
+def test_runs_are_a_table_with_states_and_filters(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, "run")
+    table = app.dataframe[0].value
+    assert len(table) == 12
+    assert table["state"].iloc[0] == "running: train, epoch 3 of 6"
+    app = opened(project.root, monkeypatch, "run", by="uda-baseline", state=["failed"])
+    assert app.dataframe[0].value["state"].tolist() == ["failed: nan: the loss is not a number"]
+    app = opened(project.root, monkeypatch, "run", on="beta", group="methods")
+    table = app.dataframe[0].value
+    assert table["seeds"].tolist() == ["0, 1, 2"] * 3
+    assert table["±"].notna().all()
+
+
+def test_new_results_are_taken_in_from_the_page(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ingest(project.root)
+    project.method("newcomer")
+    project.run("newcomer__beta__s0", 0.9)
+    app = opened(project.root, monkeypatch, task="beta")
+    (button,) = [button for button in app.button if "new result" in button.label]
+    assert button.label == "1 new result: take it in"
+    button.click().run()
+    assert "Newcomer" in app.dataframe[0].value["method"].tolist()
+    assert not [button for button in app.button if "new result" in button.label]
+
+
+def test_bounds_and_searches_make_nothing_best(project: Project, store: Store) -> None:
+    rows = views.leaderboard(store, "beta")
+    marks = {row.method: place(places(rows, [BY_KEY["map"]]), row, BY_KEY["map"]) for row in rows}
+    assert marks == {"supervised": 0, "cluster-contrast": 1, "cc-twin": 2} or marks["supervised"] == 0
+    alone = leader_table("", [row for row in rows if row.method == "cc-twin"], [BY_KEY["map"]], among=rows)
+    assert alone.rows[0][0].place == marks["cc-twin"]

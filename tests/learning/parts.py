@@ -6,18 +6,29 @@ import torch
 
 from harness.learning.algorithm import RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
+from harness.learning.optimizers import Adam
+from harness.learning.schedules import Constant
 from harness.learning.state import RunState
-from harness.specs.compute import Augment, BatchShape, Compute, Network, Optimizer, Schedule
+from harness.specs.compute import Augment, BatchShape, Compute, Network, Warmup
 
 CPU = torch.device("cpu")
-CONSTANT = Schedule(kind="constant", warmup_epochs=0, warmup_factor=1, milestones=(), decay=1)
+CONSTANT = Constant(kind="constant")
+NO_WARMUP = Warmup(epochs=0, factor=1)
 PLAIN = Augment(flip=0, pad=0, erase=0, jitter=0)
 STRONG = Augment(flip=0.5, pad=4, erase=0.5, jitter=0.2)
 
 
-def network(**changes: object) -> Network:
-    usual = {"backbone": "narrow", "pooling": "average", "stem_relu": True, "bn_groups": 1}
-    return Network.model_validate(usual | changes)
+def adam(learning_rate: float, weight_decay: float = 0) -> Adam:
+    return Adam(kind="adam", learning_rate=learning_rate, weight_decay=weight_decay)
+
+
+def network(
+    backbone: str = "narrow", pooling: str = "average", bn_groups: int = 1, stem_relu: bool | None = None
+) -> Network:
+    """A network by the kinds of its parts; a ResNet has a ReLU in its stem unless told otherwise."""
+    options = {"stem_relu": stem_relu is not False} if backbone.startswith("resnet") else {}
+    parts = {"backbone": {"kind": backbone} | options, "pooling": {"kind": pooling}, "bn_groups": bn_groups}
+    return Network.model_validate(parts)
 
 
 def compute(**changes: object) -> Compute:
@@ -26,8 +37,9 @@ def compute(**changes: object) -> Compute:
         "batch": BatchShape(identities=4, instances=4),
         "epochs": 2,
         "iterations": 3,
-        "optimizer": Optimizer(learning_rate=0.01, weight_decay=5e-4),
+        "optimizer": adam(0.01, 5e-4),
         "schedule": CONSTANT,
+        "warmup": NO_WARMUP,
         "augment": STRONG,
         "precision": "float32",
         "evaluate_every": 1,

@@ -8,11 +8,16 @@ from torch import nn
 
 from harness.learning import losses, memory, optim
 from harness.learning.networks import build
-from harness.specs.compute import Optimizer, Schedule
-from tests.learning.parts import CPU, compute, context, network
+from harness.learning.schedules import Cosine, Step
+from harness.specs.compute import Warmup
+from tests.learning.parts import CONSTANT, CPU, adam, compute, context, network
 
-STRONG_BASELINE = Schedule(kind="step", warmup_epochs=10, warmup_factor=0.01, milestones=(40, 70), decay=0.1)
-CLUSTER_CONTRAST = Schedule(kind="step", warmup_epochs=0, warmup_factor=1, milestones=(21, 41), decay=0.1)
+STRONG_BASELINE = {
+    "schedule": Step(kind="step", milestones=(40, 70), decay=0.1),
+    "warmup": Warmup(epochs=10, factor=0.01),
+    "epochs": 120,
+}
+CLUSTER_CONTRAST = {"schedule": Step(kind="step", milestones=(21, 41), decay=0.1), "epochs": 50}
 
 
 @pytest.mark.parametrize(
@@ -20,12 +25,12 @@ CLUSTER_CONTRAST = Schedule(kind="step", warmup_epochs=0, warmup_factor=1, miles
     [(1, 0.109), (5, 0.505), (9, 0.901), (10, 1), (11, 1), (39, 1), (40, 0.1), (69, 0.1), (70, 0.01), (120, 0.01)],
 )
 def test_strong_baseline(epoch: int, factor: float) -> None:
-    assert optim.rate_factor(STRONG_BASELINE, epoch, 120) == pytest.approx(factor)
+    assert optim.rate_factor(compute(**STRONG_BASELINE), epoch) == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(("epoch", "factor"), [(1, 1), (20, 1), (21, 0.1), (40, 0.1), (41, 0.01), (50, 0.01)])
 def test_cluster_contrast(epoch: int, factor: float) -> None:
-    assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(factor)
+    assert optim.rate_factor(compute(**CLUSTER_CONTRAST), epoch) == pytest.approx(factor)
 
 
 def test_cluster_contrast_is_torchs_step_schedule() -> None:
@@ -33,38 +38,34 @@ def test_cluster_contrast_is_torchs_step_schedule() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 20, 0.1)
     for epoch in range(1, 51):
-        assert optim.rate_factor(CLUSTER_CONTRAST, epoch, 50) == pytest.approx(optimizer.param_groups[0]["lr"])
+        assert optim.rate_factor(compute(**CLUSTER_CONTRAST), epoch) == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
 
 
 def test_cosine_is_torchs() -> None:
-    schedule = Schedule(kind="cosine", warmup_epochs=0, warmup_factor=1, milestones=(), decay=0.1)
+    spec = compute(schedule=Cosine(kind="cosine", final=0.1), epochs=16)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 16, eta_min=0.1)
     for epoch in range(1, 17):
-        assert optim.rate_factor(schedule, epoch, 16) == pytest.approx(optimizer.param_groups[0]["lr"])
+        assert optim.rate_factor(spec, epoch) == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         theirs.step()
 
 
 @given(st.integers(1, 40), st.integers(0, 10), st.floats(0.01, 1), st.floats(0.01, 1))
 def test_factors_stay_between_zero_and_one(epoch: int, warmup: int, factor: float, decay: float) -> None:
-    for kind, milestones in (("constant", ()), ("cosine", ()), ("step", (10, 20))):
-        schedule = Schedule.model_validate(
-            {
-                "kind": kind,
-                "warmup_epochs": warmup,
-                "warmup_factor": factor,
-                "milestones": milestones,
-                "decay": decay,
-            }
-        )
-        assert 0 < optim.rate_factor(schedule, epoch, 40) <= 1
+    for schedule in (
+        CONSTANT,
+        Cosine(kind="cosine", final=decay),
+        Step(kind="step", milestones=(10, 20), decay=decay),
+    ):
+        spec = compute(schedule=schedule, warmup=Warmup(epochs=warmup, factor=factor), epochs=40)
+        assert 0 < optim.rate_factor(spec, epoch) <= 1
 
 
 def test_begin_epoch_counts_from_zero() -> None:
-    spec = compute(schedule=STRONG_BASELINE, epochs=120, optimizer=Optimizer(learning_rate=3.5e-4, weight_decay=0))
+    spec = compute(**STRONG_BASELINE, optimizer=adam(3.5e-4))
     optimizer = optim.adam([nn.Linear(2, 2)], spec.optimizer)
     for epoch, rate in ((0, 3.5e-4 * 0.109), (38, 3.5e-4), (39, 3.5e-5), (69, 3.5e-6)):
         optim.begin_epoch(optimizer, spec, epoch)
@@ -73,7 +74,7 @@ def test_begin_epoch_counts_from_zero() -> None:
 
 def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
     net = build(network(pooling="gem"), 0, CPU)
-    optimizer = optim.adam([net], Optimizer(learning_rate=1e-3, weight_decay=5e-4))
+    optimizer = optim.adam([net], adam(1e-3, 5e-4))
     (group,) = optimizer.param_groups
     assert group["weight_decay"] == 5e-4
     given_to_it = {id(p) for p in group["params"]}
@@ -83,7 +84,7 @@ def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
 def test_minimise_is_one_step_on_this_loss_alone() -> None:
     """The first Adam step moves each weight by the learning rate against its gradient's sign, whatever came before."""
     layer = nn.Linear(3, 1, bias=False)
-    optimizer = optim.adam([layer], Optimizer(learning_rate=0.1, weight_decay=0))
+    optimizer = optim.adam([layer], adam(0.1))
     layer.weight.grad = torch.full_like(layer.weight, 1e6)  # an old gradient must not count
     before, x = layer.weight.detach().clone(), torch.tensor([[1.0, -2.0, 3.0]])
     optim.minimize(layer(x).sum(), optimizer)

@@ -1,7 +1,5 @@
 """Pseudo-labels of a run: what is clustered, what a collapse does, and SpCL's reliable images."""
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,19 +10,26 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness.errors import CollapseError
-from harness.labels import cluster, jaccard_distance, neighbours
-from harness.labels.eps import data_driven_eps
+from harness.labels import cluster, jaccard_distance
+from harness.labels.clusterings import DBSCAN, DataDrivenDBSCAN
+from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
+from harness.labels.distances import Jaccard
+from harness.labels.label_free import centroid_silhouette
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
-from harness.specs.labeling import Clustering, DataDrivenClustering
+from harness.specs.params import Labels as Spec
 from tests.learning.parts import context
 
 Labels = npt.NDArray[np.int64]
-DATA_DRIVEN = DataDrivenClustering(k1=8, k2=3, min_samples=3, approximate_above=1000, on_collapse="keep", rho=0.05)
+JACCARD = Jaccard(kind="jaccard", k1=8, k2=3)
+DATA_DRIVEN = Spec(distance=JACCARD, clustering=DataDrivenDBSCAN(kind="dbscan-data-driven", rho=0.05, min_samples=3))
 
 
-def fixed(on_collapse: Literal["keep", "stop"] = "keep", eps: float = 0.5) -> Clustering:
-    return Clustering(k1=8, k2=3, min_samples=3, approximate_above=1000, on_collapse=on_collapse, eps=eps)
+def dbscan(eps: float) -> DBSCAN:
+    return DBSCAN(kind="dbscan", eps=eps, min_samples=3)
+
+
+FIXED = Spec(distance=JACCARD, clustering=dbscan(0.5))
 
 
 def groups(seed: int = 0, spread: float = 0.3) -> Tensor:
@@ -36,11 +41,12 @@ def groups(seed: int = 0, spread: float = 0.3) -> Tensor:
 
 def test_assigned_labels_are_dbscan_on_the_jaccard_distance() -> None:
     features, run = groups(), context()
-    labels = pseudo.assign(features, fixed(), run)
+    labels = pseudo.assign(features, FIXED, run)
     expected = cluster(jaccard_distance(features.numpy(), 8, 3, 0.5), 0.5, 3)
     assert expected.max() >= 2
     np.testing.assert_array_equal(labels, expected)
     np.testing.assert_array_equal(run.state.tensors[pseudo.LABELS], expected)
+    assert run.state.values[pseudo.SILHOUETTE] == centroid_silhouette(features.numpy(), expected)
     assert run.notes == []
 
 
@@ -57,20 +63,20 @@ def test_the_data_driven_radius_is_fixed_in_the_first_epoch() -> None:
 
 def test_how_neighbours_were_searched_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     run, features = context(), groups()
-    pseudo.assign(features, fixed(), run)
+    pseudo.assign(features, FIXED, run)
     assert run.state.values[pseudo.SEARCH] == {"search": "exact", "recall": 1.0}
     run.state.values[pseudo.SEARCH] = {"search": "hnsw", "recall": 0.25}  # of an earlier epoch
-    monkeypatch.setattr(neighbours, "APPROXIMATE_ABOVE", 59)
-    pseudo.nested(features, fixed(), (0,), run)
+    monkeypatch.setattr("harness.labels.neighbours.nearest_neighbours.__kwdefaults__", {"approximate_above": 59})
+    pseudo.nested(features, JACCARD, dbscan(0.5), (0,), run)
     assert run.state.values[pseudo.SEARCH] == {"search": "hnsw", "recall": 0.25}
     run = context()
-    pseudo.assign(features, fixed(), run)
+    pseudo.assign(features, FIXED, run)
     assert run.state.values[pseudo.SEARCH]["search"] == "hnsw"
     assert 0.5 < run.state.values[pseudo.SEARCH]["recall"] <= 1
 
 
-def collapsed(run: RunContext, labels: list[int], on_collapse: Literal["keep", "stop"]) -> Labels:
-    return pseudo.fall_back(np.array(labels), fixed(on_collapse), run)
+def collapsed(run: RunContext, labels: list[int]) -> Labels:
+    return pseudo.fall_back(np.array(labels), dbscan(0.5), run)
 
 
 @pytest.mark.parametrize(
@@ -80,21 +86,19 @@ def collapsed(run: RunContext, labels: list[int], on_collapse: Literal["keep", "
 def test_a_collapse(labels: list[int], found: str, advice: str) -> None:
     good = [0, 1, 1, -1, 0]
     run = context()
-    for on_collapse in ("keep", "stop"):  # nothing to keep yet
-        with pytest.raises(CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
-            collapsed(run, labels, on_collapse)  # type: ignore[arg-type]
-    assert collapsed(run, good, "keep").tolist() == good
+    with pytest.raises(CollapseError, match=f"epoch 1: clustering found {found} in 5 images; try {advice}"):
+        collapsed(run, labels)  # nothing to keep yet
+    assert collapsed(run, good).tolist() == good
+    pseudo.remember(np.array(good), torch.eye(5), run)
     run.state.epoch = 3
-    assert collapsed(run, labels, "keep").tolist() == good
+    assert collapsed(run, labels).tolist() == good
     assert run.state.tensors[pseudo.LABELS].tolist() == good
     assert run.notes == [f"epoch 4: clustering found {found}; the labels of the epoch before were kept"]
-    with pytest.raises(CollapseError):
-        collapsed(run, labels, "stop")
 
 
 def test_nested_clusterings_are_three_separate_ones() -> None:
     features = groups(0, spread=1.2)
-    found = pseudo.nested(features, fixed(eps=0.6), (0, -0.1, 0.1), context())
+    found = pseudo.nested(features, JACCARD, dbscan(0.6), (0, -0.1, 0.1), context())
     for labels, eps in zip(found, (0.6, 0.6 - 0.1, 0.6 + 0.1), strict=True):
         np.testing.assert_array_equal(labels, cluster(jaccard_distance(features.numpy(), 8, 3, eps), eps, 3))
     assert len({tuple(labels) for labels in found}) == 3

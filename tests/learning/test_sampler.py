@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from harness.errors import UserError
 from harness.learning.sampler import (
     camera_aware_order,
-    hardest_positives,
     pk_batches,
     random_positives,
     shuffled_batches,
@@ -184,14 +183,3 @@ def test_random_positives_are_uniform() -> None:
     expected = 3000 * same / same.sum(1, keepdims=True)
     assert (counts[~same] == 0).all()
     assert (abs(counts - expected) < 5 * np.sqrt(3000 / 4)).all()
-
-
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=16), st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
-def test_the_hardest_positive_is_found_by_trying_all(labels: list[int], seed: int) -> None:
-    features = torch.randn(len(labels), 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    features = torch.nn.functional.normalize(features, dim=1)
-    found = hardest_positives(features, torch.tensor(labels))
-    for image, positive in enumerate(found.tolist()):
-        same = [other for other in range(len(labels)) if labels[other] == labels[image]]
-        assert positive == min(same, key=lambda other: (features[image] @ features[other]).item())

@@ -30,7 +30,15 @@ DRAWN = {
     "test": {"identities": 6, "cameras": [3, 3], "images": [2, 3]},
 }  # fmt: skip
 COMPUTE = {"batch": {"identities": 4, "instances": 2}, "epochs": 2, "iterations": 2, "evaluate_every": 1}
-LABELS = {"k1": 8, "k2": 3, "eps": 0.5, "rho": 0.05, "min_samples": 2}
+PARTS: dict[str, dict[str, Any]] = {
+    "jaccard": {"k1": 8, "k2": 3},
+    "cosine": {"k": 8},
+    "dbscan": {"eps": 0.5, "min_samples": 2},
+    "dbscan-data-driven": {"rho": 0.05, "min_samples": 2},
+    "hdbscan": {"min_cluster_size": 3, "min_samples": 2},
+    "infomap": {"max_distance": 0.5, "min_cluster_size": 3},
+}
+"""What suits a hundred images, by the kind of distance or clustering."""
 TIMINGS = {"seconds", "images_per_second"}
 
 Mapping = dict[str, Any]
@@ -70,12 +78,12 @@ def write_specs(root: Path, methods: Iterable[str]) -> None:
 
 def tiny_method(name: str) -> Mapping:
     """A shipped method, flattened, with very little to compute in its drawn regime."""
-    spec = flatten(name, shipped().raw_methods)
+    spec = flatten(name, shipped().raw_methods, shipped().bases)
     section = spec["regimes"]["drawn"]
     if section["compute"]["epochs"]:
         section = merge(section, {"compute": COMPUTE})
-    if "labels" in spec["params"]:
-        labels = {key: value for key, value in LABELS.items() if key in spec["params"]["labels"]}
+    if "labels" in section["params"]:
+        labels = {socket: part | PARTS[part["kind"]] for socket, part in section["params"]["labels"].items()}
         section = merge(section, {"params": {"labels": labels}})
     spec = {key: value for key, value in spec.items() if key not in ("extends", "reported")}
     return spec | {"regimes": {"drawn": {key: value for key, value in section.items() if key != "targets"}}}

@@ -63,12 +63,13 @@ citation: ''
 """
 COMPUTE = """\
     compute:
-      network: {backbone: narrow, pooling: average, stem_relu: true, bn_groups: 1}
+      network: {backbone: {kind: narrow}, pooling: {kind: average}, bn_groups: 1}
       batch: {identities: 4, instances: 2}
       epochs: 2
       iterations: 2
-      optimizer: {learning_rate: 0.001, weight_decay: 0.0005}
-      schedule: {kind: constant, warmup_epochs: 0, warmup_factor: 1, milestones: [], decay: 1}
+      optimizer: {kind: adam, learning_rate: 0.001, weight_decay: 0.0005}
+      schedule: {kind: constant}
+      warmup: {epochs: 0, factor: 1}
       augment: {flip: 0.5, pad: 2, erase: 0, jitter: 0}
       precision: float32
       evaluate_every: 1
@@ -106,7 +107,9 @@ algorithm: methods.cluster_contrast:ClusterContrast
 params:
   temperature: 0.05
   memory: {{momentum: 0.1, hard: false}}
-  labels: {{k1: 8, k2: 3, eps: 0.5, min_samples: 2, approximate_above: 300000, on_collapse: keep}}
+  labels:
+    distance: {{kind: jaccard, k1: 8, k2: 3}}
+    clustering: {{kind: dbscan, eps: 0.5, min_samples: 2}}
 regimes:
   drawn:
     init: {{method: teacher, dataset: autumn, seeds: [0]}}

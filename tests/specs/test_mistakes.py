@@ -156,7 +156,7 @@ def test_names_are_looked_up_with_their_nearest_neighbour(specs: Specs) -> None:
 
 def test_a_broken_spec_that_is_asked_for_says_what_is_broken(specs: Specs) -> None:
     specs.edit(METHOD, "epochs: 2", "epochs: two")
-    with pytest.raises(UserError, match=r"clusters\.yaml:19: regimes.drawn.compute.epochs"):
+    with pytest.raises(UserError, match=r"clusters\.yaml:21: regimes.drawn.compute.epochs"):
         load_method("clusters", specs.root)
     assert load_method("teacher", specs.root).name == "teacher"
 

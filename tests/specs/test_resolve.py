@@ -132,13 +132,13 @@ SPEC = {
 def test_the_target_wins_over_the_regime_over_the_method(
     regime: str, target: str, init: str, params: dict[str, int], compute: dict[str, int]
 ) -> None:
-    resolved = resolve(SPEC, regime, target)
+    resolved = resolve("m", {"m": SPEC}, {}, regime, target)
     assert (resolved["init"], resolved["params"], resolved["compute"]) == (init, params, compute)
 
 
 def test_a_regime_that_is_not_there() -> None:
     with pytest.raises(KeyError, match="lunar"):
-        resolve(SPEC, "lunar", "here")
+        resolve("m", {"m": SPEC}, {}, "lunar", "here")
 
 
 @settings(max_examples=100, deadline=None)

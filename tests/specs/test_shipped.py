@@ -15,7 +15,6 @@ from harness.inputs.yaml import read_yaml
 from harness.specs import Pairing, Registry, load_dataset, load_method
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
-from harness.specs.resolve import flatten, resolve
 from tests.methods.parts import defaults_of
 
 PROJECT = Path(__file__).parents[2]
@@ -58,12 +57,12 @@ def test_a_file_registers_its_spec() -> None:
 
 @methods
 def test_a_method_states_every_hyper_parameter_of_every_run(path: Path) -> None:
-    spec, flat = REGISTRY.methods[path.stem], flatten(path.stem, REGISTRY.raw_methods)
+    spec = REGISTRY.methods[path.stem]
     model = import_algorithm(spec.algorithm, path)
     assert list(defaults_of(model)) == []
     assert tasks(path.stem)
     for pairing in tasks(path.stem):
-        stated = resolve(flat, REGISTRY.datasets[pairing.target].regime, pairing.target)
+        stated = REGISTRY.merged(path.stem, pairing.target)
         resolved = REGISTRY.resolved(pairing)
         assert keys_of(resolved.params) == keys_of(stated["params"])
         assert keys_of(resolved.compute.model_dump()) == keys_of(stated["compute"])

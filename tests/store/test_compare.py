@@ -10,12 +10,12 @@ import pytest
 
 from harness.errors import UserError
 from harness.evaluation import compare_runs
-from harness.evaluation.statistics import holm
+from harness.statistics.basics import holm
 from harness.store import Store, ingest, open_store, publish
 from harness.store.compare import TIE, compare, contestant, corrected
 from harness.store.database import database_url
 from harness.store.published import packed_identities, published_path, unpacked_identities
-from tests.store.factory import Project
+from tests.store.factory import Project, reseal
 
 THREE = [f"{method}__beta__s{seed}" for method in ("cc-twin", "supervised") for seed in (0, 1, 2)]
 
@@ -78,6 +78,7 @@ def test_one_identity_is_refused_in_one_line(project: Project) -> None:
         table = pq.read_table(path)
         place = table.column_names.index("identity")
         pq.write_table(table.set_column(place, "identity", pa.array([4] * len(table), pa.int32())), path)
+        reseal(run)
     store = reopened(project)
     with pytest.raises(UserError, match="all 200 queries show one identity"):
         compare(contestant(store, "beta", "supervised"), [contestant(store, "beta", "cc-twin")])
@@ -88,7 +89,10 @@ def test_queries_without_identity_are_rejected(project: Project) -> None:
     table = pq.read_table(path)
     place = table.column_names.index("identity")
     pq.write_table(table.set_column(place, "identity", pa.array([None] * len(table), pa.int32())), path)
-    assert ingest(project.root).rejected[f"results/runs/{THREE[0]}"] == "queries.parquet: a query has no identity"
+    reseal(path.parent)
+    assert ingest(project.root).rejected[f"results/runs/{THREE[0]}"] == (
+        "queries.parquet: a query lacks its path, labels or ranked lists"
+    )
 
 
 def test_a_snapshot_without_identities_says_what_to_do(project: Project) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.evaluation import compare_runs
-from harness.evaluation.statistics import holm
+from harness.statistics.basics import holm
 from harness.store.ties import pairwise_p, tie_letters
 
 

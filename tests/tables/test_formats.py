@@ -57,7 +57,8 @@ def test_markdown_has_one_width(evil: Project) -> None:
     lines = [line for line in render(evil, "md", task="beta").splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(re.findall(r"\|", lines[1]))}
     assert "<script>" not in "".join(lines)
-    assert re.search(r"\*\*77\.\d\*\*", lines[2])
+    assert re.search(r"\*\*58\.\d\*\*", lines[2])
+    assert "*77." not in lines[-1]  # a bound takes no part
 
 
 def test_latex_is_booktabs_with_best_and_second_marked(evil: Project) -> None:
@@ -67,8 +68,10 @@ def test_latex_is_booktabs_with_best_and_second_marked(evil: Project) -> None:
     columns = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
     assert columns
     assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns[1])}
-    assert re.search(r"\\textbf\{77\.\d\}", rows[0])
-    assert re.search(r"\\underline\{58\.\d\}", rows[1])
+    assert re.search(r"\\textbf\{58\.\d \$\\pm\$ 0\.\d\}", rows[0])
+    assert re.search(r"\\underline\{5[78]\.\d \$\\pm\$ 0\.\d\}", rows[1])
+    assert re.search(r"^Supervised & supervised & 77\.\d", rows[2])
+    assert body.splitlines().count(r"\midrule") == 2  # the bound stands below a rule of its own
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
 
 

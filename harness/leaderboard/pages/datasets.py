@@ -12,15 +12,17 @@ import streamlit as st
 from harness.data import Split
 from harness.errors import UserError
 from harness.leaderboard import charts, images, url
-from harness.leaderboard.frame import link
+from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.images import Picture
-from harness.leaderboard.state import read
+from harness.leaderboard.state import read, task_title
 from harness.store import views
 from harness.store.tables import Dataset
+from harness.tables import addresses
 from harness.tables.formats import escape_markdown, prose
-from harness.tables.text import task_title
 
 SPLITS = ("train", "query", "gallery")
+ANY = "all"
+SHEET, EACH, DISCRETE = 8, 12, 30
 
 
 def page() -> None:
@@ -30,12 +32,14 @@ def page() -> None:
     if not datasets:
         st.info("There is no dataset yet: add a spec under `datasets/`.")
         return
+    url.check(addresses.Datasets)
     left, right = st.columns(2)
     with left:
         name = url.select("Dataset", list(datasets), "dataset", show=lambda name: datasets[name].title)
     with right:
         split = url.segments("Split", SPLITS, "split", "train")
     dataset = datasets[name]
+    name_window(dataset.title)
     document = dataset.document
     if document["access"]["withdrawn"]:
         st.warning(f"**Withdrawn.** {escape_markdown(document['access']['withdrawn'])}", icon=":material/gavel:")
@@ -47,12 +51,12 @@ def page() -> None:
     if reason:
         st.info(prose(reason), icon=":material/image_not_supported:")
     else:
-        _samples(found[split])
+        _browser(found[split])
         _histograms(found[split])
     _access(dataset)
     with st.container(horizontal=True):
         for task in [task.name for task in read(views.tasks) if task.target == name][:5]:
-            link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
+            link(addresses.Leaderboard(task=task), f"Leaderboard of {escape_markdown(task_title(task))}")
 
 
 def _splits(dataset: Dataset) -> tuple[dict[str, Split], str]:
@@ -91,22 +95,35 @@ def _count(split: Split, name: str) -> int:
     return len(np.unique(values))
 
 
-def _samples(split: Split) -> None:
-    """A few identities, a few images of each, from different cameras where there are some."""
-    known = np.unique(split.ids[split.ids > 0])
-    if not known.size:
-        return
-    chosen = known[:: max(1, -(-known.size // 10))][:10]
-    pictures = []
-    for identity in chosen:
-        mine = np.flatnonzero(split.ids == identity)
-        _, first = np.unique(split.cameras[mine], return_index=True)
-        pictures += [
-            Picture(split.images[index], f"id {identity}, cam {split.cameras[index]}")
-            for index in mine[np.sort(first)][:2]
-        ]
-    st.markdown("**Samples** :gray[a few identities, each from two cameras where it was seen by two]")
-    images.strip(pictures)
+def _browser(split: Split) -> None:
+    """Identities × cameras, some identities at a time."""
+    cameras = sorted(map(str, np.unique(split.cameras)), key=int)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        camera = url.select("Camera", [ANY, *cameras], "camera", ANY, width=140)
+        kept = split.cameras == int(camera) if camera != ANY else np.ones(len(split), bool)
+        known = np.unique(split.ids[(split.ids > 0) & kept])
+        if not known.size:
+            st.info("No image with an identity is left by this filter.")
+            return
+        sheets = [str(n) for n in range(1, -(-known.size // SHEET) + 1)]
+        sheet = url.select("Page", sheets, "sheet", width=120)
+        place = sheets.index(sheet)
+        for label, step, icon in (("Previous", -1, "chevron_left"), ("Next", 1, "chevron_right")):
+            inside = 0 <= place + step < len(sheets)
+            st.button(label, icon=f":material/{icon}:", disabled=not inside, on_click=url.state,
+                      args=("sheet", sheets[place + step] if inside else sheet))  # fmt: skip
+    st.caption(f"{known.size} identities, {SHEET} on a page; of each up to {EACH} images, one camera after the other")
+    for identity in known[place * SHEET : (place + 1) * SHEET]:
+        mine = np.flatnonzero((split.ids == identity) & kept)
+        mine = mine[np.argsort(split.cameras[mine], kind="stable")]
+        seen = ", ".join(str(camera) for camera in np.unique(split.cameras[mine]))
+        st.markdown(f"**Identity {identity}** :gray[{mine.size} images, cameras {seen}]")
+        images.strip(
+            [
+                Picture(split.images[i], f"cam {split.cameras[i]}", f"Identity {identity}, camera {split.cameras[i]}")
+                for i in mine[:EACH]
+            ]
+        )
 
 
 def _histograms(split: Split) -> None:
@@ -114,11 +131,11 @@ def _histograms(split: Split) -> None:
     _, per_identity = np.unique(split.ids, return_counts=True)
     cameras, per_camera = np.unique(split.cameras, return_counts=True)
     with left:
-        data = pd.DataFrame({"images": per_identity})
-        chart = alt.Chart(data).mark_bar().encode(
-            x=alt.X("images:Q", bin=alt.Bin(maxbins=25, minstep=1), title="images", axis=alt.Axis(format="d")),
-            y=alt.Y("count()", title="identities"),
-        )  # fmt: skip
+        images_each, identities = np.unique(per_identity, return_counts=True)
+        data = pd.DataFrame({"images": images_each, "identities": identities})
+        kind = "images:O" if images_each.size <= DISCRETE else "images:Q"  # a bar for each value while there is room
+        x = alt.X(kind, title="images", axis=alt.Axis(format="d", labelAngle=0))
+        chart = alt.Chart(data).mark_bar().encode(x=x, y=alt.Y("identities:Q", title="identities"))
         charts.show(chart.properties(height=220), "per-identity", "Images per identity")
     with right:
         data = pd.DataFrame({"camera": [str(camera) for camera in cameras], "images": per_camera})

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
-from harness.leaderboard import charts, url
-from harness.leaderboard.frame import link
-from harness.leaderboard.state import read
+from harness.leaderboard import url
+from harness.leaderboard.frame import link, name_window
+from harness.leaderboard.state import read, task_title, theme
 from harness.store import tables, views
 from harness.store.views import LeaderRow
-from harness.tables.columns import METRICS, SETTINGS, setting_name
-from harness.tables.text import task_title
+from harness.tables import addresses, exports
+from harness.tables.columns import BY_KEY, METRICS
+from harness.tables.formats import escape_markdown, prose
+from harness.tables.style import shade
+from harness.tables.table import place, places, unique_titles
+from harness.tables.words import ROLES, SETTINGS, setting_name
 
-SIGNS = {
-    "reproduced": "",
-    "reported": "quoted",
-    "running": "running",
-    "queued": "queued",
-    "failed": "failed",
-    "interrupted": "stopped",
-    "not planned": "not planned",
-    "incompatible": "–",
-}
-
-
-KINDS = {"method": "methods", "ablation": "ablations", "canary": "floors", "quoted": "quoted only"}
-
-
-TWO_LINES = "split(replace(datum.label, ' → ', ' →|'), '|')"
+SIGNS = {"running": "running", "queued": "queued", "failed": "failed", "interrupted": "stopped", "not planned": "·",
+         "incompatible": "–"}  # fmt: skip
+KINDS = {kind: title for kind, title in ROLES.items() if kind != "unfinished"}
 
 
 def page() -> None:
@@ -42,98 +31,164 @@ def page() -> None:
     if not rows:
         st.info("There is no method yet. Add one with `harness new method NAME --from OTHER`, then run `harness plan`.")
         return
-    left, middle, right = st.columns([3, 4, 2])
+    url.check(addresses.Matrix)
+    left, right = st.columns([5, 2])
     with left:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
-    with middle:
-        active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
-        names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
     with right:
         metric = url.select("Metric", list(METRICS), "metric", "map", show=METRICS.__getitem__)
+    active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
+    names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
     kinds = url.several("Rows", list(KINDS), "kinds", ["method"], show=KINDS.__getitem__, pills=True, quiet=True)
     shown = [row for row in rows if row.task in names and setting in ("all", row.setting) and _kind(row) in kinds]
     if not shown:
         st.info("Nothing is chosen: add a task above, or another setting.")
         return
-    cells = _cells(shown, metric)
-    heads = [task_title(name) for name in names]
-    note = "* reported, not run here; – incompatible; point at a cell for the reason"
-    charts.show(_heat_map(cells, heads, metric), "matrix", f"{METRICS[metric]} (%)", note)
-    _reasons(cells)
+    name_window(f"{METRICS[metric]} of every method")
+    titles = unique_titles(shown)
+    st.caption(f"{METRICS[metric]} in percent, mean over seeds. Bold: best of its block; * reported, not run here; "
+               "· not planned; – not possible. Choose a cell: where it comes from, or why it is empty.")  # fmt: skip
+    for name in SETTINGS:
+        block = [row for row in shown if row.setting == name]
+        if block:
+            _block(name, block, names, metric, titles)
+    _cell({(row.method, row.task): row for row in shown}, titles)
+    _reasons(shown, titles)
+    _exports(shown, names, metric)
     with st.container(horizontal=True):
         for name in names[:4]:
-            link("leaderboard", f"Leaderboard of {task_title(name)}", task=name)
+            link(addresses.Leaderboard(task=name), f"Leaderboard of {escape_markdown(task_title(name))}")
 
 
 def _kind(row: LeaderRow) -> str:
     return row.role if row.role in (*KINDS, "init") else "method"
 
 
-def _cells(rows: Sequence[LeaderRow], metric: str) -> pd.DataFrame:
-    titles = Counter(title for title, _ in {(row.title, row.method) for row in rows})
-    cells = []
-    for row in rows:
-        ours, quoted = row.score(metric), row.reported.get(metric)
-        figure = ours if ours is not None else quoted
-        cells.append(
-            {
-                "method": row.title if titles[row.title] == 1 else f"{row.title} ({setting_name(row.setting)})",
-                "setting": row.setting,
-                "task": task_title(row.task),
-                "state": row.state,
-                "value": ours,
-                "text": f"{figure:.1f}" + ("" if ours is not None else "*") if figure is not None else SIGNS[row.state],
-                "reason": row.reason or (f"{len(row.seeds)} seeds" if row.seeds else ""),
-            }
-        )
-    return pd.DataFrame(cells)
+def _text(row: LeaderRow, metric: str) -> str:
+    ours, quoted = row.score(metric), row.reported.get(metric)
+    if ours is not None:
+        return f"{ours:.1f}"
+    return f"{quoted:.1f}*" if quoted is not None else SIGNS.get(row.state, "·")
 
 
-def _heat_map(cells: pd.DataFrame, tasks: list[str], metric: str) -> alt.LayerChart:
-    order = list(dict.fromkeys(cells.sort_values(["setting", "method"])["method"]))
-    # every column must say its task: two lines for source → target, and no label left out where they come close
-    heads = alt.Axis(
-        orient="top",
-        labelAngle=0,
-        labelPadding=18,
-        labelLimit=130,
-        labelOverlap=False,
-        labelExpr=TWO_LINES,
-        ticks=False,
+def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str, titles: dict[str, str]) -> None:
+    """The methods of one setting on the tasks that are possible for it, the best on average first."""
+    cells = {(row.method, row.task): row for row in rows}
+    possible = [task for task in tasks if any(row.task == task and row.state != "incompatible" for row in rows)]
+    if not possible:
+        return
+    scores = {name: [s for t in possible if (r := cells.get((name, t))) and (s := r.score(metric)) is not None]
+              for name in {row.method for row in rows}}  # fmt: skip
+    order = sorted(scores, key=lambda name: (-sum(scores[name]) / max(len(scores[name]), 1), titles[name]))
+    texts = {task: [_text(cells[name, task], metric) if (name, task) in cells else "" for name in order]
+             for task in possible}  # fmt: skip
+    # padded with blanks, which come before digits: sorted as text, numbers stand in their order
+    frame = pd.DataFrame({"method": [titles[name] for name in order],
+                          **{task: [text.rjust(6) for text in texts[task]] for task in possible}})  # fmt: skip
+    found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in possible}
+    dark = theme() == "dark"
+
+    def styles(column: pd.Series[str]) -> list[str]:
+        if column.name not in possible:
+            return [""] * len(order)
+        looks = []
+        for name in order:
+            row = cells.get((name, str(column.name)))
+            value = row.score(metric) if row else None
+            best = row is not None and place(found[str(column.name)], row, BY_KEY[metric]) == 1
+            dim = f"color: {'#a7b1be' if dark else '#5b6673'}"
+            looks.append((shade(value) if value is not None else dim) + ("; font-weight: 700" if best else ""))
+        return looks
+
+    st.markdown(f"**{SETTINGS[setting][:1].upper()}{SETTINGS[setting][1:]}**")
+    key = f"matrix:{setting}:{metric}:{len(order)}:{len(possible)}"
+
+    def chosen() -> None:
+        selected = st.session_state[key].selection.cells
+        if selected and selected[0][1] in possible:
+            url.state("cell", f"{order[selected[0][0]]}@{selected[0][1]}")
+
+    st.dataframe(
+        frame.style.apply(styles),
+        hide_index=True,
+        height="content",
+        on_select=chosen,
+        selection_mode="single-cell",
+        key=key,
+        column_config={
+            "method": st.column_config.TextColumn("method", pinned=True, width=190),
+            **{
+                task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task)
+                for task in possible
+            },
+        },
+        alt=f"{METRICS[metric]} of {SETTINGS[setting]} methods on every task",
     )
-    x = alt.X("task:N", title=None, sort=tasks, axis=heads)
-    y = alt.Y("method:N", title=None, sort=order, axis=alt.Axis(labelLimit=260, ticks=False))
-    tooltip = [
-        "method",
-        "setting",
-        "task",
-        "state",
-        alt.Tooltip("value:Q", format=".1f", title=METRICS[metric]),
-        "reason",
-    ]
-    base = alt.Chart(cells)
-    empty = base.transform_filter("!isValid(datum.value)").mark_rect(color="gray", opacity=0.08, stroke="gray")
-    filled = (
-        base.transform_filter("isValid(datum.value)")
-        .mark_rect()
-        .encode(color=alt.Color("value:Q", legend=None, scale=alt.Scale(scheme="blues", domain=[0, 100])))
-    )
-    inside = base.transform_filter("isValid(datum.value)").mark_text(fontSize=13).encode(
-        text="text:N", color=alt.condition("datum.value > 55", alt.value("white"), alt.value("#12283c"))
-    )  # fmt: skip
-    outside = base.transform_filter("!isValid(datum.value)").mark_text(fontSize=12, color="gray").encode(text="text:N")
-    layers = [layer.encode(x=x, y=y, tooltip=tooltip) for layer in (empty, filled, inside, outside)]
-    return alt.LayerChart(layer=layers).properties(height=34 * len(order) + 40)
 
 
-def _reasons(cells: pd.DataFrame) -> None:
-    empty = cells[cells["value"].isna()]
-    states = [state for state in tables.STATES if (empty["state"] == state).any()]
-    title, asked = f"Why {len(empty)} cells are empty", "states" in st.query_params
-    with st.expander(title, expanded=asked, icon=":material/help:"):
+def _reason(row: LeaderRow) -> str:
+    return row.reason.replace(f"{row.method} is a '{row.setting}'", f"{row.title} is a {setting_name(row.setting)}")
+
+
+def _cell(cells: Mapping[tuple[str, str], LeaderRow], titles: dict[str, str]) -> None:
+    """Where the chosen cell's figure comes from, or why there is none."""
+    asked = url.chosen("cell")
+    if not asked:
+        return
+    method, _, task = asked.partition("@")
+    row = cells.get((method, task))
+    if row is None:
+        st.warning(f"The address asks for “{escape_markdown(asked[:80])}”, which is no cell of this table.")
+        return
+    with st.container(border=True):
+        st.markdown(f"**{escape_markdown(titles[method])}** on {escape_markdown(task_title(task))}")
+        if row.scores:
+            spread = row.scores["map"].std
+            seeds = f"{len(row.seeds)} seeds" if len(row.seeds) > 1 else "one seed"
+            mean = f"mAP {row.scores['map'].mean:.1f}" + (f" ± {spread:.1f}" if spread is not None else "")
+            st.markdown(f"{mean}, {seeds}" + (f"; {prose(row.reason)}" if row.reason else ""))
+        else:
+            st.markdown(f"{row.state}: {prose(_reason(row))}")
+        with st.container(horizontal=True):
+            if row.scores:
+                link(addresses.Runs(by=method, on=task, run=f"{method}__{task}__s{row.seeds[0]}"), "Its runs")
+            link(addresses.Methods(method=method), "The method and its sources")
+            link(addresses.Leaderboard(task=task), "The task")
+
+
+def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
+    empty = [row for row in rows if not row.scores and not row.reported]
+    states = [state for state in tables.STATES if any(row.state == state for row in empty)]
+    if not states:
+        return
+    with st.expander(f"Why {len(empty)} cells are empty", expanded="states" in st.query_params, icon=":material/help:"):
         wanted = url.several("State", states, "states", states, pills=True, quiet=True)
-        chosen = empty[empty["state"].isin(wanted)]
-        st.dataframe(chosen[["method", "task", "state", "reason"]], hide_index=True, alt="Reasons of empty cells")
+        frame = pd.DataFrame(
+            [
+                {"method": titles[row.method], "task": task_title(row.task), "state": row.state, "reason": _reason(row)}
+                for row in empty
+                if row.state in wanted
+            ],
+            columns=["method", "task", "state", "reason"],
+        )
+        st.dataframe(
+            frame,
+            hide_index=True,
+            height="content" if len(frame) <= 40 else 35 * 41,
+            column_config={"reason": st.column_config.TextColumn(width="large")},
+            alt="Reasons of empty cells",
+        )
+
+
+def _exports(rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str) -> None:
+    methods = {method.name: method for method in read(views.methods)}
+    files = exports.matrix_files(
+        rows, {task: task_title(task) for task in tasks}, metric, methods, read(views.snapshot).id
+    )
+    with st.container(horizontal=True):
+        for label, (suffix, mime, text) in files.items():
+            st.download_button(label, text, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
+                               type="tertiary", icon=":material/download:")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,26 +13,21 @@ from pydantic import BaseModel
 
 from harness.errors import UserError
 from harness.leaderboard import url
-from harness.leaderboard.frame import link
-from harness.leaderboard.state import project, read
+from harness.leaderboard.frame import link, name_window
+from harness.leaderboard.state import project, read, task_title
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
 from harness.store import views
 from harness.store.tables import Figure, Method
-from harness.tables.columns import METRICS, SETTINGS
+from harness.tables import addresses
+from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
-from harness.tables.text import bibtex, flat, task_title, to_yaml, value_text
+from harness.tables.text import bibtex, flat, to_yaml, value_text
+from harness.tables.words import ROLE_NOTES, SETTINGS
 
-ROLES = {
-    "method": "",
-    "ablation": "ablation",
-    "canary": "floor: no method may fall to it",
-    "init": "start for others",
-    "quoted": "",
-}
-
-
-ORDER = list(ROLES)
+ORDER = ("method", "ablation", "canary", "init", "quoted")
+REPOSITORY = re.compile(r"(?<![\w/.])([A-Za-z0-9][\w.-]*/[\w.-]*[A-Za-z0-9])(?![\w/])")
+"""`owner/name` of a repository in the text that says where a figure was read."""
 
 
 def page() -> None:
@@ -39,11 +37,17 @@ def page() -> None:
     if not methods:
         st.info("There is no method yet: `harness new method NAME --from OTHER` makes one.")
         return
+    url.check(addresses.Methods)
     name = url.select("Method", list(methods), "method", show=lambda name: methods[name].title)
     method = methods[name]
+    name_window(method.title)
     document = method.document
     st.subheader(escape_markdown(method.title))
-    tags = [SETTINGS[method.setting], ROLES.get(method.role, ""), "only quoted, not run here" if method.quoted else ""]
+    tags = [
+        SETTINGS[method.setting],
+        ROLE_NOTES.get(method.role, ""),
+        "only quoted, not run here" if method.quoted else "",
+    ]
     st.caption(" · ".join(tag for tag in tags if tag))
     if document.get("description"):
         st.markdown(escape_markdown(document["description"]))
@@ -53,7 +57,8 @@ def page() -> None:
     if document.get("paper"):
         _paper(method.name, document["paper"])
     if not method.quoted:
-        _parameters(document)
+        _parameters(document, _regime(method))
+        _code(document["algorithm"])
         with st.expander("Spec as YAML, inherited values included", icon=":material/code:"):
             st.code(to_yaml({key: value for key, value in document.items() if value not in (None, [], "")}), "yaml")
 
@@ -81,7 +86,8 @@ def _results(method: Method) -> None:
         ]
     ).replace("", None)
     frame = frame.dropna(axis="columns", how="all")
-    number, signed = st.column_config.NumberColumn(format="%.1f"), st.column_config.NumberColumn(format="%+.1f")
+    number = st.column_config.NumberColumn(format="%.1f", alignment="right", width="small")
+    signed = st.column_config.NumberColumn(format="%+.1f", alignment="right", width="small")
     config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
     ran = any(row.scores for row in rows)
     if ran:
@@ -92,9 +98,22 @@ def _results(method: Method) -> None:
         with st.expander(title, expanded=not ran, icon=":material/menu_book:"):
             st.markdown(_quotes(quoted))
     tasks = [row.task for row in rows if row.scores][:4]
+    rivals = [name for name in method.document.get("judged_against", []) if name != method.name]
     with st.container(horizontal=True):
         for task in tasks:
-            link("leaderboard", f"Leaderboard of {task_title(task)}", task=task)
+            link(addresses.Leaderboard(task=task), f"Leaderboard of {escape_markdown(task_title(task))}")
+        for task in tasks[:1]:
+            scored = [row.method for row in read(views.leaderboard, task) if row.scores and row.method != method.name]
+            for rival in [name for name in (*rivals, *scored) if name in scored][:1]:
+                title = next(row.title for row in read(views.leaderboard, task) if row.method == rival)
+                link(addresses.Compare(task=task, of=(rival, method.name)), f"Compare with {escape_markdown(title)}")
+
+
+def _regime(method: Method) -> str:
+    """The regime of its results: what a reader of the figures above wants to see first."""
+    tasks = {task.name: task.regime for task in read(views.tasks)}
+    found = [tasks[run.task] for run in read(views.runs, None, method.name) if run.task in tasks]
+    return max(set(found), key=found.count) if found else ""
 
 
 def _quotes(figures: list[Figure]) -> str:
@@ -109,7 +128,9 @@ def _quotes(figures: list[Figure]) -> str:
         seen = "verified" if figure.verified else "not verified"
         source = "; ".join(text for text in (figure.quoted_from, seen, figure.note) if text)
         where = f"{task_title(figure.task)} ({figure.regime} regime)"
-        lines.append(f"- {escape_markdown(where)}: **{', '.join(scores)}** :gray[{escape_markdown(source)}]")
+        mark = "" if figure.verified else " (?)"
+        linked = REPOSITORY.sub(lambda found: f"[{found[1]}](https://github.com/{found[1]})", escape_markdown(source))
+        lines.append(f"- {escape_markdown(where)}: **{', '.join(scores)}**{mark}, {linked}")
     return "\n".join(lines)
 
 
@@ -126,7 +147,8 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
             for title, address in links:
                 st.link_button(title, address, icon=":material/open_in_new:", type="tertiary")
         kind = "Faithful" if paper["fidelity"] == "faithful" else "Reconstructed"
-        st.markdown(f"**{kind}.** {escape_markdown(paper['notes'])}")
+        open_points = paper["notes"] or ("" if paper["choices"] else "No choice had to be made.")
+        st.markdown(f"**{kind}.** {escape_markdown(open_points)}")
     with right:
         st.code(bibtex(name, paper), language="latex", wrap_lines=True)
     if paper["choices"]:
@@ -139,10 +161,10 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
         st.markdown("\n".join(lines))
 
 
-def _parameters(document: dict[str, Any]) -> None:
+def _parameters(document: dict[str, Any], regime: str) -> None:
     st.subheader("Parameters")
     regimes = list(document["regimes"])
-    regime = url.segments("Regime", regimes, "regime", regimes[0])
+    regime = url.segments("Regime", regimes, "regime", regime if regime in regimes else regimes[0])
     section = document["regimes"][regime]
     values = flat(document["params"]) | flat(section["params"])
     meaning = _described(document["algorithm"], document["name"])
@@ -156,7 +178,11 @@ def _parameters(document: dict[str, Any]) -> None:
         {"parameter": f"compute.{key}", "value": value_text(value), "meaning": compute.get(key, "")}
         for key, value in flat(section["compute"]).items()
     ]
-    rows.append({"parameter": "init", "value": value_text(section["init"]), "meaning": "what a run starts from"})
+    rows += [
+        {"parameter": f"init.{key}".rstrip("."), "value": value_text(value), "meaning": "what a run starts from"}
+        for key, value in flat(section["init"]).items()
+        if value not in (None, [], [0])
+    ]
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -169,6 +195,21 @@ def _parameters(document: dict[str, Any]) -> None:
             f"{key} = {value_text(value)}" for key, value in flat(change).items() if key and value != {}
         )
         st.caption(escape_markdown(f"On {target}: {changed}"))
+
+
+def _code(algorithm: str) -> None:
+    """The file of the algorithm, if it is one of the project's."""
+    module, _, name = algorithm.partition(":")
+    try:
+        found = find_spec(module)
+        path = Path(found.origin) if found and found.origin else None
+        if path is None or not path.resolve().is_relative_to(project().resolve()):
+            return
+        text = path.read_text(encoding="utf-8")
+    except (ImportError, ValueError, OSError):
+        return
+    with st.expander(f"Code: {name} in {path.resolve().relative_to(project().resolve())}", icon=":material/code:"):
+        st.code(text, "python", height=560)
 
 
 @st.cache_resource(show_spinner=False)

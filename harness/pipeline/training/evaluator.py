@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from harness.data.prepared import Prepared
 from harness.evaluation import RankingResult, evaluate_ranking
+from harness.labels.label_free import agreement, camera_bias
 from harness.labels.quality import label_quality
 from harness.learning.data import UnlabeledSet
 from harness.learning.extract import Embedder
@@ -18,8 +22,20 @@ class Evaluator:
 
     def __init__(self, target: Prepared, device: torch.device) -> None:
         self._target, self._device = target, device
-        self._train_ids = target.split("train").ids
         self._images: list[UnlabeledSet] = []
+        train = target.split("train")
+        self._train_ids, self._train_cameras = train.ids, train.cameras
+
+    def label_free(
+        self, labels: npt.NDArray[np.int64], silhouette: float, before: npt.NDArray[np.int64] | None
+    ) -> dict[str, float]:
+        """Return what can be said of pseudo-labels [N] without identities; `before` are those of the epoch before."""
+        figures = {"silhouette": silhouette}
+        if before is not None:
+            figures["agreement"] = agreement(labels, before)
+        if self._target.has_cameras:
+            figures["camera_bias"] = camera_bias(labels, self._train_cameras)
+        return {name: value for name, value in figures.items() if not math.isnan(value)}
 
     def label_quality(self, labels: npt.NDArray[np.int64]) -> dict[str, float | int]:
         """Return clusters, outliers (share), ari, nmi and purity of pseudo-labels [N] of the training split."""
@@ -34,13 +50,23 @@ class Evaluator:
 
     def scores(self, embed: Embedder, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of an embedding function, protocol reid-v1."""
+        return self.ranked(*self.embedded(embed), top_k)
+
+    def embedded(self, embed: Embedder) -> tuple[Any, Any]:
+        """Return the features of query and gallery; a GPU keeps their images from one evaluation to the next."""
+        if not self._images:
+            splits = (self._target.split("query"), self._target.split("gallery"))
+            self._images = [UnlabeledSet(split.images, split.cameras, self._device) for split in splits]
+        query, gallery = self._images
+        return embed(query), embed(gallery)
+
+    def ranked(self, query_features: Any, gallery_features: Any, top_k: int = 0) -> RankingResult:
+        """Return the target's test scores of the features of its query and gallery, protocol reid-v1."""
         query, gallery = self._target.split("query"), self._target.split("gallery")
-        if not self._images:  # a GPU keeps them from one evaluation to the next
-            self._images = [UnlabeledSet(split.images, split.cameras, self._device) for split in (query, gallery)]
         cameras = self._target.has_cameras
         return evaluate_ranking(
-            embed(self._images[0]),
-            embed(self._images[1]),
+            query_features,
+            gallery_features,
             query.ids,
             gallery.ids,
             query.cameras if cameras else None,

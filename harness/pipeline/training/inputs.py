@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,13 @@ from torch import Tensor
 from harness.data.prepared import Prepared, open_prepared
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
+from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.pretrained import imagenet_tensors
-from harness.learning.state import RunState, read_tensors
+from harness.learning.pretrained import WeightsFile, imagenet_tensors
+from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.pipeline.records import Input
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -27,20 +28,16 @@ from harness.specs.resolve import fingerprint
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that a run starts from: what the record calls them, and their tensors."""
+    """Weights that a run starts from: what the record calls them, their tensors, and the file of published ones."""
 
     name: str
     tensors: Mapping[str, Tensor]
+    file: WeightsFile | None = None
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 over names, types, shapes and bytes of the tensors, in the order of their names."""
-        digest = hashlib.sha256()
-        for name in sorted(self.tensors):
-            value = self.tensors[name].detach().cpu().contiguous()
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return sha256(self.tensors, {})
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,17 @@ class Inputs:
     def data_hashes(self) -> dict[str, str]:
         """The content hash of each dataset, by name."""
         return {data.name: data.data_hash for data in (self.target, self.source) if data}
+
+    @property
+    def input(self) -> Input:
+        """What the network is shown: the target's prepared images, normalized."""
+        info = self.target.info
+        return Input(height=info["height"], width=info["width"], mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
+
+    @property
+    def has_cameras(self) -> bool:
+        """Whether any of the datasets has camera labels."""
+        return any(data.has_cameras for data in (self.target, self.source) if data)
 
     def identity(self, device: torch.device) -> str:
         """Return what must be equal for an unfinished run to be continued: spec, data, seed, starts, code, device."""
@@ -105,7 +113,7 @@ def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inpu
 
 def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
     if method.init == "imagenet":
-        return (Start("imagenet", imagenet_tensors(method.compute.network, root)),)
+        return (Start("imagenet", *imagenet_tensors(method.compute.network, root)),)
     return tuple(
         Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
         for init in registry.init_pairings(pairing)

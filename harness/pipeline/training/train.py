@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from harness.errors import UserError
 from harness.evaluation import PROTOCOL
 from harness.learning import ranks
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.extract import Embedder
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
 from harness.learning.out_of_memory import explained
-from harness.learning.pseudo import LABELS, SEARCH
+from harness.learning.pseudo import LABELS, SEARCH, SILHOUETTE
 from harness.learning.state import CheckpointWriter, RunState, write_tensors
 from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import code_version
 from harness.pipeline.machine import hardware, peak_memory_gib, versions
-from harness.pipeline.records import HISTORY_COLUMNS, Record
-from harness.pipeline.training import resume
+from harness.pipeline.records import HISTORY_COLUMNS, Record, Weights
+from harness.pipeline.training import resume, selection
 from harness.pipeline.training.evaluator import Evaluator
 from harness.pipeline.training.inputs import Inputs, gather
 from harness.pipeline.training.resume import Progress
@@ -88,8 +93,9 @@ class _Session:
         self.identity = inputs.identity(device)
         module, class_name = inputs.method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
-        context = inputs.context(device, self.state, self.progress.notes)
-        self.algorithm = algorithm(context, algorithm.Params.model_validate(inputs.method.params))
+        self.context = inputs.context(device, self.state, self.progress.notes)
+        self.labels_before: npt.NDArray[np.int64] | None = None
+        self.algorithm = algorithm(self.context, algorithm.Params.model_validate(inputs.method.params))
 
     def run(self, report: Callable[[int], None]) -> None:
         """Restore an earlier attempt's state if it fits, then train to the last epoch."""
@@ -113,49 +119,57 @@ class _Session:
         """Write the run's files, each atomically, then forget the unfinished state."""
         folder = run_folder(self.root, self.key)
         metadata = {"key": self.key, "method": self.inputs.method.model_dump_json()}
-        write_tensors(self.algorithm.export(), folder / "checkpoint.safetensors", metadata)
-        write_text(folder / "history.csv", _csv(self.progress.rows))
-        write_text(folder / "record.json", self._record(spec_hash).model_dump_json(indent=2) + "\n")
-        work_file(self.root, self.key).unlink(missing_ok=True)
+        checkpoint = write_tensors(self.algorithm.export(), folder / "checkpoint.safetensors", metadata)
+        history = _csv(self.progress.rows)
+        write_text(folder / "history.csv", history)
+        record = self._record(spec_hash, checkpoint, hashlib.sha256(history.encode()).hexdigest())
+        write_text(folder / "record.json", record.model_dump_json(indent=2) + "\n")
+        resume.forget(work_file(self.root, self.key))
         return folder
 
     def _resume(self) -> None:
-        path = work_file(self.root, self.key)
-        if not path.exists():
-            return
-        if resume.restore(path, self.state, self.progress, self.identity):
-            self.say(f"{self.key}: resumed after epoch {self.state.epoch}")
-        else:
-            self.say(f"{self.key}: an unfinished run is there, but its spec, data or code differs: starting afresh")
+        said = resume.restore(work_file(self.root, self.key), self.state, self.progress, self.identity)
+        if said:
+            self.say(f"{self.key}: {said}")
+        if LABELS in self.state.tensors:
+            self.labels_before = self.state.tensors[LABELS].numpy()
 
     def _row(self, done: EpochDone) -> dict[str, Any]:
         compute = self.compute
         row: dict[str, Any] = dict.fromkeys(HISTORY_COLUMNS)
         row |= {"epoch": done.epoch, "loss": done.losses.get("total"), "seconds": done.seconds}
         row |= {f"loss_{name}": value for name, value in done.losses.items() if name != "total"}
-        factor = rate_factor(compute.schedule, done.epoch, compute.epochs)
+        factor = rate_factor(compute, done.epoch)
         row["learning_rate"] = compute.optimizer.learning_rate * factor
         row["images_per_second"] = done.images / done.seconds
         self.progress.images += done.images
         self.progress.training_seconds += done.seconds
         if LABELS in self.state.tensors:
-            row |= self.evaluator.label_quality(self.state.tensors[LABELS].numpy())
+            labels = self.state.tensors[LABELS].numpy()
+            row |= self.evaluator.label_quality(labels)
+            row |= self.evaluator.label_free(labels, self.state.values[SILHOUETTE], self.labels_before)
+            self.labels_before = labels
+            selection.consider(self.state, row, self.algorithm.export)
         if done.epoch % compute.evaluate_every == 0 or done.epoch == compute.epochs:
-            embed = self.algorithm.embedder(compute, self.algorithm.export(), self.device)
-            scores = self.evaluator.scores(embed)
+            scores = self.evaluator.scores(self._embedder(self.algorithm.export()))
             row |= {"target_map": 100 * scores.map, "target_rank1": 100 * scores.cmc[1]}
         return row
 
-    def _record(self, spec_hash: str) -> Record:
+    def _embedder(self, tensors: Mapping[str, Tensor]) -> Embedder:
+        return self.algorithm.embedder(self.compute, tensors, self.device)
+
+    def _record(self, spec_hash: str, checkpoint_sha256: str, history_sha256: str) -> Record:
         inputs, progress = self.inputs, self.progress
         method, pairing = inputs.method, inputs.pairing
+        chosen = selection.chosen_epoch(self.state, progress.rows, self.evaluator, self._embedder)
         progress.measure()
         return Record(
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
             target=pairing.target, seed=pairing.seed, regime=inputs.regime,
             spec=method.model_dump(mode="json"), spec_hash=spec_hash, code_version=code_version(self.root),
-            data_hashes=inputs.data_hashes, protocol=PROTOCOL,
+            data_hashes=inputs.data_hashes, protocol=PROTOCOL, input=inputs.input,
             init=tuple(start.name for start in inputs.starts) or (str(method.init),),
+            weights=next((Weights(**start.file._asdict()) for start in inputs.starts if start.file), None),
             init_sha256=tuple(start.sha256 for start in inputs.starts),
             bn_groups=method.compute.network.bn_groups, precision=method.compute.precision,
             hardware=hardware(self.device), versions=versions(), started=datetime.fromisoformat(progress.started),
@@ -163,8 +177,9 @@ class _Session:
             gpu_seconds=progress.seconds if self.device.type == "cuda" else 0.0,
             peak_memory_gib=peak_memory_gib(self.device),
             images_per_second=progress.images / progress.training_seconds if progress.training_seconds else None,
+            train_cameras=inputs.has_cameras and self.context.cameras_used, chosen_without_labels=chosen,
             epochs=method.compute.epochs, neighbours=self.state.values.get(SEARCH), resumed=progress.resumed,
-            notes=tuple(progress.notes),
+            checkpoint_sha256=checkpoint_sha256, history_sha256=history_sha256, notes=tuple(progress.notes),
         )  # fmt: skip
 
 

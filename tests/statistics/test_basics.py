@@ -10,7 +10,7 @@ from scipy import stats
 
 from harness.errors import UserError
 from harness.evaluation import compare_ap
-from harness.evaluation.statistics import holm, reported_p_value, spread
+from harness.statistics.basics import holm, reported_p_value, spread
 
 
 def paired(seed: int, queries: int = 60, gain: float = 0.03):

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.evaluation.statistics import LEVEL
+from harness.statistics.basics import LEVEL
 
 Verdict = Literal["better", "worse", "cannot be told apart"]
 POWER = 0.8

@@ -11,7 +11,7 @@ from scipy import stats
 from benchmarks.simulated import Effects, draws
 from harness.errors import UserError
 from harness.evaluation import compare_runs
-from harness.evaluation.significance import verdict
+from harness.statistics.methods import verdict
 
 DRAWS = 1_000
 TIED = "cannot be told apart"

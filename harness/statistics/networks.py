@@ -1,9 +1,5 @@
-"""Two single runs over the same queries, spreads over seeds, reported figures, and many tests at once.
+"""Which of two single networks is better on other queries? Two methods are compared by `methods`, over their seeds."""
 
-Which of two methods is better is another question than which of two networks is: see `significance`.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.statistics.basics import LEVEL
 
 RESAMPLES = 10_000
-LEVEL = 0.05
-"""Of every test: what is less probable by chance counts as different. Intervals cover the rest, 95 %."""
 # Resamples are drawn in blocks, so that memory stays at about 64 MB for any number of queries.
 BLOCK_BYTES = 64 * 2**20
 
@@ -27,15 +22,6 @@ class Comparison:
     low: float
     high: float
     p_value: float
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (n - 1; NaN for one value) over `n` runs with different seeds."""
-
-    mean: float
-    std: float
-    n: int
 
 
 def compare_ap(ap_a: Any, ap_b: Any, seed: int, *, resamples: int = RESAMPLES) -> Comparison:
@@ -94,37 +80,3 @@ def _flipped_means(values: NDArray[np.float64], resamples: int, generator: np.ra
         bits = np.unpackbits(packed, axis=1, count=len(values))
         means[start : start + block] = values.mean() - 2 * (bits @ values) / len(values)
     return means
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Return mean and sample standard deviation over seeds. Raises UserError for an empty list or a NaN."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not len(array) or np.isnan(array).any():
-        raise UserError(f"a spread needs at least one number, and no NaN: {list(values)}")
-    return Spread(float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else float("nan"), len(array))
-
-
-def reported_p_value(reproduced: Sequence[float], reported: Sequence[float]) -> float:
-    """Return the two-sided p-value of "what was reproduced has the mean that was reported".
-
-    One reported figure: Student's one-sample t-test of the reproduced seeds. Several: Welch's test, which allows
-    unequal variances. NaN where the data cannot tell: fewer than two seeds, or no spread at all around an equal mean.
-    """
-    if len(reproduced) < 2 or not len(reported):
-        return float("nan")
-    from scipy import stats  # takes longer to load than most commands that show statistics take
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if len(reported) == 1:
-            return float(stats.ttest_1samp(reproduced, reported[0]).pvalue)
-        return float(stats.ttest_ind(reproduced, reported, equal_var=False).pvalue)
-
-
-def holm(p_values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the p-values adjusted for their number (Holm, 1979), in the same order: step-down, never above 1."""
-    raw = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(raw, kind="stable")
-    adjusted = np.empty_like(raw)
-    steps = raw[order] * np.arange(len(raw), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted

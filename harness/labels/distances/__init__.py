@@ -1,0 +1,12 @@
+"""The distances that can be clustered, by kind. A new kind is a file here and its class in this table."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from harness.labels.distances.cosine import Cosine
+from harness.labels.distances.jaccard import Jaccard
+
+Distance = Annotated[Jaccard | Cosine, Field(discriminator="kind")]
+
+__all__ = ["Cosine", "Distance", "Jaccard"]

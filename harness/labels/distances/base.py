@@ -1,0 +1,42 @@
+"""What every kind of distance has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.specs.base import Frozen
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from harness.labels.neighbours import Neighbours
+
+
+@dataclass(frozen=True)
+class Distances:
+    """Distances between N images, computed as far as a clustering asks.
+
+    `within(reach)` returns the distances <= reach as float32 CSR [N, N]; what is not stored is farther.
+    """
+
+    images: int
+    within: Callable[[float], csr_matrix]
+
+
+class DistanceKind(Frozen):
+    """A kind of distance: how many neighbours of each image it looks at, and how it measures."""
+
+    symmetric: ClassVar[bool]
+    """Whether the distance from i to j is stored wherever the one from j to i is."""
+
+    @property
+    @abstractmethod
+    def neighbours(self) -> int:
+        """Neighbours to search per image, the image itself among them."""
+
+    @abstractmethod
+    def measure(self, features: Any, neighbours: Neighbours) -> Distances:
+        """Return the distances between L2-normalized features [N, d], given their nearest neighbours."""

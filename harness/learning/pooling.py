@@ -1,0 +1,39 @@
+"""The poolings, by kind: from a backbone's map to one feature per image. Their modules are in `networks.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from harness.specs.base import Frozen
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Average(Frozen):
+    """Mean over the map."""
+
+    kind: Literal["average"]
+
+    def build(self) -> nn.Module:
+        """Return the module: [B, d, h, w] -> [B, d]."""
+        from harness.learning.networks import AveragePool
+
+        return AveragePool()
+
+
+class GeM(Frozen):
+    """Generalized mean with a learned exponent, from 3 (Radenović et al., TPAMI 2019)."""
+
+    kind: Literal["gem"]
+
+    def build(self) -> nn.Module:
+        """Return the module: [B, d, h, w] -> [B, d]."""
+        from harness.learning.networks import GeMPool
+
+        return GeMPool()
+
+
+Pooling = Annotated[Average | GeM, Field(discriminator="kind")]

@@ -1,0 +1,59 @@
+"""What the train stage left in a run's folder, verified: the record, and the history that it vouches for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.inputs.csv import Columns, parse_numbers
+from harness.inputs.files import read_bytes
+from harness.inputs.json import parse_document
+from harness.pipeline.records import HISTORY_COLUMNS, Record
+from harness.specs.pairing import parse_key
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run; `record_sha256` is the hash of the file, which metrics state."""
+
+    record: Record
+    record_sha256: str
+    history: Columns
+
+
+def read_trained(folder: Path) -> Trained:
+    """Read record and history of the run in `folder`. Raises UserError if one is missing, damaged or another run's."""
+    data = read_bytes(folder / "record.json")
+    record = parse_document(data, Path("record.json"), Record)
+    check_record(record, folder.name)
+    history = read_bytes(folder / "history.csv")
+    if hashlib.sha256(history).hexdigest() != record.history_sha256:
+        raise UserError("history.csv is not the one that record.json describes; train again, or `dvc checkout`")
+    return Trained(record, hashlib.sha256(data).hexdigest(), check_history(parse_numbers(history, Path("history.csv"))))
+
+
+def check_record(record: Record, name: str) -> None:
+    """Raise UserError unless the record belongs to the run called `name`."""
+    pairing = parse_key(name)
+    stated = (record.key, record.method, record.source, record.target, record.seed)
+    if stated != (name, pairing.method, pairing.source, pairing.target, pairing.seed):
+        raise UserError(f"record.json belongs to {record.key}, not to {name}")
+    if record.started.tzinfo is None:
+        raise UserError("record.json: `started` has no time zone")
+
+
+def check_history(history: Columns) -> Columns:
+    """Return `history` if it has every column, and epochs and scores that can be. Raises UserError."""
+    missing = [name for name in HISTORY_COLUMNS if name not in history]
+    if missing:
+        raise UserError(f"history.csv lacks the columns {', '.join(missing)}")
+    if history["epoch"] != list(range(1, len(history["epoch"]) + 1)):
+        raise UserError("history.csv: its epochs are not 1, 2, 3, …")
+    if len({len(column) for column in history.values()}) != 1:
+        raise UserError("history.csv: its columns differ in length")
+    for name in ("target_map", "target_rank1"):
+        if not all(value is None or 0 <= value <= 100 for value in history[name]):
+            raise UserError(f"history.csv: {name} lies outside 0 to 100")
+    return history

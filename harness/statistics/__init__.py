@@ -1,0 +1,1 @@
+"""What tells results apart: nothing here computes a result, so no run depends on it."""

@@ -1,0 +1,120 @@
+"""The documentation site builds without a warning, is complete, loads nothing from elsewhere, and shows what works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from harness.cli import app
+from harness.learning.algorithm import Algorithm
+from harness.specs import Registry, load_dataset
+from scripts.docs.specs import pages
+
+ROOT = Path(__file__).parents[2]
+PROSE = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in ("results.md", "performance.md")),
+]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LOADED = re.compile(r"""<(?:script|img|link|iframe)\b[^>]*?\b(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "WARNING" not in result.stdout + result.stderr
+    return folder
+
+
+def commands(command: Any, name: str = "harness") -> Iterator[tuple[str, Any]]:
+    if not getattr(command, "commands", None):
+        yield name, command
+    for part, below in (getattr(command, "commands", None) or {}).items():
+        yield from commands(below, f"{name} {part}")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [body for kind, body in BLOCK.findall(path.read_text(encoding="utf-8")) if kind == language]
+
+
+def test_every_command_and_every_page_is_there(site: Path) -> None:
+    reference = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    for name, command in commands(typer.main.get_command(app)):
+        assert command.hidden or f">{name}<" in reference, name
+    for path in PROSE[2:]:
+        assert (site / path.relative_to(ROOT / "docs").with_suffix(".html")).exists(), path
+
+
+def test_every_package_and_every_algorithm_is_there(site: Path) -> None:
+    for package in (ROOT / "harness").rglob("__init__.py"):
+        name = ".".join(package.parent.relative_to(ROOT).parts)
+        assert (site / "reference" / "api" / f"{name}.html").exists(), name
+    api = (site / "reference" / "api" / "harness.evaluation.html").read_text(encoding="utf-8")
+    assert 'id="harness.evaluation.ranking.evaluate_ranking"' in api
+    algorithms = pages(ROOT)["algorithms.md"]
+    for method in Registry.load(ROOT).checked().methods.values():
+        assert f"`{method.algorithm}`" in algorithms
+
+
+def test_nothing_is_loaded_from_another_host(site: Path) -> None:
+    found = {address for page in site.rglob("*.html") for address in LOADED.findall(page.read_text(encoding="utf-8"))}
+    assert found == set()
+
+
+def harness_lines() -> Iterator[tuple[str, str]]:
+    for path in PROSE:
+        for block in blocks(path, "sh"):
+            for line in block.splitlines():
+                if line.startswith("harness "):
+                    yield path.name, line.split("#")[0].strip()
+
+
+@pytest.mark.parametrize(("page", "line"), list(harness_lines()))
+def test_commands_in_the_prose_exist_with_their_options(page: str, line: str) -> None:
+    known = dict(commands(typer.main.get_command(app)))
+    words = line.split()
+    name = next((n for n in (" ".join(words[:3]), " ".join(words[:2])) if n in known), None)
+    assert name, f"{page}: no such command: {line}"
+    known[name].make_context(name, words[len(name.split()) :])  # raises on an unknown option or a missing argument
+
+
+def test_the_tutorials_dataset_is_valid(tmp_path: Path) -> None:
+    text = next(block for block in blocks(ROOT / "docs" / "tutorial.md", "yaml") if block.startswith("name:"))
+    path = tmp_path / "datasets" / "my-cameras.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    assert load_dataset(path).regime == "drawn"
+
+
+def test_the_tutorials_algorithm_has_the_hyper_parameter_that_its_spec_states() -> None:
+    (code,) = blocks(ROOT / "docs" / "tutorial.md", "python")
+    namespace: dict[str, Any] = {"__name__": "mine"}
+    exec(compile(code, "mine.py", "exec"), namespace)  # our own text
+    mine = namespace["Mine"]
+    assert issubclass(mine, Algorithm)
+    own = set(mine.Params.model_fields) - set(mine.__mro__[1].Params.model_fields)
+    stated = re.search(
+        r"^params: \{(\w+): [\d.]+\}$", (ROOT / "docs" / "tutorial.md").read_text().split("## 3")[1], re.M
+    )
+    assert stated and own == {stated[1]}
+
+
+def test_python_in_the_reference_runs(site: Path) -> None:
+    from scripts.docs.api import pages as api_pages
+
+    code = re.search(r"```python\n(.*?)```", api_pages(ROOT)["index.md"], re.DOTALL)
+    assert code
+    result = subprocess.run([sys.executable, "-c", code[1]], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert re.match(r"mAP 0\.\d{3}, Rank-1 0\.\d{3}, mINP 0\.\d{3}", result.stdout)
