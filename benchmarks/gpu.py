@@ -169,7 +169,7 @@ def counted_section(outcomes: list[Outcome]) -> str:
     """Return the table of what was counted."""
     lines = [
         "Written by `python -m benchmarks gpu` where no GPU was at hand; not edited by hand. Nothing here is a time:",
-        "passes are counted from shapes, iterations on the tests' pretend GPU (the narrow network). The tests keep them",
+        "passes are counted from shapes, iterations on the pretend GPU of the tests, which keep them",
         "from rising.",
         "",
         "| work | size | counted |",
