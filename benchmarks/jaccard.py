@@ -19,7 +19,6 @@ SIZES = {"small": 3_000, "market1501": 12_936, "msmt17": 32_621, "65k": 65_242, 
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 STRIP, COLUMNS = 1024, 16384
 HALF = "half the bare product"
-APPROXIMATE = "jaccard neighbours, approximate"
 
 Matrix = NDArray[np.float32]
 
@@ -82,17 +81,6 @@ def outcomes(n: int, repeats: int, with_reference: bool) -> Iterator[Outcome]:
             limit=HALF,
             agreement=agreement if name == "total" else "",
         )
-
-
-def approximate(n: int, repeats: int) -> Outcome:
-    """The outcome of the approximate index that takes the exact search's place above a size that a spec states."""
-    features, _ = clustered(n, n // IMAGES_PER_IDENTITY, seed=1)
-    _, exact = measured(lambda: nearest_neighbours(features, K1), repeats)
-    near, ours = measured(lambda: nearest_neighbours(features, K1, approximate_above=0))
-    return Outcome(
-        APPROXIMATE, f"{n:,}", ours.seconds, ours.extra_gib, "the exact search", exact.seconds, exact.extra_gib,
-        agreement=f"{near.search} finds {near.recall:.1%} of the neighbours",
-    )  # fmt: skip
 
 
 def on_gpu(n: int, device: torch.device, dimensions: int = DIMENSIONS) -> Iterator[Outcome]:
