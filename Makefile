@@ -1,5 +1,5 @@
 # `make`       sets up .venv, runs the starter pairings of the drawn benchmark, prints the leaderboard
-# `make full`  runs every planned pairing (what `dvc repro` does)
+# `make full`  runs every planned pairing (as `dvc repro` does, several at once)
 # `make test`  sets up and runs the tests      `make app`   opens the leaderboard
 # `make lint`  what must be clean              `make docs`  builds the documentation site
 # `make lock`  resolves the dependencies of pyproject.toml anew; `make lock UPGRADE=1` takes the newest of each
@@ -24,15 +24,15 @@ $(BIN)/.installed: pyproject.toml requirements.lock
 	$(PIP) --require-hashes -r <(awk '/^[^ ]/ { uv = /^uv==/ } uv' requirements.lock)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock || \
 	  $(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 starter: $(BIN)/.installed
-	dvc repro --keep-going $$(harness list pairings --starter --stages)
+	harness run --starter
 	@harness leaderboard
 
 full: $(BIN)/.installed
-	dvc repro --keep-going
+	harness run
 	@harness leaderboard
 
 test: $(BIN)/.installed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.text import printable
 
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
@@ -30,16 +30,19 @@ Method = Annotated[str, typer.Argument(help="A method, as `harness list methods`
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    """Run the command line: see `harness.start`, where the `harness` command begins."""
+    from harness.start import main as start
+
+    start()
+
+
+def run() -> None:
+    """Run the command that the arguments name; a user's mistake is one message on standard error and exit code 1."""
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        sys.exit(130)
 
 
 def _version(asked: bool) -> None:
@@ -57,7 +60,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[str, typer.Argument(help="datasets, methods, pairings or runs")] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
@@ -85,27 +88,51 @@ def check() -> None:
     _say(f"{counts}: all fine")
     unplanned = sorted(unplanned_methods(registry))
     if unplanned:
-        _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan")
+        _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan --add")
 
 
 @app.command()
 def plan(
-    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0,1,2",
+    seeds: Annotated[
+        str,
+        typer.Option(help="Comma-separated; default: 0 to 4 on the drawn benchmark, 0 to 2 elsewhere, ablations too."),
+    ] = "",
     methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
-    targets: Annotated[str, typer.Option(help="Comma-separated; default: all present datasets.")] = "",
+    targets: Annotated[
+        str, typer.Option(help="Comma-separated; default: all present datasets, for ablations the starter's.")
+    ] = "",
+    add: Annotated[bool, typer.Option("--add", help="Keep everything that is planned.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before dropping what was planned.")] = False,
 ) -> None:
-    """Write pairings.yaml anew from the specs and the datasets present: what is not asked for is planned no longer."""
-    from harness.pipeline.plan import plan_pairings, write_plan
+    """Write pipelines/<method>/dvc.yaml from the specs and the datasets present."""
+    from harness.commands.plan import plan as run
 
     registry = _registry()
-    numbers = [part.strip() for part in seeds.split(",")]
-    if not all(part.isdigit() for part in numbers):
+    numbers = [part.strip() for part in seeds.split(",")] if seeds else None
+    if numbers is not None and not all(part.isascii() and part.isdigit() and len(part) < 10 for part in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
-    pairings = plan_pairings(registry, [int(part) for part in numbers], _names(methods), _names(targets))
-    before, after = set(registry.planned), {pairing.key for pairing in pairings}
-    path = write_plan(registry, pairings)
-    dropped = f"; {len(before - after)} are planned no longer, their results stay" if before - after else ""
-    _say(f"{path.name}: {len(pairings)} pairings on {len({p.task for p in pairings})} tasks{dropped}")
+    chosen = [int(part) for part in numbers] if numbers else None
+    ask = not yes and sys.stdin.isatty()
+    confirm = (lambda question: typer.confirm(question, err=True)) if ask else None
+    for line in run(registry, chosen, _names(methods), _names(targets), add, confirm):
+        _say(line)
+
+
+@app.command("run")
+def run_command(
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="Keys of planned pairings, or patterns like 'dkd-mpl__*'; default: all.")
+    ] = None,
+    starter: Annotated[bool, typer.Option("--starter", help="The pairings that `make` runs.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="How many at once; default: one per GPU, else one per core.")
+    ] = None,
+) -> None:
+    """Run planned pairings whose inputs have changed and what they need, several at once."""
+    from harness.commands.run import run
+
+    for line in run(_registry(), patterns or [], starter, jobs):
+        _say(line)
 
 
 @app.command()
@@ -151,10 +178,31 @@ def train(
 def evaluate(key: Key) -> None:
     """Evaluate one trained pairing on its target (a DVC stage)."""
     from harness.pipeline.evaluate import evaluate as run
+    from harness.pipeline.records import LabelFree
     from harness.specs.pairing import parse_key
+    from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
+    if isinstance(metrics, LabelFree):
+        _log(f"{key}: {figures(metrics)}")
+        return
     _log(f"{key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}")
+
+
+@app.command()
+def inspect(
+    key: Key,
+    images: Annotated[int, typer.Option(help="At most so many training images, spread evenly.")] = 5000,
+) -> None:
+    """Map a run's features (PCA) and cluster them, for the run's page.
+
+    Example: harness inspect cluster-contrast__drawn-summer__s0
+    """
+    from harness.pipeline.inspect import inspect as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    _say(f"wrote {run(registry, parse_key(key), images).relative_to(registry.root)}")
 
 
 @app.command()
@@ -167,6 +215,7 @@ def leaderboard(
     """Rebuild the database from results/ and print the leaderboard."""
     from harness.paths import project_root, write_text
     from harness.store import ingest
+    from harness.tables.label_free import label_free_table
     from harness.tables.terminal import check_choices, render_leaderboard
 
     check_choices(format, metric)
@@ -174,9 +223,11 @@ def leaderboard(
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
-    text = render_leaderboard(root, format, task or None, metric=metric)
+    unlabeled = label_free_table(root, task or None)
+    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric)
+    text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
-        write_text(root / output, text)
+        write_text(root / output, printable(text))
     else:
         _say(text.rstrip("\n"))
 
@@ -202,6 +253,27 @@ def compare(
     ingest(root)
     text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
     _say(text.rstrip("\n"))
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where to write; an older site there is replaced.")],
+    real_images: Annotated[bool, typer.Option(help="Also images of real datasets: mind their licenses.")] = False,
+) -> None:
+    """Write the whole board as static pages that open from a folder, for publishing.
+
+    Example: harness site build/board
+    """
+    from harness.commands.progress import console_progress
+    from harness.paths import project_root
+    from harness.site.build import build_site
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    with console_progress() as show:
+        pages = build_site(root, folder.absolute(), real_images, show)
+    _say(f"wrote {pages} pages; open {folder / 'index.html'}")
 
 
 @app.command()
@@ -254,6 +326,30 @@ def calibrate(
         _say(line)
 
 
+@app.command()
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="onnx, torchscript, safetensors, roboflow, boxmot or ultralytics.")],  # noqa: A002
+    output: Annotated[Path | None, typer.Option(help="A new folder; default: build/exports/RUN-FORMAT.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision: half the size, faster on a GPU.")] = False,
+    opset: Annotated[int, typer.Option(help="Of ONNX, 18 to 23.")] = 18,
+    measure: Annotated[bool, typer.Option("--measure", help="Also evaluate the file on the run's target.")] = False,
+) -> None:
+    """Write a trained run as a file that other programs load, with a model card; proven the same model."""
+    from harness.commands.export import export_run
+
+    for line in export_run(run, format, output, fp16, opset, measure):
+        _say(line)
+
+
+@data_app.command("specs")
+def data_specs() -> None:
+    """Write what of each dataset's spec can change an image (a DVC stage)."""
+    from harness.pipeline.resolved import write_dataset_specs
+
+    write_dataset_specs(_registry())
+
+
 @data_app.command("draw")
 def data_draw(name: str) -> None:
     """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
@@ -290,11 +386,19 @@ def data_add(
     path: Annotated[Path, typer.Argument(help="The official zip or tar file, or the unpacked folder.")],
     link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write the spec proposed for a folder of your own.")] = False,
 ) -> None:
-    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings."""
-    from harness.commands.add_dataset import add
+    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings.
 
-    for line in add(_registry(), name, path, link, allow_mismatch):
+    For a folder of your own, whose name has no spec yet, one is proposed and written if you say yes.
+    """
+    from harness.commands.add_dataset import add_or_propose
+
+    def agreed(question: str) -> bool:
+        _say(question)
+        return yes or (sys.stdin.isatty() and typer.confirm("Write this spec?"))
+
+    for line in add_or_propose(_registry(), name, path, link, allow_mismatch, agreed):
         _say(line)
 
 
@@ -376,11 +480,11 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 

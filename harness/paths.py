@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import DiskError, UserError
 
-PAIRINGS = Path("pairings.yaml")
+PIPELINES = Path("pipelines")
 CODE_HASHES = Path("results/code.json")
 
 
@@ -50,6 +50,11 @@ def prepared_folder(root: Path, dataset: str) -> Path:
     return root / "data" / "prepared" / dataset
 
 
+def dataset_spec_file(root: Path, dataset: str) -> Path:
+    """What can change an image of a dataset, out of its spec; drawing and preparing depend on this, not on the YAML."""
+    return root / "results" / "datasets" / f"{dataset}.json"
+
+
 def spec_file(root: Path, method: str, task: str) -> Path:
     """What `method` computes on `task`, resolved; training depends on this file, not on the YAML."""
     return root / "results" / "specs" / method / f"{task}.json"
@@ -63,6 +68,11 @@ def run_folder(root: Path, key: str) -> Path:
 def attempts_folder(root: Path, key: str) -> Path:
     """One JSON document per attempt at a run, outside DVC."""
     return root / "results" / "attempts" / key
+
+
+def map_file(root: Path, key: str) -> Path:
+    """The map of a run's features, which `harness inspect` writes, outside DVC."""
+    return root / "results" / "maps" / f"{key}.parquet"
 
 
 def work_file(root: Path, key: str) -> Path:

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast, get_args
 
 from harness.commands.progress import console_progress
 from harness.errors import UserError
 from harness.importing.add import Link, add_dataset
-from harness.pipeline.plan import plan_pairings, with_inits, write_plan
-from harness.specs.pairing import Pairing
+from harness.importing.propose import propose
+from harness.paths import write_text
+from harness.pipeline.pipelines import write_plan
+from harness.pipeline.plan import plan_pairings, possible, with_inits
+from harness.specs.base import SLUG
 from harness.specs.registry import Registry
 
-SEEDS = (0, 1, 2)
-"""Planned where nothing is planned yet that would say which."""
+
+def add_or_propose(
+    registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool, agreed: Callable[[str], bool]
+) -> Iterator[str]:
+    """Do as `add`; for a name without a spec, propose one for the folder and write it if `agreed` says yes to it.
+
+    Raises UserError if nobody agrees, or the name or the folder will not do; the spec is then not written.
+    """
+    file = registry.root / "datasets" / f"{name}.yaml"
+    if name in registry.datasets or file.exists() or path.is_file():
+        yield from add(registry, name, path, link, allow_mismatch)
+        return
+    if not SLUG.fullmatch(name):
+        raise UserError(f"{name!r} is not a valid name: lower-case letters and digits, joined by single '-' or '.'")
+    found = propose(name, path)
+    text = "\n".join([*(f"- {note}" for note in found.notes), "", found.text])
+    if not agreed(f"No dataset is called {name!r}. Proposed for {path}:\n{text}"):
+        raise UserError(f"nothing was written; say yes, give --yes, or write datasets/{name}.yaml by hand")
+    write_text(file, found.text)
+    try:
+        yield from add(Registry.load(registry.root), name, path, link, allow_mismatch)
+    except UserError:
+        file.unlink()
+        raise
 
 
 def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool) -> Iterator[str]:
@@ -39,20 +64,13 @@ def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bo
 
 
 def _activate(registry: Registry, name: str) -> Iterator[str]:
-    """Plan every pairing with dataset `name`, for the seeds planned so far; unless some with it are planned."""
-    planned = [pairing for pairing in registry.planned.values() if _possible(registry, pairing)]
+    """Plan every pairing with dataset `name` beside what is planned; unless some with it are planned."""
+    planned = [pairing for pairing in registry.planned.values() if possible(registry, pairing)]
     there = [pairing for pairing in planned if name in (pairing.source, pairing.target)]
     if there:
-        yield f"pairings.yaml: {len(there)} pairings with {name}, as before"
+        yield f"pipelines: {len(there)} pairings with {name}, as before"
         return
-    seeds = sorted({p.seed for p in planned if registry.methods[p.method].role != "init"}) or SEEDS
-    wanted = [pairing for pairing in plan_pairings(registry, seeds) if name in (pairing.source, pairing.target)]
-    write_plan(registry, with_inits(registry, [*planned, *wanted]))
-    yield f"pairings.yaml: {len(wanted)} pairings with {name} added; run them with: dvc repro"
-    yield f"to record this in Git: git add data/raw/{name}.dvc pairings.yaml"
-
-
-def _possible(registry: Registry, pairing: Pairing) -> bool:
-    """Whether the specs that a planned pairing names are there and fit together."""
-    known = pairing.method in registry.methods and {pairing.target, pairing.source} <= {None, *registry.datasets}
-    return known and not registry.incompatible(pairing.method, pairing.source, pairing.target)
+    wanted = [pairing for pairing in plan_pairings(registry) if name in (pairing.source, pairing.target)]
+    yield from write_plan(registry, with_inits(registry, [*planned, *wanted]))
+    yield f"pipelines: {len(wanted)} pairings with {name} added; run them with: harness run '*{name}__s*'"
+    yield f"to record this in Git: git add data/raw/{name}.dvc pipelines"

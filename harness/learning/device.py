@@ -1,4 +1,4 @@
-"""The device a run is computed on, how it gets at arrays, and how many CPU threads it may use."""
+"""The device a run is computed on, and how it gets at arrays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.learning.threads import threads
 
 NAMES = re.compile(r"cpu|cuda(:\d+)?")
 ALIGNED = 8  # bytes: where any dtype may begin
@@ -60,14 +61,6 @@ def _gpu_is_there(name: str) -> bool:
     if name:
         raise UserError(f"HARNESS_DEVICE={name}: torch sees no GPU; run `harness doctor`")
     return False
-
-
-def threads() -> int:
-    """Return the number of CPU threads a run may use."""
-    value = os.environ.get("HARNESS_THREADS", "1")
-    if not value.isdigit() or int(value) < 1:
-        raise UserError(f"HARNESS_THREADS={value}: must be a whole number from 1")
-    return int(value)
 
 
 def wait_for(device: torch.device) -> None:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.inputs.csv import Columns
 from harness.inputs.files import MissingFileError, read_bytes
-from harness.inputs.json import parse_document
+from harness.inputs.json import parse_document, parse_json, validated
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.pipeline.records import QUERY_COLUMNS, Attempt, Metrics, Record
+from harness.pipeline.records import QUERY_COLUMNS, LabelFree, Metrics, Record
 from harness.pipeline.trained import read_trained
 
 if TYPE_CHECKING:
@@ -64,6 +64,23 @@ def digest(folder: Path) -> str | None:
         content.update(f"{name} {len(data)}\n".encode())
         content.update(data)
     return content.hexdigest()
+
+
+def read_label_free(folder: Path) -> LabelFree | None:
+    """Return the figures of a run on a target without labeled test images; None if `folder` holds another result.
+
+    Raises BrokenResultError if they are damaged, or of another record.
+    """
+    try:
+        tree = parse_json(read_bytes(folder / "metrics.json"), Path("metrics.json"))
+        if not isinstance(tree, dict) or "unlabeled" not in tree:
+            return None
+        found = validated(tree, "metrics.json", LabelFree)
+        if found.record_sha256 != read_trained(folder).record_sha256:
+            raise UserError("metrics.json belongs to another record: evaluate the run again")
+    except UserError as error:
+        raise BrokenResultError(str(error).replace(f"{folder}/", "")) from None
+    return found
 
 
 def read_run(folder: Path) -> RunResult:
@@ -179,16 +196,3 @@ def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -
             or (hit != rank if hit or rank <= len(items) else False)
         ):
             raise UserError(f"queries.parquet: the ranked list of query {number} cannot be")
-
-
-def read_attempt(path: Path) -> Attempt:
-    """Read one attempt's document. Raises BrokenResultError."""
-    try:
-        attempt = parse_document(read_bytes(path), Path(path.name), Attempt)
-    except UserError as error:
-        raise BrokenResultError(str(error).replace(f"{path.parent}/", "")) from None
-    if attempt.key != path.parent.name:
-        raise BrokenResultError(f"it belongs to {attempt.key}, not to {path.parent.name}")
-    if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
-        raise BrokenResultError("its times have no time zone")
-    return attempt
