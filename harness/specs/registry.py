@@ -134,6 +134,10 @@ class Registry:
             return f"{target} only serves to pre-train a start; it is not a task"
         if dataset.regime not in spec.regimes:
             return f"{method} has no '{dataset.regime}' regime, which {target} needs"
+        if spec.setting == "supervised" and not dataset.labeled:
+            return f"{method} is a 'supervised' method: it needs identities, {target} has none"
+        if (spec.setting == "direct" or spec.role == "canary") and not dataset.evaluated:
+            return f"{method} does not train on {target}, which has nothing to evaluate it on"
         needs_source = spec.setting in ("uda", "direct")
         if needs_source and source is None:
             return f"{method} is a '{spec.setting}' method: it needs a labeled source"
@@ -143,6 +147,8 @@ class Registry:
             origin = self.dataset(source)
             if source == target:
                 return "source and target are the same dataset"
+            if not origin.labeled:
+                return f"{source} has no identities, so it is no labeled source"
             if origin.kind != dataset.kind:
                 return f"{source} shows {origin.kind}s, {target} {dataset.kind}s"
             if origin.regime != dataset.regime:

@@ -29,7 +29,7 @@ from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
-from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
+from harness.store.run_files import BrokenResultError, RunResult, digest, read_label_free, read_run
 
 Progress = Callable[[int, int], None]
 
@@ -87,7 +87,11 @@ def _ingest_runs(
             progress(done, len(folders))
         try:
             content = digest(folder)
-            if content is not None and _take(session, registry, known, content, folder, report):
+            if (
+                content is not None
+                and read_label_free(folder) is None
+                and _take(session, registry, known, content, folder, report)
+            ):
                 seen.add(folder.name)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")

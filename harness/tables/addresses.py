@@ -91,6 +91,7 @@ class Runs(View):
     q: str = ""
     group: str = ""
     seeds: str = ""
+    color: str = ""
 
 
 @dataclass(frozen=True)

@@ -445,9 +445,10 @@ def test_runs_are_a_table_with_states_and_filters(project: Project, monkeypatch:
     app = opened(project.root, monkeypatch, "run")
     table = app.dataframe[0].value
     assert len(table) == 12
-    assert table["state"].iloc[0] == "running: train, epoch 3 of 6"
+    assert table["state"].iloc[0] == "running"
+    assert table["note"].iloc[0] == "train, epoch 3 of 6"
     app = opened(project.root, monkeypatch, "run", by="uda-baseline", state=["failed"])
-    assert app.dataframe[0].value["state"].tolist() == ["failed: nan: the loss is not a number"]
+    assert app.dataframe[0].value["note"].tolist() == ["nan: the loss is not a number"]
     app = opened(project.root, monkeypatch, "run", on="beta", group="methods")
     table = app.dataframe[0].value
     assert table["seeds"].tolist() == ["0, 1, 2"] * 3

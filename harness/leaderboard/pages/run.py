@@ -166,8 +166,9 @@ def _each(lines: Sequence[Line]) -> tuple[pd.DataFrame, list[str]]:
     rows = [
         {
             "method": line.method, "task": task_title(line.task), "seed": line.seed, "mAP": line.map,
-            "state": STATES[line.state] + (f": {line.note}" if line.note else ""), "started": line.started,
+            "state": STATES[line.state], "started": line.started,
             "duration": duration(line.seconds) if line.seconds is not None else "", "device": line.device,
+            "note": line.note,
         }
         for line in lines
     ]  # fmt: skip
