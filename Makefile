@@ -1,5 +1,5 @@
 # `make`       sets up .venv, runs the starter pairings of the drawn benchmark, prints the leaderboard
-# `make full`  runs every planned pairing (what `dvc repro` does)
+# `make full`  runs every planned pairing (as `dvc repro` does, several at once)
 # `make test`  sets up and runs the tests      `make app`   opens the leaderboard
 # `make lint`  what must be clean              `make docs`  builds the documentation site
 # `make lock`  resolves the dependencies of pyproject.toml anew; `make lock UPGRADE=1` takes the newest of each
@@ -28,11 +28,11 @@ $(BIN)/.installed: pyproject.toml requirements.lock
 	@touch $@
 
 starter: $(BIN)/.installed
-	dvc repro --keep-going $$(harness list pairings --starter --stages)
+	harness run --starter
 	@harness leaderboard
 
 full: $(BIN)/.installed
-	dvc repro --keep-going
+	harness run
 	@harness leaderboard
 
 test: $(BIN)/.installed

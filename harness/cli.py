@@ -60,7 +60,9 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[str, typer.Argument(help="datasets, methods, pairings or runs")] = "methods",
+    what: Annotated[
+        str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")
+    ] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
@@ -88,27 +90,51 @@ def check() -> None:
     _say(f"{counts}: all fine")
     unplanned = sorted(unplanned_methods(registry))
     if unplanned:
-        _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan")
+        _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan --add")
 
 
 @app.command()
 def plan(
-    seeds: Annotated[str, typer.Option(help="Comma-separated.")] = "0,1,2",
+    seeds: Annotated[
+        str,
+        typer.Option(help="Comma-separated; default: 0 to 4 on the drawn benchmark, 0 to 2 elsewhere, ablations too."),
+    ] = "",
     methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
-    targets: Annotated[str, typer.Option(help="Comma-separated; default: all present datasets.")] = "",
+    targets: Annotated[
+        str, typer.Option(help="Comma-separated; default: all present datasets, for ablations the starter's.")
+    ] = "",
+    add: Annotated[bool, typer.Option("--add", help="Keep everything that is planned.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before dropping what was planned.")] = False,
 ) -> None:
-    """Write pairings.yaml anew from the specs and the datasets present: what is not asked for is planned no longer."""
-    from harness.pipeline.plan import plan_pairings, write_plan
+    """Write pipelines/<method>/dvc.yaml from the specs and the datasets present."""
+    from harness.commands.plan import plan as run
 
     registry = _registry()
-    numbers = [part.strip() for part in seeds.split(",")]
-    if not all(part.isdigit() for part in numbers):
+    numbers = [part.strip() for part in seeds.split(",")] if seeds else None
+    if numbers is not None and not all(part.isascii() and part.isdigit() and len(part) < 10 for part in numbers):
         raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
-    pairings = plan_pairings(registry, [int(part) for part in numbers], _names(methods), _names(targets))
-    before, after = set(registry.planned), {pairing.key for pairing in pairings}
-    path = write_plan(registry, pairings)
-    dropped = f"; {len(before - after)} are planned no longer, their results stay" if before - after else ""
-    _say(f"{path.name}: {len(pairings)} pairings on {len({p.task for p in pairings})} tasks{dropped}")
+    chosen = [int(part) for part in numbers] if numbers else None
+    ask = not yes and sys.stdin.isatty()
+    confirm = (lambda question: typer.confirm(question, err=True)) if ask else None
+    for line in run(registry, chosen, _names(methods), _names(targets), add, confirm):
+        _say(line)
+
+
+@app.command("run")
+def run_command(
+    patterns: Annotated[
+        list[str] | None, typer.Argument(help="Keys of planned pairings, or patterns like 'dkd-mpl__*'; default: all.")
+    ] = None,
+    starter: Annotated[bool, typer.Option("--starter", help="The pairings that `make` runs.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="How many at once; default: one per GPU, else one per core.")
+    ] = None,
+) -> None:
+    """Run planned pairings whose inputs have changed and what they need, several at once."""
+    from harness.commands.run import run
+
+    for line in run(_registry(), patterns or [], starter, jobs):
+        _say(line)
 
 
 @app.command()
@@ -252,6 +278,14 @@ def calibrate(
 
     for line in calibrate_run(run, pairs, dataset or None):
         _say(line)
+
+
+@data_app.command("specs")
+def data_specs() -> None:
+    """Write what of each dataset's spec can change an image (a DVC stage)."""
+    from harness.pipeline.resolved import write_dataset_specs
+
+    write_dataset_specs(_registry())
 
 
 @data_app.command("draw")

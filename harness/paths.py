@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import DiskError, UserError
 
-PAIRINGS = Path("pairings.yaml")
+PIPELINES = Path("pipelines")
 CODE_HASHES = Path("results/code.json")
 
 
@@ -48,6 +48,11 @@ def raw_folder(root: Path, dataset: str) -> Path:
 def prepared_folder(root: Path, dataset: str) -> Path:
     """A dataset's manifest and decoded images."""
     return root / "data" / "prepared" / dataset
+
+
+def dataset_spec_file(root: Path, dataset: str) -> Path:
+    """What can change an image of a dataset, out of its spec; drawing and preparing depend on this, not on the YAML."""
+    return root / "results" / "datasets" / f"{dataset}.json"
 
 
 def spec_file(root: Path, method: str, task: str) -> Path:

@@ -50,6 +50,7 @@ def project(specs: Specs) -> Path:
 MISTAKES = {
     "nothing of that kind": (["list", "sheep"], "list one of: datasets, methods, pairings, runs"),
     "no whole numbers": (["plan", "--seeds", "0,a"], "--seeds 0,a: expected whole numbers separated by commas"),
+    "a seed that only looks like a number": (["plan", "--seeds", "²"], "--seeds ²: expected whole numbers"),
     "an unknown method to plan": (["plan", "--methods", "move"], "no method is called 'move'; did you mean 'moved'?"),
     "an unknown target to plan": (["plan", "--targets", "sprin"], "no dataset is called 'sprin'; did you mean"),
     "no key to train": (["train", "clusters"], "'clusters' is not a run's key"),
@@ -121,7 +122,8 @@ def test_lists_are_tables_or_json(harness: Command, project: Path, what: str, ro
 
 def test_stage_names_for_scripts(harness: Command, project: Path) -> None:
     _, out, _ = harness(project, "list", "pairings", "--stages")
-    assert sorted(out.split()) == sorted(f"evaluate@{key}" for key in Registry.load(project).planned)
+    planned = Registry.load(project).planned.items()
+    assert sorted(out.split()) == sorted(f"pipelines/{run.method}/dvc.yaml:evaluate@{key}" for key, run in planned)
 
 
 def test_check_lists_what_is_wrong_and_counts_it(harness: Command, specs: Specs, project: Path) -> None:
@@ -136,14 +138,46 @@ def test_check_lists_what_is_wrong_and_counts_it(harness: Command, specs: Specs,
 
 def test_plan_writes_what_check_then_accepts(harness: Command, project: Path) -> None:
     code, out, _ = harness(project, "plan", "--seeds", "0,5", "--methods", "moved", "--targets", "spring")
-    dropped = "; 4 are planned no longer, their results stay"
-    assert (code, out) == (0, f"pairings.yaml: 4 pairings on 2 tasks{dropped}\n")
+    removed = "pipelines/clusters: removed; no run of clusters is planned"
+    dropped = "4 planned no longer (2 of clusters, 1 of moved, 1 of teacher), their results stay"
+    assert (code, out) == (0, f"{removed}\npipelines: 4 pairings on 2 tasks; {dropped}\n")
     assert set(Registry.load(project).planned) == {
         f"{run}__s{seed}" for run in ("moved__autumn-to-spring", "teacher__autumn") for seed in (0, 5)
     }
     code, out, _ = harness(project, "check")
     assert code == 0
-    assert out.splitlines()[-1] == "in no planned pairing: clusters; to plan them too: harness plan"
+    assert out.splitlines()[-1] == "in no planned pairing: clusters; to plan them too: harness plan --add"
+
+
+def test_plan_add_keeps_what_is_planned(harness: Command, project: Path) -> None:
+    before = set(Registry.load(project).planned)
+    code, out, _ = harness(project, "plan", "--add", "--seeds", "5", "--methods", "moved", "--targets", "spring")
+    assert (code, out) == (0, "pipelines: 8 pairings on 4 tasks\n")
+    assert set(Registry.load(project).planned) == before | {"moved__autumn-to-spring__s5", "teacher__autumn__s5"}
+
+
+@pytest.mark.parametrize(("answer", "exit_code"), [("n", 1), ("y", 0)])
+def test_plan_asks_before_it_drops(
+    harness: Command, project: Path, monkeypatch: pytest.MonkeyPatch, answer: str, exit_code: int
+) -> None:
+    asked: list[str] = []
+
+    def confirm(question: str, **_: object) -> bool:
+        asked.append(question)
+        return answer == "y"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("typer.confirm", confirm)
+    before = set(Registry.load(project).planned)
+    code, _, err = harness(project, "plan", "--methods", "teacher")
+    assert code == exit_code
+    assert asked == ["4 planned no longer (2 of clusters, 2 of moved) (`--add` keeps them). Go on?"]
+    after = set(Registry.load(project).planned)
+    assert (after == before) == (answer == "n")
+    assert answer == "y" or "nothing was changed" in err
+    asked.clear()
+    assert harness(project, "plan", "--methods", "teacher", "--seeds", "0", "--yes")[0] == 0
+    assert asked == []
 
 
 def test_the_version_is_said_outside_a_project_too(harness: Command, tmp_path: Path) -> None:
@@ -165,7 +199,7 @@ def test_a_scaffold_passes_check_at_once(
         import methods
 
         monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(project / "methods")])
-    assert harness(project, "plan", "--seeds", "0")[0] == 0
+    assert harness(project, "plan", "--add", "--seeds", "0")[0] == 0
     ended, out, err = harness(project, "check")
     assert (ended, err) == (0, "")
     assert out.startswith("4 methods, ")

@@ -9,12 +9,9 @@ from typing import cast, get_args
 from harness.commands.progress import console_progress
 from harness.errors import UserError
 from harness.importing.add import Link, add_dataset
-from harness.pipeline.plan import plan_pairings, with_inits, write_plan
-from harness.specs.pairing import Pairing
+from harness.pipeline.pipelines import write_plan
+from harness.pipeline.plan import plan_pairings, possible, with_inits
 from harness.specs.registry import Registry
-
-SEEDS = (0, 1, 2)
-"""Planned where nothing is planned yet that would say which."""
 
 
 def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool) -> Iterator[str]:
@@ -39,20 +36,13 @@ def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bo
 
 
 def _activate(registry: Registry, name: str) -> Iterator[str]:
-    """Plan every pairing with dataset `name`, for the seeds planned so far; unless some with it are planned."""
-    planned = [pairing for pairing in registry.planned.values() if _possible(registry, pairing)]
+    """Plan every pairing with dataset `name` beside what is planned; unless some with it are planned."""
+    planned = [pairing for pairing in registry.planned.values() if possible(registry, pairing)]
     there = [pairing for pairing in planned if name in (pairing.source, pairing.target)]
     if there:
-        yield f"pairings.yaml: {len(there)} pairings with {name}, as before"
+        yield f"pipelines: {len(there)} pairings with {name}, as before"
         return
-    seeds = sorted({p.seed for p in planned if registry.methods[p.method].role != "init"}) or SEEDS
-    wanted = [pairing for pairing in plan_pairings(registry, seeds) if name in (pairing.source, pairing.target)]
-    write_plan(registry, with_inits(registry, [*planned, *wanted]))
-    yield f"pairings.yaml: {len(wanted)} pairings with {name} added; run them with: dvc repro"
-    yield f"to record this in Git: git add data/raw/{name}.dvc pairings.yaml"
-
-
-def _possible(registry: Registry, pairing: Pairing) -> bool:
-    """Whether the specs that a planned pairing names are there and fit together."""
-    known = pairing.method in registry.methods and {pairing.target, pairing.source} <= {None, *registry.datasets}
-    return known and not registry.incompatible(pairing.method, pairing.source, pairing.target)
+    wanted = [pairing for pairing in plan_pairings(registry) if name in (pairing.source, pairing.target)]
+    yield from write_plan(registry, with_inits(registry, [*planned, *wanted]))
+    yield f"pipelines: {len(wanted)} pairings with {name} added; run them with: harness run '*{name}__s*'"
+    yield f"to record this in Git: git add data/raw/{name}.dvc pipelines"

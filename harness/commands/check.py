@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from harness.commands.impossible import impossibilities
 from harness.errors import UserError
-from harness.inputs.yaml import read_yaml
-from harness.paths import PAIRINGS, prepared_folder, raw_folder
-from harness.pipeline.plan import plan_document, plan_pairings
+from harness.paths import PIPELINES, prepared_folder, raw_folder
+from harness.pipeline.pipelines import conflict_line, edited, generated, plan_texts
+from harness.pipeline.plan import plan_pairings, possible
 from harness.specs.method import InitRun
-from harness.specs.pairing import Pairing, parse_key
+from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.yamlfile import Location, line_of, nearest
 
@@ -71,9 +73,9 @@ def _unknown(path: Path, place: Location, key: str, kind: str, name: str | None,
 
 def _messages(registry: Registry, pairing: Pairing) -> list[str]:
     try:
-        registry.resolved(pairing)
+        method = registry.resolved(pairing)
         if not registry.problems:  # a start may be one of the broken specs
-            registry.init_pairings(pairing)
+            return list(impossibilities(registry, pairing, method))
     except UserError as error:
         return str(error).split("\n")
     return []
@@ -101,16 +103,37 @@ def _check_dataset(registry: Registry, name: str) -> list[str]:
 
 
 def _check_plan(registry: Registry) -> list[str]:
-    """Compare pairings.yaml with the specs: unknown names, impossible pairings, and whether it must be planned anew."""
-    path = registry.root / PAIRINGS
-    if not path.exists():
-        return [f"{path.name}: is not there; run: harness plan"]
-    problems, stated = [], read_yaml(path)
-    for key in stated.get("runs") or {}:
-        try:
-            registry.resolved(parse_key(key))
-        except UserError as error:
-            problems.append(f"{path.name}:{line_of(path, ['runs', key])}: {error}")
-    if not problems and stated != plan_document(registry, registry.planned.values()):
-        problems.append(f"{path.name}: does not fit the specs any more; run: harness plan")
+    """Compare what `harness plan` wrote with what it would write now, and look at the lock files beside it."""
+    if not registry.planned:
+        return ["nothing is planned; run: harness plan"]
+    problems, planned = [], {pairing.method for pairing in registry.planned.values()}
+    for path in sorted((registry.root / PIPELINES).glob("*/dvc.yaml")):
+        name, place = path.parent.name, path.relative_to(registry.root)
+        if name in registry.methods and name not in planned:
+            problems.append(f"{place}: was edited by hand and names no run any more; run: harness plan")
+        elif name not in registry.methods and generated(path):
+            problems.append(f"{place.parent}: its method is gone; run: harness plan")
+    impossible = [pairing for pairing in registry.planned.values() if not possible(registry, pairing)]
+    problems += [f"{_file(pairing)}: {pairing.key} cannot run any more; run: harness plan" for pairing in impossible]
+    return problems or stale_pipelines(registry, registry.planned.values())
+
+
+def stale_pipelines(registry: Registry, pairings: Iterable[Pairing]) -> list[str]:
+    """Return which generated files of these planned pairings are not what `harness plan` would write, and why."""
+    planned = list(registry.planned.values())
+    names = {pairing.method for pairing in pairings}
+    problems = []
+    for path, text in plan_texts(registry, planned, names).items():
+        file = registry.root / path
+        if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != text:
+            why = "was edited by hand" if edited(file) else "does not fit the specs any more"
+            problems.append(f"{path}: {why}; run: harness plan --add")
+    for path in (Path("dvc.yaml"), *(PIPELINES / name / "dvc.yaml" for name in sorted(names))):
+        lock = path.with_suffix(".lock")
+        if line := conflict_line(registry.root / lock):
+            problems.append(f"{lock}:{line}: a merge left conflict markers; run: harness plan --add")
     return problems
+
+
+def _file(pairing: Pairing) -> Path:
+    return PIPELINES / pairing.method / "dvc.yaml"

@@ -1,21 +1,21 @@
-"""What `harness list` shows: tables of datasets, methods, pairings and runs."""
+"""What `harness list` shows: tables of datasets, methods, pairings, runs and parts."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from harness.errors import UserError
-from harness.paths import attempts_folder, raw_folder, run_folder
-from harness.pipeline.records import Attempt
+from harness.paths import raw_folder, run_folder
+from harness.pipeline.pipelines import evaluate_stage
+from harness.pipeline.status import run_status
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 
 Row = dict[str, Any]
-KINDS = ("datasets", "methods", "pairings", "runs")
+KINDS = ("datasets", "methods", "pairings", "runs", "parts")
 
 
 def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
@@ -32,12 +32,16 @@ def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
         pairings = _chosen(registry, starter)
         rows = [_run_row(registry, pairing) for pairing in pairings]
         return rows if what == "runs" else [{name: row[name] for name in list(row)[:5]} for row in rows]
+    if what == "parts":
+        from harness.commands.list_parts import part_rows
+
+        return part_rows()
     raise UserError(f"nothing is called {what!r}; list one of: {', '.join(KINDS)}")
 
 
 def stage_names(registry: Registry, starter: bool) -> list[str]:
     """Return the DVC stages that make the planned (or starter) results."""
-    return [f"evaluate@{pairing.key}" for pairing in _chosen(registry.checked(), starter)]
+    return [evaluate_stage(pairing) for pairing in _chosen(registry.checked(), starter)]
 
 
 def show(rows: Sequence[Row], as_json: bool) -> str:
@@ -88,40 +92,9 @@ def _images(spec: DatasetSpec, split: Literal["train", "query", "gallery"]) -> i
 def _run_row(registry: Registry, pairing: Pairing) -> Row:
     metrics = run_folder(registry.root, pairing.key) / "metrics.json"
     scores: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
-    status, reason = _status(registry, pairing, bool(scores))
+    status = run_status(registry.root, pairing.key)
     return {
         "key": pairing.key, "method": pairing.method, "source": pairing.source, "target": pairing.target,
-        "seed": pairing.seed, "status": status, "mAP": scores.get("map"), "Rank-1": scores.get("rank1"),
-        "reason": reason,
+        "seed": pairing.seed, "status": status.state, "mAP": scores.get("map"), "Rank-1": scores.get("rank1"),
+        "reason": status.reason,
     }  # fmt: skip
-
-
-def _status(registry: Registry, pairing: Pairing, scored: bool) -> tuple[str, str]:
-    """Return what became of a pairing: the last attempt decides unless there is a result after it."""
-    last = last_attempt(registry, pairing.key)
-    if last is None:
-        return ("finished", "") if scored else ("planned", "")
-    if last.status == "running" and not alive(last.pid):
-        return "interrupted", f"stopped in epoch {last.epoch + 1} of {last.epochs}; run it again to resume"
-    if last.status == "running":
-        return "running", f"epoch {last.epoch} of {last.epochs}"
-    if last.status == "finished":
-        return ("finished", "") if scored else ("trained", "not evaluated yet")
-    return last.status, f"{last.reason}: {last.message}".replace("\n", " ")
-
-
-def last_attempt(registry: Registry, key: str) -> Attempt | None:
-    """Return the newest attempt at a run."""
-    paths = sorted(attempts_folder(registry.root, key).glob("*.json"))
-    return Attempt.model_validate_json(paths[-1].read_text(encoding="utf-8")) if paths else None
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this machine still runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

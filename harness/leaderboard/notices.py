@@ -14,7 +14,7 @@ from harness.tables.addresses import Runs
 def show() -> None:
     """Say what runs and what waits, if anything does."""
     waiting = live.untaken(project(), store())
-    running = sum(trial.state == "running" for trial in live.trials(project()).values())
+    running = sum(status.state == "running" for status in live.tried(project()).values())
     if not waiting and not running:
         return
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.learning.threads import threads
 
 
 def choose_device() -> torch.device:
@@ -42,14 +43,6 @@ def compiles() -> bool:
     if value not in ("0", "1"):
         raise UserError(f"HARNESS_COMPILE={value}: must be 0 or 1")
     return value == "1"
-
-
-def threads() -> int:
-    """Return the number of CPU threads a run may use."""
-    value = os.environ.get("HARNESS_THREADS", "1")
-    if not value.isdigit() or int(value) < 1:
-        raise UserError(f"HARNESS_THREADS={value}: must be a whole number from 1")
-    return int(value)
 
 
 def to_device(array: npt.NDArray[np.generic], device: torch.device) -> Tensor:

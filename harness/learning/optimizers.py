@@ -18,8 +18,8 @@ class Adam(Frozen):
     """Adam on every parameter, weight decay on all of them, as the field does (Kingma and Ba, ICLR 2015)."""
 
     kind: Literal["adam"]
-    learning_rate: PositiveFloat
-    weight_decay: float = Field(ge=0)
+    learning_rate: PositiveFloat = Field(description="in an epoch whose factor is 1")
+    weight_decay: float = Field(ge=0, description="added to the gradient, times the weight")
 
     def build(self, modules: Iterable[nn.Module]) -> torch.optim.Optimizer:
         """Return the optimizer of every trainable parameter of `modules`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -13,7 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import DiskError, UserError
+from harness.inputs.files import read_bytes
+from harness.inputs.json import parse_document
+from harness.inputs.limits import TEXT_BYTES
 from harness.paths import attempts_folder, write_text
+from harness.pipeline.processes import this_process
 from harness.pipeline.records import Attempt
 
 TAIL_LINES = 30
@@ -25,10 +28,8 @@ class AttemptLog:
     """One attempt at a stage of a run; `progress` keeps its document up to date."""
 
     def __init__(self, root: Path, attempt: Attempt) -> None:
-        stamp = attempt.started.strftime("%Y%m%dT%H%M%S%fZ")
-        self._path = attempts_folder(root, attempt.key) / f"{stamp}-{attempt.stage}.json"
-        self._begun = time.perf_counter()
-        self.attempt = attempt
+        self.attempt, self._begun = attempt, time.perf_counter()
+        self._path = _next_path(root, attempt)
         self._write()
         for partial in self._path.parent.glob("*.partial"):  # of an attempt that was killed while it wrote
             with suppress(OSError):
@@ -52,6 +53,24 @@ class AttemptLog:
         write_text(self._path, self.attempt.model_dump_json(indent=2) + "\n")
 
 
+def _next_path(root: Path, attempt: Attempt) -> Path:
+    """Take the next free number; the file is there from then on, so that nobody else takes it."""
+    number = max((_number(path) or 0 for path in attempts(root, attempt.key)), default=0)
+    while True:
+        number += 1
+        path = attempts_folder(root, attempt.key) / f"{number:04}-{attempt.stage}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("x").close()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise DiskError(
+                f"{path}: cannot be written: {error.strerror or error}; free space or mend permissions"
+            ) from error
+        return path
+
+
 @contextmanager
 def attempt(
     root: Path, key: str, stage: Literal["train", "evaluate"], spec_hash: str, device: str, epochs: int
@@ -62,7 +81,7 @@ def attempt(
         root,
         Attempt(
             key=key, stage=stage, spec_hash=spec_hash, status="running", device=device, started=now, updated=now,
-            seconds=0, epochs=epochs, pid=os.getpid(),
+            seconds=0, epochs=epochs, process=this_process(),
         ),
     )  # fmt: skip
     try:
@@ -76,6 +95,27 @@ def attempt(
             log.close("failed", exit_class(error), str(error), "" if isinstance(error, UserError) else tail)
         raise
     log.close("finished", "", "", "")
+
+
+def attempts(root: Path, key: str) -> list[Path]:
+    """Return the documents of all attempts at a run, in the order in which they began: their names are numbered."""
+    found = [path for path in attempts_folder(root, key).glob("*.json") if _number(path) is not None]
+    return sorted(found, key=lambda path: (_number(path), path.name))
+
+
+def read_attempt(path: Path) -> Attempt:
+    """Read one attempt's document. Raises UserError."""
+    attempt: Attempt = parse_document(read_bytes(path, TEXT_BYTES), path, Attempt)
+    if attempt.key != path.parent.name:
+        raise UserError(f"it belongs to {attempt.key}, not to {path.parent.name}")
+    if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
+        raise UserError("its times have no time zone")
+    return attempt
+
+
+def _number(path: Path) -> int | None:
+    digits = path.name.partition("-")[0].partition(".")[0]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
 
 
 def exit_class(error: BaseException) -> str:

@@ -184,4 +184,4 @@ class Attempt(Frozen):
     seconds: float
     epoch: int = 0
     epochs: int = 0
-    pid: int
+    process: str = Field(description="the process at work: number, start and boot of the machine")

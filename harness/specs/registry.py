@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +14,17 @@ from pydantic import BaseModel
 
 from harness.errors import UserError
 from harness.inputs.yaml import read_yaml
+from harness.paths import PIPELINES
 from harness.specs.base import Frozen
 from harness.specs.dataset import DatasetSpec, RegimeName
 from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
-from harness.specs.pairing import Pairing, parse_key
+from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.reported import ReportedMethod
 from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
 from harness.specs.yamlfile import line_of, nearest, validate
+
+PLANNED = re.compile(rf"^ *- ({re.sub(r'[(][?]P<[a-z]+>', '(?:', KEY.pattern)})$", re.MULTILINE)
+"""A run's key in the list of those that a method's pipeline evaluates."""
 
 Spec = TypeVar("Spec", DatasetSpec, MethodSpec)
 
@@ -156,14 +161,15 @@ class Registry:
 
     @cached_property
     def planned(self) -> dict[str, Pairing]:
-        """The pairings of `pairings.yaml`, by key (empty if there is no such file)."""
-        path = self.root / "pairings.yaml"
-        if not path.exists():
-            return {}
-        runs = read_yaml(path).get("runs") or {}
-        if not isinstance(runs, dict) or not all(isinstance(key, str) for key in runs):
-            raise UserError(f"{path}:{line_of(path, ['runs']) or 1}: runs: must map keys to runs; run: harness plan")
-        return {key: parse_key(key) for key in runs}
+        """The pairings that `pipelines/<method>/dvc.yaml` evaluate, by key, sorted by task, method and seed.
+
+        They are found in the text, so that a file that a merge or an editor broke still says what was planned.
+        """
+        found = []
+        for path in self.root.glob(f"{PIPELINES}/*/dvc.yaml"):
+            keys = set(PLANNED.findall(path.read_text(encoding="utf-8", errors="replace")))
+            found += [parse_key(key) for key in keys if key.startswith(f"{path.parent.name}__")]
+        return {pairing.key: pairing for pairing in sorted(found, key=lambda p: (p.task, p.method, p.seed))}
 
 
 def load_dataset(name: str | Path, root: Path | None = None) -> DatasetSpec:

@@ -78,7 +78,7 @@ def describe(
             location = [*location, KIND]
         candidates = [[*place, *location] for place in places]
         own = bool(candidates[-1]) and candidates[-1][0] in OWN_KEYS
-        path, line, chosen = _where(paths[:1] if own else paths, candidates)
+        path, line, chosen = place_of(paths[:1] if own else paths, candidates)
         where, dotted = f"{path}:{line}", ".".join(map(str, chosen)) or "(the whole spec)"
         if detail["type"] == "extra_forbidden":
             message = f"{where}: {dotted}: {_unknown(str(location[-1]), holder, kinds)}"
@@ -123,7 +123,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return f"; valid: {', '.join(names)}" if names else ""
 
 
-def _where(paths: Sequence[Path], candidates: Sequence[Location]) -> tuple[Path, int, Location]:
+def place_of(paths: Sequence[Path], candidates: Sequence[Location]) -> tuple[Path, int, Location]:
     """Return file, line and location of a value: the first candidate that a file states as a whole.
 
     Of a value that is stated nowhere: the file that states most of the last candidate.

@@ -102,7 +102,7 @@ def _hint(store: Store, name: str) -> str:
     tasks = sorted({run.task for run in views.runs(store, method=name)})
     if tasks:
         return f"it has on {', '.join(tasks)} (a source is named with --source)"
-    return "to run it there: dvc repro evaluate@KEY, for a KEY of `harness list pairings`"
+    return "to run it there: harness run KEY, for a KEY of `harness list pairings`"
 
 
 def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Comparison]:
@@ -134,7 +134,7 @@ def _compared(reference: Contestant, other: Contestant) -> RunComparison:
     if other.identities is None:
         raise UserError(
             f"the identities of the queries of {other.title} are not known: they come with results that were evaluated "
-            f"here (`dvc repro evaluate@{other.keys[0]}`) or published by this version (`harness results publish`)"
+            f"here (`harness run {other.keys[0]}`) or published by this version (`harness results publish`)"
         )
     return compare_runs(100 * other.ap.astype(np.float64), 100 * reference.ap.astype(np.float64), other.identities)
 

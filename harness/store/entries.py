@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session, delete, select
 
-from harness.pipeline.records import Attempt
+from harness.pipeline.plan import present_datasets
+from harness.pipeline.status import run_status
 from harness.specs import MethodSpec, Pairing, Registry
 from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import tables
@@ -20,33 +19,28 @@ from harness.store.ties import refresh_ties
 
 REPORTED = ("map", "rank1", "rank5", "rank10")
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
-SILENT = timedelta(minutes=30)
-"""An attempt that has not been updated for so long is no longer running: its process was killed."""
 
 TaskKey = tuple[str | None, str]
 
 
-def refresh_entries(
-    session: Session, registry: Registry, pairings: Mapping[str, Pairing], attempts: list[Attempt]
-) -> None:
-    """Recompute `Entry`, `Task` and `Tie` from the runs and figures in this session, and the planned `pairings`."""
+def refresh_entries(session: Session, registry: Registry) -> None:
+    """Recompute `Entry`, `Task` and `Tie` from the runs, figures and specs in this session."""
     runs: dict[tuple[str, str], list[tables.Run]] = defaultdict(list)
     for run in session.exec(select(tables.Run)):
         runs[run.method, run.task].append(run)
     figures: dict[tuple[str, str], list[tables.Figure]] = defaultdict(list)
     for figure in session.exec(select(tables.Figure)):
         figures[figure.method, figure.task].append(figure)
-    tasks = _tasks(registry, pairings, runs, figures)
+    tasks = _tasks(registry, runs, figures)
     methods = session.exec(select(tables.Method)).all()
     names = {method.name for method in methods}
     settings = {method.name: method.setting for method in methods}
     settings |= {run.method: run.setting for group in runs.values() for run in group if run.method not in names}
-    latest = _latest(attempts)
     planned: dict[tuple[str, str], list[Pairing]] = defaultdict(list)
-    for pairing in pairings.values():
+    for pairing in registry.planned.values():
         planned[pairing.method, pairing.task].append(pairing)
     entries = [
-        _entry(registry, method, setting, key, runs, figures, planned, latest)
+        _entry(registry, method, setting, key, runs, figures, planned)
         for method, setting in sorted(settings.items())
         for name, key in tasks.items()
         if method in registry.methods or runs[method, name] or figures[method, name]  # else only quoted elsewhere
@@ -73,14 +67,13 @@ def refresh_entries(
 
 def _tasks(
     registry: Registry,
-    pairings: Mapping[str, Pairing],
     runs: dict[tuple[str, str], list[tables.Run]],
     figures: dict[tuple[str, str], list[tables.Figure]],
 ) -> dict[str, TaskKey]:
     """Every task of the specs, the plan, the results and the literature, by name."""
     keys: set[TaskKey] = {(run.source, run.target) for group in runs.values() for run in group}
     keys |= {(figure.source, figure.target) for group in figures.values() for figure in group}
-    keys |= {(pairing.source, pairing.target) for pairing in pairings.values()}
+    keys |= {(pairing.source, pairing.target) for pairing in registry.planned.values()}
     for dataset in registry.datasets.values():
         keys |= {(None, dataset.name), *((source, dataset.name) for source in dataset.sources)}
     keys = {(s, t) for s, t in keys if t not in registry.datasets or registry.datasets[t].role == "task"}
@@ -91,14 +84,6 @@ def _regime(registry: Registry, target: str) -> str:
     return registry.datasets[target].regime if target in registry.datasets else "paper"
 
 
-def _latest(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    latest: dict[str, Attempt] = {}
-    for attempt in attempts:
-        if attempt.key not in latest or attempt.started > latest[attempt.key].started:
-            latest[attempt.key] = attempt
-    return latest
-
-
 def _entry(
     registry: Registry,
     method: str,
@@ -107,13 +92,12 @@ def _entry(
     runs: dict[tuple[str, str], list[tables.Run]],
     figures: dict[tuple[str, str], list[tables.Figure]],
     planned: dict[tuple[str, str], list[Pairing]],
-    latest: dict[str, Attempt],
 ) -> tables.Entry:
     source, target = key
     task = f"{source}-to-{target}" if source else target
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
     trials = _trials(figures.get((method, task), []), _regime(registry, target))
-    state, reason = _state(registry, method, key, mine, trials, planned[method, task], latest)
+    state, reason = _state(registry, method, key, mine, trials, planned[method, task])
     values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
     values |= _summary(mine)
     if trials:
@@ -175,14 +159,13 @@ def _state(
     runs: list[tables.Run],
     trials: list[tables.Figure],
     planned: list[Pairing],
-    latest: dict[str, Attempt],
 ) -> tuple[str, str]:
     done = {run.key for run in runs}
     waiting = [pairing for pairing in planned if pairing.key not in done]
-    states = [_attempt_state(pairing, latest.get(pairing.key)) for pairing in sorted(waiting)]
+    states = [_pairing_state(registry, pairing) for pairing in sorted(waiting)]
     if runs:
         return "reproduced", _rest(states)
-    for wanted in ("running", "failed", "interrupted", "queued"):
+    for wanted in ("running", "failed", "interrupted", "trained", "queued"):
         reasons = [reason for _, state, reason in states if state == wanted]
         if reasons:
             return wanted, reasons[0]
@@ -192,9 +175,7 @@ def _state(
     if spec is None:
         return "not planned", "no spec is registered under this name"
     reason = _incompatible(registry, spec, key)
-    return (
-        ("incompatible", reason) if reason else ("not planned", f"pairings.yaml does not plan it: {_how(method, key)}")
-    )
+    return ("incompatible", reason) if reason else ("not planned", _how(registry, method, key))
 
 
 def _rest(states: list[tuple[int, str, str]]) -> str:
@@ -213,21 +194,19 @@ def _incompatible(registry: Registry, spec: MethodSpec, key: TaskKey) -> str | N
     return registry.incompatible(spec.name, source, target)
 
 
-def _how(method: str, key: TaskKey) -> str:
-    return f"`harness plan --add --methods {method} --targets {key[1]}` does"
+def _how(registry: Registry, method: str, key: TaskKey) -> str:
+    present = present_datasets(registry)
+    missing = [f"`harness data add {name} PATH`" for name in key if name and name not in present]
+    steps = [*missing, f"`harness plan --add --methods {method} --targets {key[1]}`"]
+    return f"no run of it is planned: {', then '.join(steps)} plans it"
 
 
-def _attempt_state(pairing: Pairing, attempt: Attempt | None) -> tuple[int, str, str]:
-    if attempt is None:
-        return pairing.seed, "queued", "planned, not started"
-    if attempt.status == "running":
-        if datetime.now(UTC) - attempt.updated > SILENT:
-            return pairing.seed, "interrupted", f"no sign of life since {attempt.updated:%Y-%m-%d %H:%M} UTC"
-        return pairing.seed, "running", f"{attempt.stage}, epoch {attempt.epoch} of {attempt.epochs}"
-    if attempt.status == "finished":
-        return pairing.seed, "queued", f"{attempt.stage} is done, results are not complete yet"
-    detail = f": {attempt.message.splitlines()[0]}" if attempt.message else ""
-    return pairing.seed, attempt.status, f"{attempt.reason or attempt.status}{detail}"
+def _pairing_state(registry: Registry, pairing: Pairing) -> tuple[int, str, str]:
+    """What became of a planned run that has no result here."""
+    found = run_status(registry.root, pairing.key)
+    if found.state == "finished":
+        return pairing.seed, "failed", "its result cannot be taken in; `harness leaderboard` says why"
+    return pairing.seed, found.state, found.reason
 
 
 CLOSE = 1.0

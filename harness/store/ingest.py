@@ -20,14 +20,15 @@ from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
 from harness.paths import prepared_folder
-from harness.pipeline.records import Attempt as AttemptDocument
+from harness.pipeline.attempts import attempts, read_attempt
+from harness.pipeline.processes import alive
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
-from harness.store.run_files import BrokenResultError, RunResult, digest, read_attempt, read_run
+from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
 
 Progress = Callable[[int, int], None]
 
@@ -58,20 +59,15 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
-    try:
-        planned = registry.planned
-    except UserError as error:
-        path, _, reason = str(error).partition(": ")
-        planned, report.rejected[path.replace(f"{root}/", "")] = {}, reason
     store = open_store(database_url(root))
     try:
         with store.writing() as session:
             _ingest_runs(session, root, registry, report, progress)
-            attempts = _ingest_attempts(session, root, report)
+            _ingest_attempts(session, root, report)
             _replace_registry(session, registry)
             _replace(session, tables.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
             session.flush()
-            refresh_entries(session, registry, planned, attempts)
+            refresh_entries(session, registry)
             _stamp(session)
             session.merge(tables.Meta.made(name="taken_in", value=str(begun)))
     finally:
@@ -244,20 +240,19 @@ def _query_set(data: str, identities: NDArray[np.int32]) -> tables.QuerySet:
     return tables.QuerySet.made(data=data, identities=identities.astype("<i4").tobytes())
 
 
-def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> list[AttemptDocument]:
-    documents: list[AttemptDocument] = []
+def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None:
     rows = []
-    for path in sorted((root / "results" / "attempts").glob("*/*.json")):
-        name = _shown(path, root)
-        try:
-            document = read_attempt(path)
-        except BrokenResultError as error:
-            report.rejected[name] = str(error)
-            continue
-        documents.append(document)
-        rows.append({"path": name, **document.model_dump(exclude={"pid"})})
+    for folder in sorted((root / "results" / "attempts").glob("*")):
+        for path in attempts(root, folder.name):
+            name = _shown(path, root)
+            try:
+                document = read_attempt(path)
+            except UserError as error:
+                report.rejected[name] = str(error)
+                continue
+            ended = {} if document.status != "running" or alive(document.process) else {"status": "interrupted"}
+            rows.append({"path": name, **document.model_dump(exclude={"process"}), **ended})
     _replace(session, tables.Attempt, rows)
-    return documents
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -318,8 +313,8 @@ def _stamp(session: Session) -> None:
     runs = session.exec(select(tables.Run.key, tables.Run.digest, tables.Run.stale).order_by(col(tables.Run.key))).all()
     entries = [entry.model_dump(mode="json") for entry in session.exec(select(tables.Entry))]
     entries.sort(key=lambda entry: (entry["method"], entry["task"]))
-    attempts = session.exec(select(tables.Attempt.path, tables.Attempt.status, tables.Attempt.epoch)).all()
-    content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, attempts))])))
+    tried = session.exec(select(tables.Attempt.path, tables.Attempt.status, tables.Attempt.epoch)).all()
+    content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, tried))])))
     session.merge(tables.Meta.made(name="snapshot", value=content))
 
 

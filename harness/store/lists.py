@@ -17,6 +17,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
 from harness.paths import replacing, run_folder
+from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
 from harness.specs import Registry
 from harness.specs.pairing import parse_key
@@ -124,7 +125,7 @@ def _fetch(root: Path, key: str) -> str:
                      if (root / ".dvc" / name).exists())  # fmt: skip
     except OSError:
         remote = False
-    return f"`dvc pull evaluate@{key}` fetches them, " if remote else ""
+    return f"`dvc pull {evaluate_stage(parse_key(key))}` fetches them, " if remote else ""
 
 
 def _published_keys(root: Path) -> dict[str, int]:

@@ -84,7 +84,7 @@ def publish(root: Path, partial: bool = False) -> int:
             data = result.record.data_hashes.get(result.record.target, "")
             identities[data] = packed_identities(result.identities)
     if not runs or (wrong and not partial):
-        listed = "\n".join(f"  {line}" for line in wrong[:10]) or "  pairings.yaml plans no run"
+        listed = "\n".join(f"  {line}" for line in wrong[:10]) or "  nothing is planned"
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
     snapshot = Published(version=__version__, written=datetime.now(UTC), identities=identities, runs=runs)
     _write(published_path(root), snapshot)

@@ -16,7 +16,7 @@ from harness.inputs.files import MissingFileError, read_bytes
 from harness.inputs.json import parse_document
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.pipeline.records import QUERY_COLUMNS, Attempt, Metrics, Record
+from harness.pipeline.records import QUERY_COLUMNS, Metrics, Record
 from harness.pipeline.trained import read_trained
 
 if TYPE_CHECKING:
@@ -179,16 +179,3 @@ def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -
             or (hit != rank if hit or rank <= len(items) else False)
         ):
             raise UserError(f"queries.parquet: the ranked list of query {number} cannot be")
-
-
-def read_attempt(path: Path) -> Attempt:
-    """Read one attempt's document. Raises BrokenResultError."""
-    try:
-        attempt = parse_document(read_bytes(path), Path(path.name), Attempt)
-    except UserError as error:
-        raise BrokenResultError(str(error).replace(f"{path.parent}/", "")) from None
-    if attempt.key != path.parent.name:
-        raise BrokenResultError(f"it belongs to {attempt.key}, not to {path.parent.name}")
-    if attempt.started.tzinfo is None or attempt.updated.tzinfo is None:
-        raise BrokenResultError("its times have no time zone")
-    return attempt

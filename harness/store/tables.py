@@ -23,7 +23,17 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SETTINGS = ("supervised", "direct", "uda", "usl")
-STATES = ("reproduced", "running", "failed", "interrupted", "queued", "reported", "not planned", "incompatible")
+STATES = (
+    "reproduced",
+    "running",
+    "failed",
+    "interrupted",
+    "trained",
+    "queued",
+    "reported",
+    "not planned",
+    "incompatible",
+)
 STATUSES = ("running", "finished", "failed", "interrupted")
 
 

@@ -64,7 +64,7 @@ def render_leaderboard(
     if format == "html":
         return to_html(tables, "Re-identification leaderboard", footer)
     if not tables:
-        return "There are no results yet: run `make`, or `harness plan` and `dvc repro`.\n"
+        return "There are no results yet: run `make`, or `harness plan` and `harness run`.\n"
     if format == "md":
         return to_markdown(tables)
     if format == "latex":
@@ -92,7 +92,7 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
     columns = telling(rows, [column for column in COLUMNS if column.key in TERMINAL])
     notes = notes_on(columns)
     if waiting and format in ("table", "md"):
-        notes += (f"{len(waiting)} methods are planned and wait: `make full` or `dvc repro` runs them",)
+        notes += (f"{len(waiting)} methods are planned and wait: `make full` or `harness run` runs them",)
     return leader_table(title, rows, columns, notes, blocks=True)
 
 

@@ -25,7 +25,7 @@ STATES = {
     "trained": "trained, not evaluated",
     "failed": "failed",
     "interrupted": "interrupted",
-    "planned": "planned",
+    "queued": "queued",
 }
 """What may have become of a run."""
 

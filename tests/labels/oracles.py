@@ -60,3 +60,12 @@ def clustered(seed: int, n: int, d: int = 16, noise: float = 0.5) -> NDArray[np.
     centres = rng.standard_normal((n // 8 + 1, d))
     features = centres[rng.integers(0, len(centres), n)] + noise * rng.standard_normal((n, d))
     return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+
+
+def grouped_features(groups: int, images: int, spread: float, seed: int = 0) -> NDArray[np.float32]:
+    """L2-normalized features of `groups` things, `images` of each, one after the other."""
+    rng = np.random.default_rng(seed)
+    features = np.repeat(rng.normal(size=(groups, 16)), images, axis=0) + spread * rng.normal(
+        size=(groups * images, 16)
+    )
+    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True), np.float32)

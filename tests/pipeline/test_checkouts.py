@@ -13,6 +13,8 @@ from harness.pipeline.code import write_code_hashes
 from tests.pipeline.tiny import PROJECT
 from tests.pipeline.versioned import Versioned, versioned_project
 
+PLANNED = "pipelines/cluster-contrast/dvc.yaml"
+
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Versioned:
@@ -26,7 +28,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Versioned:
     "arguments", [("check",), ("plan",), ("code",), ("train", "cluster-contrast__drawn-summer__s0")]
 )
 def test_another_checkouts_code_is_refused(other: Versioned, arguments: tuple[str, ...]) -> None:
-    before = (other.root / "pairings.yaml").read_bytes()
+    before = (other.root / PLANNED).read_bytes()
     script = f"import sys; sys.argv = ['harness', *{arguments!r}]; from harness.cli import main; main()"
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
@@ -36,7 +38,7 @@ def test_another_checkouts_code_is_refused(other: Versioned, arguments: tuple[st
     assert f"runs the 'harness' of {PROJECT}, not this project's own" in done.stderr
     assert "pip install -e ." in done.stderr
     assert "Traceback" not in done.stderr
-    assert (other.root / "pairings.yaml").read_bytes() == before
+    assert (other.root / PLANNED).read_bytes() == before
 
 
 def test_what_is_hashed_is_what_is_imported(other: Versioned) -> None:

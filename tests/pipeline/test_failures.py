@@ -19,7 +19,7 @@ from harness.labels import cluster
 from harness.learning import state
 from harness.paths import attempts_folder, prepared_folder, run_folder
 from harness.pipeline.evaluate import evaluate
-from harness.pipeline.plan import write_plan
+from harness.pipeline.pipelines import write_plan
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.learning.parts import network

@@ -15,7 +15,7 @@ import pytest
 from harness.commands.list import listing
 from harness.errors import UserError
 from harness.paths import attempts_folder, run_folder, work_file
-from harness.pipeline.plan import write_plan
+from harness.pipeline.pipelines import write_plan
 from harness.pipeline.records import Record
 from harness.pipeline.training.train import train
 from harness.specs import Pairing

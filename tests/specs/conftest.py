@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.commands.check import check_project
-from harness.pipeline.plan import plan_pairings, write_plan
+from harness.pipeline.pipelines import write_plan
+from harness.pipeline.plan import plan_pairings
 from harness.specs import Registry
 
 DATASET = """\
@@ -160,9 +161,9 @@ class Specs:
         lines = [line for problem in check_project(self.load()) for line in problem.split("\n")]
         return [line.replace(f"{self.root}/", "") for line in lines]
 
-    def plan(self) -> None:
+    def plan(self) -> list[str]:
         registry = self.load()
-        write_plan(registry, plan_pairings(registry, [0]))
+        return write_plan(registry, plan_pairings(registry, [0]))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A mistake in a spec is said once, with file, line and the nearest valid name, and nothing else is complained of."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,6 @@ from harness.errors import UserError
 from harness.specs import Pairing, load_dataset, load_method
 from tests.specs.conftest import Specs
 
-USL, UDA = "<method>__<target>__s<seed>", "<method>__<source>-to-<target>__s<seed>"
 METHOD, TEACHER, DATASET = "methods/clusters.yaml", "methods/teacher.yaml", "datasets/spring.yaml"
 REPORTED = """\
 methods:
@@ -82,34 +82,42 @@ def test_what_a_spec_does_not_inherit_is_missed_in_the_spec_itself(specs: Specs)
     assert specs.problems() == ["methods/pupil.yaml:1: role: required, but not stated"]
 
 
-@pytest.mark.parametrize(
-    ("key", "said"),
-    [
-        ("clusters__sprin__s0", "no dataset is called 'sprin'; did you mean 'spring'?"),
-        ("cluster__spring__s0", "no method is called 'cluster'; did you mean 'clusters'?"),
-        ("moved__spring__s0", "…: moved is a 'direct' method: it needs a labeled source"),
-        ("clusters__autumn-to-spring__s0", "…: clusters is a 'usl' method: it takes no source"),
-        ("moved__spring-to-spring__s0", "…: source and target are the same dataset"),
-        ("clusters", f"'…' is not a run's key: expected {USL} or {UDA}"),
-    ],
-)  # fmt: skip
-def test_a_planned_run_that_cannot_be(specs: Specs, key: str, said: str) -> None:
-    stated = "  clusters__spring__s0:"
-    line = specs.line("pairings.yaml", stated)
-    specs.edit("pairings.yaml", stated, f"  {key}:")
-    assert specs.problems() == [f"pairings.yaml:{line}: {said.replace('…', key)}"]
+def test_a_planned_run_that_cannot_be_any_more(specs: Specs) -> None:
+    specs.edit("methods/moved.yaml", "setting: direct", "setting: supervised")
+    specs.edit("methods/moved.yaml", "seed_offsets: [0]}", "dataset: autumn, seeds: [0]}")
+    assert specs.problems() == [
+        f"pipelines/moved/dvc.yaml: moved__{task}__s0 cannot run any more; run: harness plan"
+        for task in ("autumn-to-spring", "spring-to-autumn")
+    ]
+
+
+def test_a_planned_method_that_is_gone(specs: Specs) -> None:
+    (specs.root / "methods" / "clusters.yaml").unlink()
+    assert "pipelines/clusters: its method is gone; run: harness plan" in specs.problems()
+    specs.plan()
+    assert specs.problems() == []
+    assert not (specs.root / "pipelines" / "clusters").exists()
 
 
 def test_a_plan_that_the_specs_have_left_behind(specs: Specs) -> None:
     specs.edit(METHOD, "dataset: autumn, seeds: [0]", "dataset: autumn, seeds: [1]")
-    assert specs.problems() == ["pairings.yaml: does not fit the specs any more; run: harness plan"]
+    said = "pipelines/clusters/dvc.yaml: does not fit the specs any more; run: harness plan --add"
+    assert specs.problems() == [said]
     specs.plan()
     assert specs.problems() == []
 
 
+def test_a_pipeline_edited_by_hand(specs: Specs) -> None:
+    specs.edit("pipelines/clusters/dvc.yaml", "harness train ${key}", "harness train ${key} --fast")
+    said = "pipelines/clusters/dvc.yaml: was edited by hand; run: harness plan --add"
+    assert specs.problems() == [said]
+    assert specs.plan() == ["pipelines/clusters/dvc.yaml: was edited by hand; written anew"]
+    assert specs.problems() == []
+
+
 def test_a_project_without_a_plan(specs: Specs) -> None:
-    (specs.root / "pairings.yaml").unlink()
-    assert specs.problems() == ["pairings.yaml: is not there; run: harness plan"]
+    shutil.rmtree(specs.root / "pipelines")
+    assert specs.problems() == ["nothing is planned; run: harness plan"]
 
 
 def test_a_usl_method_that_starts_from_a_source(specs: Specs) -> None:

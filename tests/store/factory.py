@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from PIL import Image
 from harness.data.prepare import prepare
 from harness.evaluation.counting import Ranks
 from harness.evaluation.ranking import score
+from harness.pipeline.processes import this_process
 from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint
@@ -140,8 +142,13 @@ class Project:
         self._yaml("reported.yaml", {"methods": list(methods)})
 
     def plan(self, *keys: str) -> None:
-        """Write `pairings.yaml`."""
-        self._yaml("pairings.yaml", {"runs": {key: {"method": key.split("__")[0]} for key in keys}})
+        """Plan exactly these runs."""
+        shutil.rmtree(self.root / "pipelines", ignore_errors=True)
+        for method in {key.split("__")[0] for key in keys}:
+            runs = "".join(f"      - {key}\n" for key in keys if key.startswith(f"{method}__"))
+            path = self.root / "pipelines" / method / "dvc.yaml"
+            path.parent.mkdir(parents=True)
+            path.write_text(f"stages:\n  evaluate:\n    foreach:\n{runs}")
 
     def run(
         self,
@@ -214,7 +221,8 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
             "key": key, "stage": "train", "spec_hash": "x", "status": status, "device": "cpu (test)",
-            "started": STARTED, "updated": datetime.now(UTC), "seconds": 12.0, "epoch": 3, "epochs": 6, "pid": 1,
+            "started": STARTED, "updated": datetime.now(UTC), "seconds": 12.0, "epoch": 3, "epochs": 6,
+            "process": this_process(),
         }  # fmt: skip
         if status == "failed":
             values |= {"reason": "nan", "message": "the loss is not a number", "log_tail": "epoch 3 loss nan"}

@@ -1,8 +1,9 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from scipy import stats
 
+from harness.pipeline.processes import this_process
 from harness.store import Store, ingest, open_store, views
 from harness.store.database import database_url
 from harness.store.entries import verdict
@@ -24,7 +25,8 @@ def test_every_cell_says_why_it_is_empty(store: Store) -> None:
     assert states["cluster-contrast", "alpha-to-beta"] == "incompatible"
     assert states["supervised", "market"] == "not planned"
     assert found["cluster-contrast", "alpha-to-beta"].reason == "cluster-contrast is a 'usl' method: it takes no source"
-    assert "harness plan --add --methods supervised --targets market" in found["supervised", "market"].reason
+    how = "`harness data add market PATH`, then `harness plan --add --methods supervised --targets market`"
+    assert how in found["supervised", "market"].reason
     assert all(row.reason for row in found.values() if not row.scores)
 
 
@@ -46,19 +48,29 @@ def test_a_failed_pairing_shows_its_reason(project: Project) -> None:
     assert (row.state, row.reason) == ("failed", "nan: the loss is not a number")
 
 
-def test_the_latest_attempt_counts(project: Project) -> None:
+def test_the_latest_attempt_counts_whatever_a_clock_said(project: Project) -> None:
     project.plan("supervised__alpha__s0")
-    project.attempt("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0", started=datetime(2126, 4, 1, tzinfo=UTC))
     project.attempt("supervised__alpha__s0", "running", started=datetime(2026, 4, 1, tzinfo=UTC))
     assert entry(project, "supervised", "alpha").state == "running"
 
 
-def test_a_silent_attempt_was_killed(project: Project) -> None:
+def test_an_attempt_whose_process_is_gone_was_killed(project: Project) -> None:
     project.plan("supervised__alpha__s0")
-    project.attempt("supervised__alpha__s0", "running", updated=datetime.now(UTC) - timedelta(hours=2))
+    number, _, boot = this_process().split(":")
+    project.attempt("supervised__alpha__s0", "running", process=f"{number}:1:{boot}")  # its number lives on in another
     row = entry(project, "supervised", "alpha")
-    assert row.state == "interrupted"
-    assert row.reason.startswith("no sign of life since")
+    assert (row.state, row.reason) == ("interrupted", "train was killed in epoch 4 of 6; run it again to resume")
+
+
+def test_a_trained_run_waits_for_its_evaluation(project: Project) -> None:
+    project.plan("supervised__alpha__s0")
+    project.attempt("supervised__alpha__s0", "finished")
+    folder = project.root / "results" / "runs" / "supervised__alpha__s0"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}")
+    row = entry(project, "supervised", "alpha")
+    assert (row.state, row.reason) == ("trained", "not evaluated yet")
 
 
 def test_a_seed_that_failed_is_named_beside_those_that_did_not(project: Project) -> None:

@@ -45,8 +45,8 @@ def hdbscan(distance: csr_matrix, min_cluster_size: int, min_samples: int) -> ND
     """Return labels [N] numbered by each cluster's first image; -1 is an outlier.
 
     `distance` is symmetric CSR [N, N] with values in [0, 1], its diagonal stored; what it does not hold is 1. The
-    clusters are those of `sklearn.cluster.HDBSCAN(metric="precomputed")` on the dense matrix, but for images at
-    distance 1 from a cluster, which are outliers here and there as ties fall.
+    clusters are those of `sklearn.cluster.HDBSCAN(metric="precomputed")` on the dense matrix where no two merges tie;
+    there an image at distance 1 from all clusters may tie itself into one, here it is an outlier.
     """
     import numpy as np
     from scipy.sparse.csgraph import connected_components

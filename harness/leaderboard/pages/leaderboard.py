@@ -219,7 +219,7 @@ def _below(
         parts.append(f"{snapshot.published_runs} of them published on {snapshot.published_written} by version "
                      f"{snapshot.published_version}, not computed here")  # fmt: skip
     if snapshot.stale_runs:
-        parts.append(f"{snapshot.stale_runs} outdated: their specs have changed since; `dvc repro` renews them")
+        parts.append(f"{snapshot.stale_runs} outdated: their specs have changed since; `harness run` renews them")
     st.caption(" · ".join(parts))
     _exports(task, shown, everyone)
     if snapshot.rejected:

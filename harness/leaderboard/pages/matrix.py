@@ -19,8 +19,8 @@ from harness.tables.style import shade
 from harness.tables.table import place, places, unique_titles
 from harness.tables.words import ROLES, SETTINGS, setting_name
 
-SIGNS = {"running": "running", "queued": "queued", "failed": "failed", "interrupted": "stopped", "not planned": "·",
-         "incompatible": "–"}  # fmt: skip
+SIGNS = {"running": "running", "queued": "queued", "trained": "trained", "failed": "failed", "interrupted": "stopped",
+         "not planned": "·", "incompatible": "–"}  # fmt: skip
 KINDS = {kind: title for kind, title in ROLES.items() if kind != "unfinished"}
 
 

@@ -16,8 +16,8 @@ import streamlit as st
 from harness.leaderboard import curves, inspection, notices, ranked, url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, store, task_title
+from harness.pipeline.status import Status
 from harness.store import live, views
-from harness.store.live import Trial
 from harness.store.run_files import History
 from harness.store.tables import Attempt, Run, RunDetail
 from harness.tables import addresses
@@ -76,29 +76,29 @@ def page() -> None:
 
 def _lines() -> list[Line]:
     """Every finished run and every newest attempt, running ones first, then the newest."""
-    trials = live.trials(project())
+    tried = live.tried(project())
     titles = {method.name: method.title for method in read(views.methods)}
     lines: list[Line] = []
     for run in read(views.runs):
-        trial = trials.pop(run.key, None)
+        trial = tried.pop(run.key, None)
         state, note = "published" if run.published else "own", run.stale
-        if trial is not None and trial.state != "own" and trial.attempt.started.timestamp() > run.started.timestamp():
+        if trial is not None and trial.state != "finished":
             state, note = trial.state, trial.reason
         lines.append(
             Line(run.key, titles.get(run.method, run.method), run.task, run.seed, state, note, run.map, run.started,
                  run.seconds, run.device)
         )  # fmt: skip
-    lines += [_tried(key, trial, titles) for key, trial in trials.items()]
+    lines += [_tried(key, trial, titles) for key, trial in tried.items()]
     return sorted(lines, key=lambda line: (line.state != "running", line.state == "published",
                                            -(line.started.timestamp() if line.started else 0), line.key))  # fmt: skip
 
 
-def _tried(key: str, trial: Trial, titles: dict[str, str]) -> Line:
+def _tried(key: str, trial: Status, titles: dict[str, str]) -> Line:
     method, task, seed = key.split("__")
     attempt = trial.attempt
-    state = "trained" if trial.state == "own" else trial.state
-    return Line(key, titles.get(method, method), task, int(seed.removeprefix("s")), state, trial.reason, None,
-                attempt.started, attempt.seconds, attempt.device)  # fmt: skip
+    state, note = ("own", "not taken in yet") if trial.state == "finished" else (trial.state, trial.reason)
+    spent = (attempt.started, attempt.seconds, attempt.device) if attempt else (None, None, "")
+    return Line(key, titles.get(method, method), task, int(seed.removeprefix("s")), state, note, None, *spent)
 
 
 def _filters(everything: Sequence[Line]) -> list[Line]:
@@ -199,7 +199,7 @@ def _detail(line: Line, shown: Sequence[Line], everything: Sequence[Line]) -> No
     _steps(key, shown, everything)
     st.caption(f"`{key}`")
     run, attempts = read(views.run, key), read(views.attempts, key)
-    trial = live.trials(project()).get(key)
+    trial = live.tried(project()).get(key)
     if trial is not None and trial.state == "running":
         _live(key)
     if run is None:
@@ -280,7 +280,7 @@ def _scores(run: Run) -> None:
             )  # fmt: skip
 
 
-def _unfinished(attempts: list[Attempt], trial: Trial | None) -> None:
+def _unfinished(attempts: list[Attempt], trial: Status | None) -> None:
     last = trial.attempt if trial else attempts[0] if attempts else None
     if last is None:
         st.info("It has not been started: the command below runs it.")
@@ -300,8 +300,8 @@ def _unfinished(attempts: list[Attempt], trial: Trial | None) -> None:
 @st.fragment(run_every="3s")
 def _live(key: str) -> None:
     """A running attempt's progress and curves, from its own files: the database only changes at ingestion."""
-    trial = live.trials(project()).get(key)
-    if trial is None:
+    trial = live.tried(project()).get(key)
+    if trial is None or trial.attempt is None:
         st.info("This attempt's file is gone.")
         return
     attempt = trial.attempt
