@@ -41,7 +41,7 @@ def evaluate_multi_query(
     """
     rows = as_matrix(more_features, "multi-query features")
     rows = rows / row_norms(rows, "multi-query features")[:, None]
-    groups = {}
+    groups: dict[object, list[int]] = {}
     for index, key in enumerate(zip(_flat(more_ids), _flat(more_cameras), strict=True)):
         groups.setdefault(key, []).append(index)
     pooled = np.empty((len(_flat(query_ids)), rows.shape[1]), np.float32)
