@@ -10,6 +10,7 @@ from harness.errors import UserError
 from harness.paths import raw_folder, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.status import run_status
+from harness.pipeline.trained import read_scores
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -90,11 +91,10 @@ def _images(spec: DatasetSpec, split: Literal["train", "query", "gallery"]) -> i
 
 
 def _run_row(registry: Registry, pairing: Pairing) -> Row:
-    metrics = run_folder(registry.root, pairing.key) / "metrics.json"
-    scores: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
+    scores = read_scores(run_folder(registry.root, pairing.key))
     status = run_status(registry.root, pairing.key)
     return {
         "key": pairing.key, "method": pairing.method, "source": pairing.source, "target": pairing.target,
-        "seed": pairing.seed, "status": status.state, "mAP": scores.get("map"), "Rank-1": scores.get("rank1"),
-        "reason": status.reason,
+        "seed": pairing.seed, "status": status.state, "mAP": scores and scores.map,
+        "Rank-1": scores and scores.rank1, "reason": status.reason,
     }  # fmt: skip
