@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -246,7 +247,9 @@ def test_a_run_from_the_command_line(harness: Command, tiny: Tiny, tmp_path: Pat
     shutil.copy(tiny.root / "dvc.yaml", root)
     assert harness(root, "plan", "--seeds", "0", "--methods", "colour-histogram", "--targets", pairing.target)[0] == 0
     assert harness(root, "spec", "colour-histogram", pairing.target)[0] == 0
-    assert harness(root, "train", pairing.key) == (0, "", "")
+    code, out, err = harness(root, "train", pairing.key)
+    assert (code, out) == (0, "")
+    assert re.fullmatch(rf"{pairing.key}: trained in \d+\.\d s; next: harness evaluate {pairing.key}\n", err)
     code, _, err = harness(root, "evaluate", pairing.key)
     assert code == 0
     assert err.startswith(f"{pairing.key}: mAP ")
@@ -257,3 +260,39 @@ def test_a_run_from_the_command_line(harness: Command, tiny: Tiny, tmp_path: Pat
     assert code == 0
     rows = [row for task in json.loads(out) for row in task["rows"]]
     assert any("Colour histogram" in row.values() and run["mAP"] in row.values() for row in rows), rows
+
+
+def test_stage_commands_are_hidden_and_every_help_has_an_example(harness: Command, project: Path) -> None:
+    _, out, _ = harness(project, "--help")
+    commands = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
+    assert not {"code", "spec"} & set(commands)
+    assert {"show", "app", "site", "inspect"} <= set(commands)
+    for command in set(commands) - {"data", "new", "results"}:
+        assert "Example: harness " in harness(project, command, "--help")[1], command
+
+
+def test_runs_are_filtered_and_published_ones_known(harness: Command, project: Path) -> None:
+    everything = json.loads(harness(project, "list", "runs", "--json")[1])
+    some = json.loads(harness(project, "list", "runs", "--json", "--method", "moved", "--status", "queued")[1])
+    assert {row["method"] for row in some} == {"moved"}
+    assert len(some) < len(everything)
+    key = some[0]["key"]
+    scores = {"map": 55.5, "rank1": 70.0}
+    (project / "results").mkdir(exist_ok=True)
+    (project / "results" / "published.json").write_text(json.dumps({"runs": {key: {"metrics": scores}}}))
+    (row,) = json.loads(harness(project, "list", "runs", "--json", "--status", "published")[1])
+    assert (row["key"], row["mAP"]) == (key, 55.5)
+    code, _, err = harness(project, "list", "runs", "--status", "finish")
+    assert (code, err) == (1, "error: no status is called 'finish'; did you mean 'finished'?\n")
+    code, _, err = harness(project, "list", "runs", "--task", "autum")
+    assert code == 1
+    assert "did you mean 'autumn'?" in err
+
+
+def test_a_planned_run_is_shown_with_its_command(harness: Command, project: Path) -> None:
+    key = next(iter(Registry.load(project).planned))
+    code, out, _ = harness(project, "show", key)
+    assert (code, out) == (0, f"{key}: queued (planned, not started)\n  to run it: harness run {key}\n")
+    code, _, err = harness(project, "show", "nobody__autumn__s0")
+    assert code == 1
+    assert "there is no run 'nobody__autumn__s0'" in err
