@@ -167,11 +167,8 @@ def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
     if b.datasets:
         yield "datasets.html", "Datasets", lambda file: _all_datasets(b, file)
     for name, dataset in b.datasets.items():
-        yield (
-            file_name(addresses.Datasets(dataset=name)),
-            dataset.title,
-            lambda file, name=name: _dataset(b, file, name),
-        )  # type: ignore[misc]
+        file_of = file_name(addresses.Datasets(dataset=name))
+        yield file_of, dataset.title, lambda file, name=name: _dataset(b, file, name)  # type: ignore[misc]
 
 
 def _queries_view(run: tables.Run) -> View:

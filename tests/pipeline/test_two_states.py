@@ -12,7 +12,7 @@ from harness.pipeline.training.resume import Progress
 
 
 def saved(path: Path) -> None:
-    state, progress, writer = RunState(), Progress(), CheckpointWriter()
+    state, progress, writer = RunState(), Progress(), CheckpointWriter(torch.device("cpu"))
     for epoch in (1, 2):
         state.epoch, state.tensors = epoch, {"weights": torch.full((50,), float(epoch))}
         progress.rows.append({"epoch": epoch})
