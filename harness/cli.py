@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.text import printable
 
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
@@ -30,16 +30,19 @@ Method = Annotated[str, typer.Argument(help="A method, as `harness list methods`
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    """Run the command line: see `harness.start`, where the `harness` command begins."""
+    from harness.start import main as start
+
+    start()
+
+
+def run() -> None:
+    """Run the command that the arguments name; a user's mistake is one message on standard error and exit code 1."""
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        sys.exit(130)
 
 
 def _version(asked: bool) -> None:
@@ -57,9 +60,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[
-        str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")
-    ] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
@@ -174,10 +175,31 @@ def train(key: Key) -> None:
 def evaluate(key: Key) -> None:
     """Evaluate one trained pairing on its target (a DVC stage)."""
     from harness.pipeline.evaluate import evaluate as run
+    from harness.pipeline.records import LabelFree
     from harness.specs.pairing import parse_key
+    from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
+    if isinstance(metrics, LabelFree):
+        _log(f"{key}: {figures(metrics)}")
+        return
     _log(f"{key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}")
+
+
+@app.command()
+def inspect(
+    key: Key,
+    images: Annotated[int, typer.Option(help="At most so many training images, spread evenly.")] = 5000,
+) -> None:
+    """Map a run's features (PCA) and cluster them, for the run's page.
+
+    Example: harness inspect cluster-contrast__drawn-summer__s0
+    """
+    from harness.pipeline.inspect import inspect as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    _say(f"wrote {run(registry, parse_key(key), images).relative_to(registry.root)}")
 
 
 @app.command()
@@ -190,6 +212,7 @@ def leaderboard(
     """Rebuild the database from results/ and print the leaderboard."""
     from harness.paths import project_root, write_text
     from harness.store import ingest
+    from harness.tables.label_free import label_free_table
     from harness.tables.terminal import check_choices, render_leaderboard
 
     check_choices(format, metric)
@@ -197,9 +220,11 @@ def leaderboard(
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
-    text = render_leaderboard(root, format, task or None, metric=metric)
+    unlabeled = label_free_table(root, task or None)
+    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric)
+    text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
-        write_text(root / output, text)
+        write_text(root / output, printable(text))
     else:
         _say(text.rstrip("\n"))
 
@@ -225,6 +250,27 @@ def compare(
     ingest(root)
     text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
     _say(text.rstrip("\n"))
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where to write; an older site there is replaced.")],
+    real_images: Annotated[bool, typer.Option(help="Also images of real datasets: mind their licenses.")] = False,
+) -> None:
+    """Write the whole board as static pages that open from a folder, for publishing.
+
+    Example: harness site build/board
+    """
+    from harness.commands.progress import console_progress
+    from harness.paths import project_root
+    from harness.site.build import build_site
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    with console_progress() as show:
+        pages = build_site(root, folder.absolute(), real_images, show)
+    _say(f"wrote {pages} pages; open {folder / 'index.html'}")
 
 
 @app.command()
@@ -277,6 +323,22 @@ def calibrate(
         _say(line)
 
 
+@app.command()
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="onnx, torchscript, safetensors, roboflow, boxmot or ultralytics.")],  # noqa: A002
+    output: Annotated[Path | None, typer.Option(help="A new folder; default: build/exports/RUN-FORMAT.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision: half the size, faster on a GPU.")] = False,
+    opset: Annotated[int, typer.Option(help="Of ONNX, 18 to 23.")] = 18,
+    measure: Annotated[bool, typer.Option("--measure", help="Also evaluate the file on the run's target.")] = False,
+) -> None:
+    """Write a trained run as a file that other programs load, with a model card; proven the same model."""
+    from harness.commands.export import export_run
+
+    for line in export_run(run, format, output, fp16, opset, measure):
+        _say(line)
+
+
 @data_app.command("specs")
 def data_specs() -> None:
     """Write what of each dataset's spec can change an image (a DVC stage)."""
@@ -321,11 +383,19 @@ def data_add(
     path: Annotated[Path, typer.Argument(help="The official zip or tar file, or the unpacked folder.")],
     link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write the spec proposed for a folder of your own.")] = False,
 ) -> None:
-    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings."""
-    from harness.commands.add_dataset import add
+    """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings.
 
-    for line in add(_registry(), name, path, link, allow_mismatch):
+    For a folder of your own, whose name has no spec yet, one is proposed and written if you say yes.
+    """
+    from harness.commands.add_dataset import add_or_propose
+
+    def agreed(question: str) -> bool:
+        _say(question)
+        return yes or (sys.stdin.isatty() and typer.confirm("Write this spec?"))
+
+    for line in add_or_propose(_registry(), name, path, link, allow_mismatch, agreed):
         _say(line)
 
 
@@ -407,11 +477,11 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 

@@ -57,6 +57,16 @@ class Prepared:
         """True if the dataset has camera labels."""
         return bool(self.info["has_cameras"])
 
+    @property
+    def has_ids(self) -> bool:
+        """Whether the training images have identities; stated only where they have none."""
+        return bool(self.info.get("has_ids", True))
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there are query and gallery images, without which no mAP exists."""
+        return bool(self.info["splits"]["query"]["images"])
+
     @cached_property
     def _manifest(self) -> pa.Table:
         """Manifest of all splits, read on first use."""

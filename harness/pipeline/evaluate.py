@@ -26,8 +26,8 @@ from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, Metrics
-from harness.pipeline.trained import read_trained
+from harness.pipeline.records import WRONG_BINS, Best, LabelFree, Metrics
+from harness.pipeline.trained import Trained, read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -40,8 +40,10 @@ SAMPLE, PAIRS = 512, 2**14
 """Gallery images whose cosines stand for all wrong ones of a query; pairs of rows compared at a time."""
 
 
-def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
+def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
+
+    On a target without labeled test images the metrics are label-free figures of the history, and there is no query.
 
     Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
     """
@@ -61,6 +63,12 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
+        if not target.evaluated:
+            figures = _label_free(run, target)
+            with replacing(folder / "queries.parquet") as partial:
+                pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
+            write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
+            return figures
         embed = algorithm.embedder(method.compute, tensors, device)
         features = embed(target.split("query").images), embed(target.split("gallery").images)
         result = Evaluator(target).ranked(*features, TOP_K)
@@ -77,6 +85,20 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
         )  # fmt: skip
         write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
     return metrics
+
+
+def _label_free(run: Trained, target: Prepared) -> LabelFree:
+    def last(column: str) -> float | None:
+        values = run.history.get(column) or [None]
+        return values[-1]
+
+    clusters = last("clusters")
+    return LabelFree(
+        images=len(target.split("train")), clusters=None if clusters is None else int(clusters),
+        outliers=last("outliers"), silhouette=last("silhouette"), agreement=last("agreement"),
+        camera_bias=last("camera_bias"), record_sha256=run.record_sha256,
+        checkpoint_sha256=run.record.checkpoint_sha256,
+    )  # fmt: skip
 
 
 def _best_on_test(history: Columns) -> Best | None:

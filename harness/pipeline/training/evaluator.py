@@ -23,6 +23,11 @@ class Evaluator:
         train = target.split("train")
         self._train_ids, self._train_cameras = train.ids, train.cameras
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there is anything to score: labeled query and gallery images."""
+        return self._target.evaluated
+
     def label_free(
         self, labels: npt.NDArray[np.int64], silhouette: float, before: npt.NDArray[np.int64] | None
     ) -> dict[str, float]:
@@ -35,7 +40,10 @@ class Evaluator:
         return {name: value for name, value in figures.items() if not math.isnan(value)}
 
     def label_quality(self, labels: npt.NDArray[np.int64]) -> dict[str, float | int]:
-        """Return clusters, outliers (share), ari, nmi and purity of pseudo-labels [N] of the training split."""
+        """Return clusters and outliers (share) of pseudo-labels [N]; ari, nmi and purity too if identities exist."""
+        if not self._target.has_ids:
+            clustered = labels[labels >= 0]
+            return {"clusters": len(np.unique(clustered)), "outliers": 1 - len(clustered) / len(labels)}
         quality = label_quality(labels, self._train_ids)
         return {
             "clusters": quality.clusters,

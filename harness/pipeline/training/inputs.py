@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.data.prepared import Prepared, open_prepared
+from harness.errors import UserError
 from harness.learning.algorithm import RunContext
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
@@ -82,6 +83,8 @@ class Inputs:
     def context(self, device: torch.device, state: RunState, notes: list[str]) -> RunContext:
         """Return what the algorithm gets; the type of an unlabeled target has no place for identities."""
         setting, source = self.method.setting, self.source or self.target
+        if setting in ("supervised", "uda") and not source.has_ids:
+            raise UserError(f"{source.name}: no training image has an identity, which a {setting} method needs")
         labeled, unlabeled = source.split("train"), self.target.split("train")
         return RunContext(
             compute=self.method.compute,

@@ -118,7 +118,8 @@ class _Session:
             row |= self.evaluator.label_free(labels, self.state.values[SILHOUETTE], self.labels_before)
             self.labels_before = labels
             selection.consider(self.state, row, self.algorithm.export)
-        if done.epoch % compute.evaluate_every == 0 or done.epoch == compute.epochs:
+        due = done.epoch % compute.evaluate_every == 0 or done.epoch == compute.epochs
+        if due and self.evaluator.has_test:
             scores = self.evaluator.scores(self._embedder(self.algorithm.export()))
             row |= {"target_map": 100 * scores.map, "target_rank1": 100 * scores.cmc[1]}
         return row
