@@ -20,9 +20,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize(
-    "arguments", [["list", "methods"], ["list", "runs", "--json"], ["list", "parts"], ["check"], ["--help"]]
-)
+@pytest.mark.parametrize("arguments", ["list methods", "list runs --json", "list parts", "check", "--help"])
 def test_a_command(arguments: str) -> None:
     assert output(COMMAND.format(arguments=arguments.split(), loaded=LOADED)).endswith("loaded: []\n")
 
