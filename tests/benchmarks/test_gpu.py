@@ -26,7 +26,7 @@ def test_features_on_a_gpu_are_ranked_and_searched_there() -> None:
     assert outcomes[0].agreement == "exact on cuda"
     assert seen.launches[""] > 0
     table = gpu.measured_section("A card", [ranking, *outcomes])
-    assert table.count("\n| ") == 2 + len(outcomes)
+    assert table.count("\n| ") == 2 + len([ranking, *outcomes])
     assert "Card: A card" in table
 
 
