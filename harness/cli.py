@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.text import printable
 
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
@@ -32,16 +32,19 @@ Method = Annotated[str, typer.Argument(help="A method, as `harness list methods`
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    """Run the command line: see `harness.start`, where the `harness` command begins."""
+    from harness.start import main as start
+
+    start()
+
+
+def run() -> None:
+    """Run the command that the arguments name; a user's mistake is one message on standard error and exit code 1."""
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        sys.exit(130)
 
 
 def _version(asked: bool) -> None:
@@ -59,9 +62,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[
-        str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")
-    ] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
@@ -188,6 +189,22 @@ def evaluate(key: Key) -> None:
 
 
 @app.command()
+def inspect(
+    key: Key,
+    images: Annotated[int, typer.Option(help="At most so many training images, spread evenly.")] = 5000,
+) -> None:
+    """Map a run's features (PCA) and cluster them, for the run's page.
+
+    Example: harness inspect cluster-contrast__drawn-summer__s0
+    """
+    from harness.pipeline.inspect import inspect as run
+    from harness.specs.pairing import parse_key
+
+    registry = _registry()
+    _say(f"wrote {run(registry, parse_key(key), images).relative_to(registry.root)}")
+
+
+@app.command()
 def leaderboard(
     format: Annotated[str, typer.Option(help="table, csv, md, latex, json or html.")] = "table",  # noqa: A002
     task: Annotated[str, typer.Option(help="Only this task, like drawn-winter-to-drawn-summer.")] = "",
@@ -209,7 +226,7 @@ def leaderboard(
     scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric)
     text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
-        write_text(root / output, text)
+        write_text(root / output, printable(text))
     else:
         _say(text.rstrip("\n"))
 
@@ -235,6 +252,27 @@ def compare(
     ingest(root)
     text = terminal.compare_two_runs(root, a, b) if runs else terminal.compare(root, a, b, target, source or None)
     _say(text.rstrip("\n"))
+
+
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where to write; an older site there is replaced.")],
+    real_images: Annotated[bool, typer.Option(help="Also images of real datasets: mind their licenses.")] = False,
+) -> None:
+    """Write the whole board as static pages that open from a folder, for publishing.
+
+    Example: harness site build/board
+    """
+    from harness.commands.progress import console_progress
+    from harness.paths import project_root
+    from harness.site.build import build_site
+    from harness.store import ingest
+
+    root = project_root()
+    ingest(root)
+    with console_progress() as show:
+        pages = build_site(root, folder.absolute(), real_images, show)
+    _say(f"wrote {pages} pages; open {folder / 'index.html'}")
 
 
 @app.command()
@@ -461,11 +499,11 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 

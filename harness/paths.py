@@ -70,6 +70,11 @@ def attempts_folder(root: Path, key: str) -> Path:
     return root / "results" / "attempts" / key
 
 
+def map_file(root: Path, key: str) -> Path:
+    """The map of a run's features, which `harness inspect` writes, outside DVC."""
+    return root / "results" / "maps" / f"{key}.parquet"
+
+
 def work_file(root: Path, key: str) -> Path:
     """The state of an unfinished run, outside DVC, so that it survives DVC's removal of a stage's outs."""
     return root / "results" / "work" / f"{key}.safetensors"

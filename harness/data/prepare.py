@@ -23,7 +23,7 @@ from harness.data.prepared import FORMAT, Prepared, open_prepared
 from harness.data.reading import read_dataset
 from harness.data.records import SPLITS, UNLABELED, Dataset
 from harness.data.scan import Pixels, Problem, Progress, default_workers, scan
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
 from harness.inputs.images import Facts
 from harness.specs.dataset import DatasetSpec
 
@@ -53,7 +53,7 @@ def prepare(
         _replace_folder(partial, out_folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{out_folder}: the disk is full; free some space and run it again") from error
+            raise DiskError(f"{out_folder}: the disk is full; free some space and run it again") from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

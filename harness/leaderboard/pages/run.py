@@ -166,8 +166,9 @@ def _each(lines: Sequence[Line]) -> tuple[pd.DataFrame, list[str]]:
     rows = [
         {
             "method": line.method, "task": task_title(line.task), "seed": line.seed, "mAP": line.map,
-            "state": STATES[line.state] + (f": {line.note}" if line.note else ""), "started": line.started,
+            "state": STATES[line.state], "started": line.started,
             "duration": duration(line.seconds) if line.seconds is not None else "", "device": line.device,
+            "note": line.note,
         }
         for line in lines
     ]  # fmt: skip
@@ -277,6 +278,11 @@ def _scores(run: Run) -> None:
             st.metric(
                 "best epoch†", f"{run.best_map:.1f}", border=True,
                 help=f"† mAP of epoch {run.best_epoch}, chosen with the test labels, as papers often do",
+            )  # fmt: skip
+        if run.chosen_map is not None:
+            st.metric(
+                "no labels‡", f"{run.chosen_map:.1f}", border=True,
+                help=f"‡ mAP of epoch {run.chosen_epoch}, chosen without labels by a rule that was fixed beforehand",
             )  # fmt: skip
 
 
