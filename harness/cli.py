@@ -22,9 +22,11 @@ WIDE = {"max_content_width": 120}
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=WIDE)
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
+weights_app = typer.Typer(no_args_is_help=True, help="Published weights that runs start from.")
 results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
+app.add_typer(weights_app, name="weights")
 app.add_typer(results_app, name="results")
 
 
@@ -457,6 +459,26 @@ def data_specs() -> None:
     from harness.pipeline.resolved import write_dataset_specs
 
     write_dataset_specs(_registry())
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """Say which files of weights the specs start from, and where each is."""
+    from harness.commands.weights import list_weights
+
+    for line in list_weights(_registry()):
+        _say(line)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all that are missing.")] = None,
+) -> None:
+    """Fetch missing files of weights into data/weights/, their SHA-256 checked."""
+    from harness.commands.weights import fetch_weights
+
+    for line in fetch_weights(_registry(), names or []):
+        _say(line)
 
 
 @data_app.command("draw", hidden=True)
