@@ -318,7 +318,7 @@ def disk_full(source: random.Random, folder: Path) -> Iterator[tuple[str | None,
                 failure, seen = f"{type(error).__name__}: {error}", ""
         finally:
             del os.environ["HARNESS_DATABASE_URL"]
-            subprocess.run(["umount", str(disk)], check=False)
+            subprocess.run(["umount", "--lazy", str(disk)], capture_output=True, check=False)
         yield failure, _shape(seen)
 
 

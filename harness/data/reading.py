@@ -58,6 +58,24 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     )
 
 
+def read_folder(spec: DatasetSpec, root: Path | str, folder: str) -> tuple[ImageRecord, ...]:
+    """Return the records of one more folder of the dataset, sorted by path, read by its own pattern.
+
+    Of Market-1501 `gt_bbox`, whose images stand for a query together. Junk identities are left out. Errors as in
+    `read_dataset`; UserError, too, for a dataset whose identities or cameras are words, which its splits number.
+    """
+    root = Path(root)
+    base, arrangement = recognize(spec, root)
+    if spec.layout.named_ids or spec.layout.named_cameras:
+        raise UserError(
+            f"{root / folder}: words are numbered over the splits of {spec.name}; a further folder has none"
+        )
+    part = ImageSet(folder=folder)
+    reader = _LabelReader(spec, arrangement, "camera" in Pattern(arrangement.pattern).groups)
+    found = reader.records("query", part, list_images(base, part), base.relative_to(root))
+    return tuple(sorted((r for r, _ in found if r.id not in spec.junk_ids), key=lambda r: r.path.as_posix()))
+
+
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
     """Return the folder at or below `root` that holds the dataset, and the arrangement found there.
 

@@ -12,7 +12,7 @@ import pytest
 
 from harness.paths import prepared_folder, work_file
 from harness.pipeline.evaluate import evaluate
-from harness.pipeline.records import Record
+from harness.pipeline.records import Metrics, Record
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from harness.specs.registry import import_algorithm
@@ -60,6 +60,7 @@ def test_its_record_says_how_it_came_about(project: Tiny, pairing: Pairing, trai
 
 def test_its_checkpoint_gives_the_last_epochs_scores(project: Tiny, pairing: Pairing, trained: Path) -> None:
     metrics = evaluate(project.registry, pairing)
+    assert isinstance(metrics, Metrics)
     assert json.loads((trained / "metrics.json").read_text()) == metrics.model_dump(mode="json")
     assert 0 < metrics.map <= 100
     for row in history(trained)[-1:]:

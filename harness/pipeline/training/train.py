@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib
 import io
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -100,12 +101,14 @@ class _Session:
     def run(self, report: Callable[[int], None]) -> None:
         """Restore an earlier attempt's state if it fits, then train to the last epoch."""
         self._resume()
+        begun, first = time.perf_counter(), len(self.progress.rows)
 
         def observe(done: EpochDone) -> None:
             if not ranks.is_first():
                 return
             self.progress.rows.append(self._row(done))
-            self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1]))
+            left = (self.compute.epochs - done.epoch) * (time.perf_counter() - begun) / (done.epoch - first)
+            self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1], left))
             if done.epoch < self.compute.epochs:  # after the last one the run's own files follow at once
                 resume.save(self.writer, work_file(self.root, self.key), self.state, self.progress, self.identity)
             report(done.epoch)
@@ -193,8 +196,8 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def _line(key: str, epochs: int, row: dict[str, Any]) -> str:
-    """One line of progress for a log."""
+def _line(key: str, epochs: int, row: dict[str, Any], left: float) -> str:
+    """One line of progress for a log; `left`: seconds that the rest will take, going by the epochs so far."""
     parts = [f"{key}: epoch {row['epoch']}/{epochs}"]
     if row["loss"] is not None:
         parts.append(f"loss {row['loss']:.3f}")
@@ -203,4 +206,6 @@ def _line(key: str, epochs: int, row: dict[str, Any]) -> str:
     if row["target_map"] is not None:
         parts.append(f"mAP {row['target_map']:.1f}, Rank-1 {row['target_rank1']:.1f}")
     parts.append(f"{row['seconds']:.1f} s")
+    if row["epoch"] < epochs:
+        parts.append(f"about {left:.0f} s to go" if left < 120 else f"about {left / 60:.0f} min to go")
     return " · ".join(parts)
