@@ -1,5 +1,5 @@
 """`python -m benchmarks NAME [--size SIZE] [--repeats N] [--no-reference] [--json]`, NAME one of the names below, or
-all.
+all; `python -m benchmarks faults [--minutes N]` injects faults and counts what survives.
 """
 
 import argparse
@@ -12,11 +12,13 @@ from benchmarks import (
     batches,
     epoch,
     evaluate,
+    gpu,
     growth,
     jaccard,
     leaderboard,
     methods,
     peers,
+    search,
     selection,
     startup,
     statistics,
@@ -39,12 +41,14 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "search": search,
     "batches": batches,
     "training": training,
     "peers": peers,
     "epoch": epoch,
     "methods": methods,
     "growth": growth,
+    "gpu": gpu,
     "startup": startup,
     "leaderboard": leaderboard,
     "statistics": statistics,
@@ -54,6 +58,10 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 def main() -> None:
     """Run the benchmarks named on the command line."""
+    if sys.argv[1:2] == ["faults"]:
+        from benchmarks import faults  # which needs what the tests need
+
+        faults.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", choices=[*BENCHMARKS, "all"])
     sizes = "; ".join(f"{name}: {', '.join(benchmark.SIZES)}" for name, benchmark in BENCHMARKS.items())

@@ -146,8 +146,8 @@ Without a difference, called different (false alarms):
 
 {alarms}
 
-With three seeds and one method ten times steadier than the other, the degrees of freedom rest on very few numbers, and
-false alarms can exceed 7 %; five seeds mend it.
+With three seeds, and one method ten times steadier than the other, the degrees of freedom rest on very few numbers, and
+false alarms come near 7 %; five seeds mend it.
 
 With a difference, told (power). What the test over queries only tells beyond ours, it tells as readily where there is
 nothing, as the table above shows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import typer
 
 from harness import __version__
 from harness.errors import UserError
+from harness.inputs.text import printable
 
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
@@ -22,9 +22,11 @@ WIDE = {"max_content_width": 120}
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=WIDE)
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
+weights_app = typer.Typer(no_args_is_help=True, help="Published weights that runs start from.")
 results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
+app.add_typer(weights_app, name="weights")
 app.add_typer(results_app, name="results")
 
 
@@ -61,16 +63,19 @@ Data = Annotated[
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message on standard error and exit code 1."""
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    """Run the command line: see `harness.start`, where the `harness` command begins."""
+    from harness.start import main as start
+
+    start()
+
+
+def run() -> None:
+    """Run the command that the arguments name; a user's mistake is one message on standard error and exit code 1."""
     try:
         app()
     except UserError as error:
         _log(f"error: {_from_here(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to continue\n")
-        sys.exit(130)
 
 
 def _version(asked: bool) -> None:
@@ -88,9 +93,7 @@ def options(
 
 @app.command("list")
 def list_command(
-    what: Annotated[
-        str, typer.Argument(help="datasets, methods, pairings, runs or parts (kinds that a spec can choose)")
-    ] = "methods",
+    what: Annotated[str, typer.Argument(help="datasets, methods, pairings, runs or parts")] = "methods",
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
@@ -215,7 +218,10 @@ def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pat
 
 
 @app.command()
-def train(key: Key) -> None:
+def train(
+    key: Key,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs for this one run; the result is that of one.")] = 1,
+) -> None:
     """Train one pairing (a DVC stage); an interrupted run continues where it stopped.
 
     Example: harness train cluster-contrast__drawn-summer__s0
@@ -224,7 +230,7 @@ def train(key: Key) -> None:
     from harness.specs.pairing import parse_key
 
     registry, begun = _registry(), time.perf_counter()
-    run(registry, parse_key(key), _log)
+    run(registry, parse_key(key), _log, devices)
     _log(f"{key}: trained in {time.perf_counter() - begun:.1f} s; next: harness evaluate {key}")
 
 
@@ -235,9 +241,14 @@ def evaluate(key: Key) -> None:
     Example: harness evaluate cluster-contrast__drawn-summer__s0
     """
     from harness.pipeline.evaluate import evaluate as run
+    from harness.pipeline.records import LabelFree
     from harness.specs.pairing import parse_key
+    from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
+    if isinstance(metrics, LabelFree):
+        _log(f"{key}: {figures(metrics)}")
+        return
     _log(f"{key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}")
 
 
@@ -271,6 +282,7 @@ def leaderboard(
     """
     from harness.paths import project_root, write_text
     from harness.store import ingest
+    from harness.tables.label_free import label_free_table
     from harness.tables.terminal import check_choices, metric_name, render_leaderboard
 
     metric = metric_name(metric)
@@ -279,9 +291,11 @@ def leaderboard(
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
-    text = render_leaderboard(root, format, task or None, metric=metric, wide=wide)
+    unlabeled = label_free_table(root, task or None)
+    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric, wide=wide)
+    text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
-        write_text(root / output, text)
+        write_text(root / output, printable(text))
     else:
         _say(text.rstrip("\n"))
 
@@ -423,12 +437,48 @@ def calibrate(
         _say(line)
 
 
+@app.command()
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="onnx, torchscript, safetensors, roboflow, boxmot or ultralytics.")],  # noqa: A002
+    output: Annotated[Path | None, typer.Option(help="A new folder; default: build/exports/RUN-FORMAT.")] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision: half the size, faster on a GPU.")] = False,
+    opset: Annotated[int, typer.Option(help="Of ONNX, 18 to 23.")] = 18,
+    measure: Annotated[bool, typer.Option("--measure", help="Also evaluate the file on the run's target.")] = False,
+) -> None:
+    """Write a trained run as a file that other programs load, with a model card; proven the same model."""
+    from harness.commands.export import export_run
+
+    for line in export_run(run, format, output, fp16, opset, measure):
+        _say(line)
+
+
 @data_app.command("specs", hidden=True)
 def data_specs() -> None:
     """Write what of each dataset's spec can change an image (a DVC stage)."""
     from harness.pipeline.resolved import write_dataset_specs
 
     write_dataset_specs(_registry())
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """Say which files of weights the specs start from, and where each is."""
+    from harness.commands.weights import list_weights
+
+    for line in list_weights(_registry()):
+        _say(line)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all that are missing.")] = None,
+) -> None:
+    """Fetch missing files of weights into data/weights/, their SHA-256 checked."""
+    from harness.commands.weights import fetch_weights
+
+    for line in fetch_weights(_registry(), names or []):
+        _say(line)
 
 
 @data_app.command("draw", hidden=True)
@@ -467,14 +517,21 @@ def data_add(
     path: Annotated[Path, typer.Argument(help="The official zip or tar file, or the unpacked folder.")],
     link: Annotated[str, typer.Option(help="From a folder: copy, hardlink or symlink.")] = "copy",
     allow_mismatch: Annotated[bool, typer.Option(help="Accept differences from the expected counts.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write the spec proposed for a folder of your own.")] = False,
 ) -> None:
     """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings.
 
     Example: harness data add market1501 ~/Market-1501-v15.09.15.zip
-    """
-    from harness.commands.add_dataset import add
 
-    for line in add(_registry(), name, path, link, allow_mismatch):
+    For a folder of your own, whose name has no spec yet, one is proposed and written if you say yes.
+    """
+    from harness.commands.add_dataset import add_or_propose
+
+    def agreed(question: str) -> bool:
+        _say(question)
+        return yes or (sys.stdin.isatty() and typer.confirm("Write this spec?"))
+
+    for line in add_or_propose(_registry(), name, path, link, allow_mismatch, agreed):
         _say(line)
 
 
@@ -573,11 +630,11 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(_fitted(text, sys.stdout) + "\n")
+    sys.stdout.write(_fitted(printable(text), sys.stdout) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(_fitted(text, sys.stderr) + "\n")
+    sys.stderr.write(_fitted(printable(text), sys.stderr) + "\n")
     sys.stderr.flush()
 
 

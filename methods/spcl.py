@@ -35,7 +35,7 @@ MEMORY = "memory"
 class NestedLabels(Labels):
     """Clusterings at three radii, so of a kind that has one."""
 
-    clustering: DBSCAN
+    clustering: DBSCAN = Field(description="makes clusters of near images, at three radii")
 
 
 class SpCL(Algorithm):

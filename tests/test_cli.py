@@ -54,6 +54,10 @@ MISTAKES = {
     "a seed that only looks like a number": (["plan", "--seeds", "²"], "--seeds ²: expected whole numbers"),
     "an unknown method to plan": (["plan", "--methods", "move"], "no method is called 'move'; did you mean 'moved'?"),
     "an unknown target to plan": (["plan", "--targets", "sprin"], "no dataset is called 'sprin'; did you mean"),
+    "a run that is not planned": (["run", "clusters__sprin__s0"], "no planned pairing is called 'clusters__sprin__s0'"),
+    "a pattern that fits nothing": (["run", "x*"], "no planned pairing is called 'x*'; `harness list pairings` shows"),
+    "nothing at once": (["run", "--jobs", "0"], "--jobs 0: expected at least 1"),
+    "no DVC repository": (["run", "teacher__*"], "DVC"),
     "no key to train": (["train", "clusters"], "'clusters' is not a run's key"),
     "an unknown method to train": (["train", "cluster__spring__s0"], "no method is called 'cluster'; did you mean"),
     "a usl method with a source": (["train", "clusters__autumn-to-spring__s0"], "a 'usl' method: it takes no source"),
@@ -179,6 +183,19 @@ def test_plan_asks_before_it_drops(
     asked.clear()
     assert harness(project, "plan", "--methods", "teacher", "--seeds", "0", "--yes")[0] == 0
     assert asked == []
+
+
+def test_run_refuses_pipelines_that_are_not_as_planned(harness: Command, project: Path) -> None:
+    path = project / "pipelines" / "teacher" / "dvc.yaml"
+    path.write_text(path.read_text().replace("harness train", "harness  train"))
+    code, _, err = harness(project, "run", "teacher__spring__s0")
+    assert (code, err) == (1, "error: pipelines/teacher/dvc.yaml: was edited by hand; run: harness plan --add\n")
+    (project / "methods" / "clusters.yaml").write_text(
+        (project / "methods" / "clusters.yaml").read_text().replace("seeds: [0]", "seeds: [1]")
+    )
+    code, _, err = harness(project, "run", "clusters__spring__s0")
+    assert code == 1
+    assert "start from runs that are not planned: teacher__autumn__s1; run: harness plan --add" in err
 
 
 def test_the_version_is_said_outside_a_project_too(harness: Command, tmp_path: Path) -> None:

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast, get_args
 
 from harness.commands.progress import console_progress
 from harness.errors import UserError
 from harness.importing.add import Link, add_dataset
+from harness.importing.propose import propose
+from harness.paths import write_text
 from harness.pipeline.pipelines import write_plan
 from harness.pipeline.plan import plan_pairings, possible, with_inits
+from harness.specs.base import SLUG
 from harness.specs.registry import Registry
+
+
+def add_or_propose(
+    registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool, agreed: Callable[[str], bool]
+) -> Iterator[str]:
+    """Do as `add`; for a name without a spec, propose one for the folder and write it if `agreed` says yes to it.
+
+    Raises UserError if nobody agrees, or the name or the folder will not do; the spec is then not written.
+    """
+    file = registry.root / "datasets" / f"{name}.yaml"
+    if name in registry.datasets or file.exists() or path.is_file():
+        yield from add(registry, name, path, link, allow_mismatch)
+        return
+    if not SLUG.fullmatch(name):
+        raise UserError(f"{name!r} is not a valid name: lower-case letters and digits, joined by single '-' or '.'")
+    found = propose(name, path)
+    text = "\n".join([*(f"- {note}" for note in found.notes), "", found.text])
+    if not agreed(f"No dataset is called {name!r}. Proposed for {path}:\n{text}"):
+        raise UserError(f"nothing was written; say yes, give --yes, or write datasets/{name}.yaml by hand")
+    write_text(file, found.text)
+    try:
+        yield from add(Registry.load(registry.root), name, path, link, allow_mismatch)
+    except UserError:
+        file.unlink()
+        raise
 
 
 def add(registry: Registry, name: str, path: Path, link: str, allow_mismatch: bool) -> Iterator[str]:

@@ -12,6 +12,7 @@ from harness.errors import UserError
 from harness.paths import raw_folder, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.status import run_status
+from harness.pipeline.trained import read_scores
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -123,8 +124,8 @@ def _images(spec: DatasetSpec, split: Literal["train", "query", "gallery"]) -> i
 
 
 def _run_row(registry: Registry, pairing: Pairing, published: Mapping[str, dict[str, Any]]) -> Row:
-    metrics = run_folder(registry.root, pairing.key) / "metrics.json"
-    scores: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
+    found = read_scores(run_folder(registry.root, pairing.key))
+    scores: dict[str, Any] = {"map": found.map, "rank1": found.rank1} if found else {}
     status = run_status(registry.root, pairing.key)
     state: str = status.state
     if not scores and pairing.key in published:

@@ -21,9 +21,9 @@ import numpy as np
 from harness.data.manifest import build_manifest, manifest_hash, write_manifest
 from harness.data.prepared import FORMAT, Prepared, open_prepared
 from harness.data.reading import read_dataset
-from harness.data.records import SPLITS, Dataset
+from harness.data.records import SPLITS, UNLABELED, Dataset
 from harness.data.scan import Pixels, Problem, Progress, default_workers, scan
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
 from harness.inputs.images import Facts
 from harness.specs.dataset import DatasetSpec
 
@@ -53,7 +53,7 @@ def prepare(
         _replace_folder(partial, out_folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"{out_folder}: the disk is full; free some space and run it again") from error
+            raise DiskError(f"{out_folder}: the disk is full; free some space and run it again") from error
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -86,6 +86,7 @@ def _write(spec: DatasetSpec, dataset: Dataset, raw: Path, out: Path, workers: i
 
 def _info(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
     return {
+        **({} if dataset.has_ids else {"has_ids": False}),
         "format": FORMAT,
         "name": spec.name,
         "arrangement": dataset.arrangement,
@@ -95,7 +96,7 @@ def _info(spec: DatasetSpec, dataset: Dataset) -> dict[str, Any]:
         "splits": {
             split: {
                 "images": len(records),
-                "ids": len({record.id for record in records}),
+                "ids": len({record.id for record in records} - {UNLABELED}),
                 "cameras": len({record.camera for record in records}) if dataset.has_cameras else 0,
                 "dropped": dataset.dropped[split],
             }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from harness.data.listing import Listed, images_below, list_images
-from harness.data.records import NO_CAMERA, SPLITS, Dataset, ImageRecord
+from harness.data.records import NO_CAMERA, SPLITS, UNLABELED, Dataset, ImageRecord
 from harness.errors import UserError
 from harness.inputs.limits import DIGITS
 from harness.inputs.patterns import Pattern
@@ -35,18 +35,45 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     for group, named in (("id", spec.layout.named_ids), ("camera", spec.layout.named_cameras)):
         if named:
             reader.number_names(group, listed)
-    records: dict[str, tuple[ImageRecord, ...]] = {}
-    frames: dict[str, tuple[int | None, ...]] = {}
-    dropped = {}
+    has_ids = reader.labels_train(listed["train"])
+    records: dict[str, tuple[ImageRecord, ...]] = dict.fromkeys(SPLITS, ())
+    frames: dict[str, tuple[int | None, ...]] = dict.fromkeys(SPLITS, ())
+    dropped = dict.fromkeys(SPLITS, 0)
     for split, part in arrangement.splits.items():
         found = reader.records(split, part, listed[split], base.relative_to(root))
-        kept = [(record, frame) for record, frame in found if record.id not in spec.junk_ids]
+        junk = spec.junk_ids if has_ids or split != "train" else ()
+        kept = [(record, frame) for record, frame in found if record.id not in junk]
         kept.sort(key=lambda pair: pair[0].path.as_posix())
         offset = 0 if split == "train" else spec.layout.test_id_offset
         records[split] = tuple(record._replace(id=record.id + offset) for record, _ in kept)
         frames[split] = tuple(frame for _, frame in kept)
         dropped[split] = len(found) - len(kept)
-    return Dataset(**records, frames=frames, arrangement=arrangement.name, has_cameras=has_cameras, dropped=dropped)
+    return Dataset(
+        **records,
+        frames=frames,
+        arrangement=arrangement.name,
+        has_cameras=has_cameras,
+        has_ids=has_ids,
+        dropped=dropped,
+    )
+
+
+def read_folder(spec: DatasetSpec, root: Path | str, folder: str) -> tuple[ImageRecord, ...]:
+    """Return the records of one more folder of the dataset, sorted by path, read by its own pattern.
+
+    Of Market-1501 `gt_bbox`, whose images stand for a query together. Junk identities are left out. Errors as in
+    `read_dataset`; UserError, too, for a dataset whose identities or cameras are words, which its splits number.
+    """
+    root = Path(root)
+    base, arrangement = recognize(spec, root)
+    if spec.layout.named_ids or spec.layout.named_cameras:
+        raise UserError(
+            f"{root / folder}: words are numbered over the splits of {spec.name}; a further folder has none"
+        )
+    part = ImageSet(folder=folder)
+    reader = _LabelReader(spec, arrangement, "camera" in Pattern(arrangement.pattern).groups)
+    found = reader.records("query", part, list_images(base, part), base.relative_to(root))
+    return tuple(sorted((r for r, _ in found if r.id not in spec.junk_ids), key=lambda r: r.path.as_posix()))
 
 
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
@@ -119,13 +146,19 @@ class _LabelReader:
         self.spec = spec
         self.pattern = Pattern(arrangement.pattern)
         self.has_cameras = has_cameras
+        self.has_ids = True
         self.numbers: dict[str, dict[str, int]] = {}
         self.last: tuple[Listed | None, dict[str, str | None]] = (None, {})  # one search for all groups of a name
 
     def number_names(self, group: str, listed: dict[str, list[Listed]]) -> None:
         """Number the identities or cameras, which are words, in alphabetical order over all splits."""
-        names = {self._stated(entry, group) for split in SPLITS for entry in listed[split]} - {None}
+        names = {self._stated(entry, group) for entries in listed.values() for entry in entries} - {None}
         self.numbers[group] = {str(name): number for number, name in enumerate(sorted(map(str, names)))}
+
+    def labels_train(self, listed: list[Listed]) -> bool:
+        """Return whether any training image has an identity; if none has, the split is unlabeled."""
+        self.has_ids = any(self._stated(entry, "id") is not None for entry in listed)
+        return self.has_ids
 
     def records(
         self, split: str, part: ImageSet, listed: list[Listed], prefix: Path
@@ -133,7 +166,7 @@ class _LabelReader:
         """Return record and frame of each image. Raises UserError that shows names without identity or camera."""
         found, wrong = [], []
         for entry in listed:
-            identity = self._number(entry, "id")
+            identity = self._number(entry, "id") if self.has_ids or split != "train" else UNLABELED
             camera = self._number(entry, "camera") if self.has_cameras else NO_CAMERA[split]
             if identity is None or camera is None:
                 wrong.append(f"{entry.name} ({entry.stated_in})")

@@ -14,6 +14,10 @@ NO_CAMERA = {"train": -1, "query": -2, "gallery": -1}
 same camera is junk" removes nothing."""
 
 
+UNLABELED = -1
+"""Identity of the images of a training split without identities."""
+
+
 class ImageRecord(NamedTuple):
     """One image. The camera is the number that its name states (not shifted to 0), or `NO_CAMERA` of its split."""
 
@@ -31,6 +35,7 @@ class Dataset:
     gallery: tuple[ImageRecord, ...]
     arrangement: str  # name of the arrangement that was recognized
     has_cameras: bool
+    has_ids: bool  # of the training images; query and gallery always have them
     frames: Mapping[
         str, tuple[int | None, ...]
     ]  # per split, the frame or time in the name of each record, if there is one

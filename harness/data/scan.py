@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,9 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import UserError
 from harness.inputs.images import Facts, ImageError, read_image, resized
 
 CHUNK = 128
+PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -71,14 +77,38 @@ def _run(
             yield _scan_chunk(root, start, paths, pixels)
         return
     # Spawned, not forked: the caller may hold threads (torch, numba) that a fork would break.
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(
+        min(workers, len(chunks)),
+        mp_context=get_context("spawn"),
+        initializer=_end_with_parent,
+        initargs=(os.getpid(),),
+    )
+    try:
         waiting: deque[Future[list[Facts | Problem]]] = deque()
-        for start, paths in chunks:
+        # Ctrl-C reaches the whole process group: workers inherit that they do not hear it, their parent ends them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        try:
+            waiting.append(pool.submit(_scan_chunk, root, *chunks[0], pixels))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
+        for start, paths in chunks[1:]:
             waiting.append(pool.submit(_scan_chunk, root, start, paths, pixels))
             if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError("a process that decoded images was killed, perhaps for want of memory; run it again") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Let the kernel end this worker when its parent is killed, which can tell it nothing any more."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before this
+        os._exit(1)
 
 
 def _scan_chunk(root: Path, start: int, paths: Sequence[Path], pixels: Pixels | None) -> list[Facts | Problem]:

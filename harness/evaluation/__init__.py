@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from harness.evaluation.designs import (
+        DrawnResult,
+        evaluate_draws,
+        evaluate_leave_one_out,
+        evaluate_multi_query,
+    )
     from harness.evaluation.protocol import PROTOCOL
     from harness.evaluation.ranking import RankingResult, evaluate_distances, evaluate_ranking
     from harness.statistics.methods import RunComparison, compare_runs
@@ -13,11 +19,15 @@ if TYPE_CHECKING:
 __all__ = [
     "PROTOCOL",
     "Comparison",
+    "DrawnResult",
     "RankingResult",
     "RunComparison",
     "compare_ap",
     "compare_runs",
     "evaluate_distances",
+    "evaluate_draws",
+    "evaluate_leave_one_out",
+    "evaluate_multi_query",
     "evaluate_ranking",
 ]
 
@@ -25,6 +35,10 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "PROTOCOL": "harness.evaluation.protocol:PROTOCOL",
+        "DrawnResult": "harness.evaluation.designs:DrawnResult",
+        "evaluate_draws": "harness.evaluation.designs:evaluate_draws",
+        "evaluate_leave_one_out": "harness.evaluation.designs:evaluate_leave_one_out",
+        "evaluate_multi_query": "harness.evaluation.designs:evaluate_multi_query",
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",

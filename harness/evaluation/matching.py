@@ -110,6 +110,10 @@ def _labels(labels: Any, name: str) -> NDArray[Any]:
         raise UserError(f"{name} must be a flat list; their shape is {array.shape}")
     if array.dtype.kind == "f" and (array == np.round(array)).all():
         return array.astype(np.int64)
-    if array.dtype.kind not in "iuUSO":
+    if array.dtype.kind == "u" and array.max(initial=0) > np.iinfo(np.int64).max:
+        raise UserError(f"{name} hold {array.max()}, which does not fit 64 bits with a sign; number them")
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64)  # together, unsigned and signed ones would become floats, and -1 no junk
+    if array.dtype.kind not in "USO":
         raise UserError(f"{name} must be integers or strings; their type is {array.dtype}")
     return array.astype(str) if array.dtype.kind in "SO" else array

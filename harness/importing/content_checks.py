@@ -21,6 +21,9 @@ def check_copies(manifest: pa.Table, has_cameras: bool) -> Iterator[Finding]:
     groups: dict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
     for row in manifest.to_pylist():
         groups[row["content"]][row["split"], row["path"]] = row
+    if len(groups) == 1 and manifest.num_rows > 1:
+        yield Finding("error", f"all {manifest.num_rows} images are copies of one: there is nothing to learn from them")
+        return
     kinds: dict[str, list[str]] = defaultdict(list)
     for rows in groups.values():
         if len(rows) > 1 and (kind := _kind(list(rows.values()), has_cameras)):

@@ -16,6 +16,8 @@ from harness.inputs.patterns import Pattern
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.layout import Arrangement
 
+FEW = 100
+"""Training images below which a warning is due."""
 QUANTITIES = ("images", "ids", "cameras")
 
 
@@ -26,6 +28,7 @@ def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: A
     if spec.layout.alternatives:
         yield Finding("notice", f"distribution: {arrangement.name}")
     yield from _counts(spec, dataset, base, arrangement)
+    yield from _unlabeled(dataset)
     yield from _identities(spec, dataset)
     yield from _cameras(spec, dataset)
     yield from _matches(dataset)
@@ -38,6 +41,18 @@ def check_labels(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: A
             yield Finding("notice", f"{split}: {count} images of junk identities {list(spec.junk_ids)} are left out")
 
 
+def _unlabeled(dataset: Dataset) -> Iterator[Finding]:
+    """Say what a dataset without identities, or with very few images, allows."""
+    if not dataset.has_ids:
+        yield Finding("notice", "training images have no identities: supervised and source training are impossible")
+    if not dataset.query and not dataset.gallery:
+        yield Finding("notice", "no query and gallery: runs get label-free figures, never an mAP")
+    if dataset.has_cameras and len({record.camera for record in dataset.train}) == 1:
+        yield Finding("notice", "one camera only: there is nothing to adapt across")
+    if 0 < len(dataset.train) < FEW:
+        yield Finding("notice", f"only {len(dataset.train)} training images: clustering needs hundreds")
+
+
 def count(records: Iterable[ImageRecord], has_cameras: bool) -> Counts:
     """Return the number of images, identities and cameras; None for cameras without labels."""
     records = list(records)
@@ -46,8 +61,8 @@ def count(records: Iterable[ImageRecord], has_cameras: bool) -> Counts:
 
 
 def _counts(spec: DatasetSpec, dataset: Dataset, base: Path, arrangement: Arrangement) -> Iterator[Finding]:
-    for split, records in dataset.splits.items():
-        if not records:
+    for split in arrangement.splits:
+        if not dataset.splits[split]:
             folder = arrangement.splits[split].folder
             kinds = Counter(PurePosixPath(name).suffix or "no suffix" for name in files_below(base / folder))
             seen = ", ".join(f"{number} files with {suffix}" for suffix, number in kinds.most_common(3))

@@ -8,6 +8,7 @@ interrupted extraction continues where it stopped.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import re
@@ -27,6 +28,7 @@ from harness.inputs.limits import MEMBERS, NAME
 MOST_GROWTH = 20  # images are compressed already: official archives grow by less than 1.1
 SLACK = 64 * 2**20  # so that a small archive of text files is no bomb
 CHUNK = 2**20
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 DIRECTORY_BYTES = 256 * 2**20  # of a zip: enough for two million names
 
 
@@ -218,7 +220,7 @@ def _explained(archive: Path) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except OSError as error:
-        if error.errno is not None:  # of the disk; the libraries raise their own without a number
+        if error.errno in DISK:  # what else the libraries raise is of the archive, like seeking before its beginning
             raise
         raise UserError(f"{archive}: is broken or cut short ({error}); download it again") from error
     except (NotImplementedError, RuntimeError) as error:  # zipfile: an unknown compression method; a password

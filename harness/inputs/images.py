@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from PIL.Image import Transpose
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError, read_bytes
 from harness.inputs.limits import IMAGE_BYTES, PIXELS, SIDE
+
+warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, which no pixel depends on
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "TIFF")

@@ -18,8 +18,10 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Learning rate", "", ("learning_rate",)),
     ("Clusters", "", ("clusters",)),
     ("Outliers", "share of images without a pseudo-label", ("outliers",)),
+    ("Seen without labels", "what may choose an epoch; camera bias: clusters that follow the camera",
+     ("silhouette", "agreement", "camera_bias")),
     ("Label quality", "diagnostics from hidden identities: training never sees them", ("ari", "nmi", "purity")),
-)
+)  # fmt: skip
 FEW = 3
 """Fewer values than this are drawn as points: a line would look like a trend."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from harness.pipeline.processes import this_process
 from harness.pipeline.records import Attempt
 
 TAIL_LINES = 30
+ABANDONED = 60
+"""Seconds after which a half-written document is nobody's: it is written in milliseconds."""
 
 
 class AttemptLog:
@@ -28,6 +31,10 @@ class AttemptLog:
         self.attempt, self._begun = attempt, time.perf_counter()
         self._path = _next_path(root, attempt)
         self._write()
+        for partial in self._path.parent.glob("*.partial"):  # of an attempt that was killed while it wrote
+            with suppress(OSError):
+                if time.time() - partial.stat().st_mtime > ABANDONED:
+                    partial.unlink()
 
     def progress(self, epoch: int) -> None:
         """Say how far the attempt is."""
@@ -115,6 +122,8 @@ def exit_class(error: BaseException) -> str:
     """Return the kind of a failure: out-of-memory, nan, no-clusters, disk, bad-input or error."""
     if isinstance(error, UserError):
         return error.reason
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return DiskError.reason
     if (
         isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     ):  # torch's, which is not imported here

@@ -21,13 +21,14 @@ from harness.inputs.csv import Columns
 from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, Metrics
-from harness.pipeline.trained import read_trained
+from harness.pipeline.records import WRONG_BINS, Best, LabelFree, Metrics
+from harness.pipeline.trained import Trained, read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -40,8 +41,10 @@ SAMPLE, PAIRS = 512, 2**14
 """Gallery images whose cosines stand for all wrong ones of a query; pairs of rows compared at a time."""
 
 
-def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
+def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
+
+    On a target without labeled test images the metrics are label-free figures of the history, and there is no query.
 
     Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
     """
@@ -56,14 +59,23 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
     method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
-    with attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0):
+    with (
+        attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0),
+        explained(method.compute, device),
+    ):
         begun = time.perf_counter()
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
-        embed = algorithm.embedder(method.compute, tensors, device)
-        features = embed(target.split("query").images), embed(target.split("gallery").images)
-        result = Evaluator(target).ranked(*features, TOP_K)
+        if not target.evaluated:
+            figures = _label_free(run, target)
+            with replacing(folder / "queries.parquet") as partial:
+                pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
+            write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
+            return figures
+        evaluator = Evaluator(target, device)
+        features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
+        result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
             queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
@@ -79,6 +91,20 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics:
     return metrics
 
 
+def _label_free(run: Trained, target: Prepared) -> LabelFree:
+    def last(column: str) -> float | None:
+        values = run.history.get(column) or [None]
+        return values[-1]
+
+    clusters = last("clusters")
+    return LabelFree(
+        images=len(target.split("train")), clusters=None if clusters is None else int(clusters),
+        outliers=last("outliers"), silhouette=last("silhouette"), agreement=last("agreement"),
+        camera_bias=last("camera_bias"), record_sha256=run.record_sha256,
+        checkpoint_sha256=run.record.checkpoint_sha256,
+    )  # fmt: skip
+
+
 def _best_on_test(history: Columns) -> Best | None:
     """Return the best evaluated epoch of a history, the papers' habit; None if none was evaluated."""
     columns = (history["epoch"], history["target_map"], history["target_rank1"])
@@ -89,7 +115,7 @@ def _best_on_test(history: Columns) -> Best | None:
     return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _normalized(features: Matrix) -> Matrix:
+def _normalized(features: Any) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
     rows /= row_norms(rows, "features")[:, None]

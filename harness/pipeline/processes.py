@@ -19,7 +19,7 @@ def this_process() -> str:
 def alive(name: str) -> bool:
     """Whether the process of that name still runs on this machine."""
     number = name.split(":")[0]
-    return number.isdigit() and len(number) < 20 and _name(int(number)) == name
+    return number.isascii() and number.isdigit() and len(number) < 20 and _name(int(number)) == name
 
 
 def _name(number: int) -> str | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from harness.specs.base import Frozen
+from harness.specs.dataset import RegimeName
 
 HISTORY_COLUMNS = (
     "epoch",  # from 1
@@ -84,8 +85,8 @@ class Chosen(Frozen):
     """The epoch that label-free figures of the training images chose, and its scores on the target in percent."""
 
     epoch: int
-    map: Percent
-    rank1: Percent
+    map: Percent | None = Field(description="null: the target has no labeled test images")
+    rank1: Percent | None
     rule: str = Field(description="fixed beforehand: see harness.labels.label_free")
 
 
@@ -98,14 +99,14 @@ class Record(Frozen):
     source: str | None
     target: str
     seed: int
-    regime: Literal["paper", "drawn"]
+    regime: RegimeName
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
     input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
-    init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
-    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
+    init: tuple[str, ...] = Field(description="keys of the runs it started from, a file, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet' or a file: which")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )
@@ -149,6 +150,20 @@ class Best(Frozen):
     epoch: int
     map: Percent
     rank1: Percent
+
+
+class LabelFree(Frozen):
+    """`metrics.json` of a target without labeled test images: what the last epoch's history says, never an mAP."""
+
+    unlabeled: Literal[True] = True
+    images: int
+    clusters: int | None = Field(description="of this and what follows, null: the run made no pseudo-labels")
+    outliers: float | None = Field(description="share of images without a pseudo-label")
+    silhouette: float | None
+    agreement: float | None = Field(description="ARI with the labels of the epoch before")
+    camera_bias: float | None = Field(description="NMI of clusters and cameras; 0 is best")
+    record_sha256: str
+    checkpoint_sha256: str
 
 
 class Metrics(Scores):

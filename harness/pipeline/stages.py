@@ -7,6 +7,7 @@ what DVC writes, by DVC's own code, so a following `dvc repro` has nothing to do
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -41,7 +42,9 @@ class Workspace:
 
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
         os.chdir(root)  # DVC names a stage by its path from the current folder
+        logging.getLogger("dvc").setLevel(logging.WARNING)
         self._held: dict[str, ExitStack] = {}
+        self._elsewhere: set[str] = set()
         with _readable_errors():
             self._repo = Repo(str(root), _wait_for_lock=True)
             loaded = [stage for file in files for stage in self._repo.stage.load_all(str(file))]
@@ -63,7 +66,7 @@ class Workspace:
 
     def command(self, name: str) -> list[str]:
         """Return the command of a stage, for `Popen`, in the folder `folder(name)`."""
-        return ["/bin/sh", "-c", f"exec {self.stages[name].cmd}"]
+        return ["/bin/sh", "-c", str(self.stages[name].cmd)]
 
     def environment(self, name: str) -> dict[str, str]:
         """Return what a stage's command finds in its environment: this Python's programs first."""
@@ -79,14 +82,17 @@ class Workspace:
 
         Raises UserError, for example if a dependency is missing.
         """
-        stage = self.stages[name]
         with _readable_errors(), self._repo.lock:
+            if name in self._elsewhere:  # what the other process wrote into the lock file counts
+                self.stages[name] = self.stages[name].reload()
+            stage = self.stages[name]
             try:
                 if not stage.changed():
                     return Begun.UNCHANGED
                 held = ExitStack()
                 held.enter_context(self._lock([out.fs_path for out in stage.outs]))
             except LockError:
+                self._elsewhere.add(name)
                 return Begun.BUSY
             with held, _undisturbed():
                 stage.remove_outs()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from ruamel.yaml import YAML
+from ruamel.yaml.error import MantissaNoDotYAML1_1Warning
 
 SLUG = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 
@@ -43,7 +45,9 @@ def yaml_type(text: str) -> str:
     for version in ((1, 2), (1, 1)):
         yaml = YAML(typ="safe", pure=True)
         yaml.version = version
-        value = yaml.load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
+            value = yaml.load(text)
         if not isinstance(value, str):
             found = "null" if value is None else type(value).__name__
     return found

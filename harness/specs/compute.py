@@ -18,8 +18,8 @@ Share = float
 class Network(Frozen):
     """The embedding network."""
 
-    backbone: Backbone
-    pooling: Pooling
+    backbone: Backbone = Field(description="maps images to feature maps")
+    pooling: Pooling = Field(description="maps a feature map to one feature")
     bn_groups: PositiveInt = Field(
         description="BatchNorm sees contiguous chunks of the batch; 4 is the published 4-GPU DataParallel"
     )
@@ -28,8 +28,8 @@ class Network(Frozen):
 class BatchShape(Frozen):
     """P×K batches: `identities` (pseudo-)identities with `instances` images each."""
 
-    identities: PositiveInt
-    instances: PositiveInt
+    identities: PositiveInt = Field(description="(pseudo-)identities per batch")
+    instances: PositiveInt = Field(description="images of each of them")
 
     @property
     def size(self) -> int:
@@ -58,10 +58,10 @@ class Compute(Frozen):
 
     network: Network
     batch: BatchShape
-    epochs: NonNegativeInt
+    epochs: NonNegativeInt = Field(description="0: no training")
     iterations: NonNegativeInt = Field(description="iterations per epoch")
-    optimizer: Optimizer
-    schedule: Schedule
+    optimizer: Optimizer = Field(description="updates the weights")
+    schedule: Schedule = Field(description="factor on the learning rate, by epoch")
     warmup: Warmup
     augment: Augment
     precision: Literal["float32", "bf16"] = Field(description="of the network; memory, losses, distances are float32")

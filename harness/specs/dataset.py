@@ -11,7 +11,7 @@ from harness.specs.base import Frozen, Slug
 from harness.specs.layout import Layout
 
 Kind = Literal["person", "vehicle"]
-RegimeName = Literal["paper", "drawn"]
+RegimeName = Literal["paper", "drawn", "photo-cpu"]
 
 
 class ImageSize(Frozen):
@@ -53,7 +53,7 @@ class Access(Frozen):
 
 
 class DatasetSpec(Frozen):
-    """A dataset of images with identities and cameras in `train` / `query` / `gallery` splits."""
+    """A dataset of images in `train` / `query` / `gallery` splits, with identities and cameras or without."""
 
     name: Slug = Field(description="the file's name without `.yaml`; part of every run's key")
     title: str = Field(description="what tables and pages call it")
@@ -80,3 +80,13 @@ class DatasetSpec(Frozen):
         if info.data.get("name") in sources:
             raise ValueError("a dataset cannot be its own source")
         return sources
+
+    @property
+    def labeled(self) -> bool:
+        """Whether training images have identities: supervised training, and training as a source, need them."""
+        return self.layout.states_ids
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether there are labeled query and gallery images, without which no mAP exists."""
+        return self.layout.query is not None

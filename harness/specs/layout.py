@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import regex
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
@@ -64,17 +64,30 @@ class Arrangement(Frozen):
 
     name: str = Field(default="official", description="what people call this distribution")
     train: ImageSet
-    query: ImageSet
-    gallery: ImageSet
+    query: ImageSet | None = Field(default=None, description="absent, with the gallery: nothing is evaluated")
+    gallery: ImageSet | None = Field(default=None, description="absent, with the query: nothing is evaluated")
     unused: tuple[ImageSet, ...] = Field(default=(), description="images that may be there without being in a split")
     pattern: Annotated[str, AfterValidator(_check_pattern)] = Field(
-        description="searched in the path below the split's folder; named groups id, camera and, if there is one, frame"
+        description="searched in the path below the split's folder; named groups id, camera and, if there is one, "
+        "frame; without id the training images are unlabeled"
     )
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.query is None) != (self.gallery is None):
+            raise ValueError("query and gallery belong together: state both, or neither")
+        return self
 
     @property
     def splits(self) -> Mapping[str, ImageSet]:
-        """The three splits by name, in their fixed order."""
-        return {"train": self.train, "query": self.query, "gallery": self.gallery}
+        """The splits that there are, by name, in their fixed order."""
+        stated = {"train": self.train, "query": self.query, "gallery": self.gallery}
+        return {name: part for name, part in stated.items() if part}
+
+    @property
+    def states_ids(self) -> bool:
+        """Whether training images can have an identity: by their names, a list or XML."""
+        return "id" in Pattern(self.pattern).groups or bool(self.train.lists or self.train.xml)
 
     @property
     def files(self) -> tuple[str, ...]:

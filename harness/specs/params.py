@@ -12,8 +12,8 @@ from harness.specs.base import Frozen
 class Labels(Frozen):
     """How pseudo-labels are made: which distance between images, and what clusters it."""
 
-    distance: Distance
-    clustering: Clustering
+    distance: Distance = Field(description="distance between images")
+    clustering: Clustering = Field(description="makes clusters of near images")
 
     @model_validator(mode="after")
     def _fit(self) -> Labels:
@@ -28,7 +28,7 @@ class Labels(Frozen):
 class MultiSimilarity(Frozen):
     """Hyper-parameters of the multi-similarity loss (Wang et al., CVPR 2019)."""
 
-    weight: float = Field(ge=0)
+    weight: float = Field(ge=0, description="weight in the total loss")
     threshold: float = Field(description="λ, on cosine similarity")
     margin: float = Field(ge=0, description="ε of pair mining")
     scale_positive: float = Field(gt=0, description="α")

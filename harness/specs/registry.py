@@ -55,8 +55,11 @@ class Registry:
         """Read every spec under `root`; never raises for a wrong spec, see `problems` and `checked`."""
         problems: list[str] = []
         datasets, _ = _load_folder(root / "datasets", DatasetSpec, problems)
-        bases = _load_bases(root / "methods" / "regimes", problems)
-        methods, raw_methods = _load_folder(root / "methods", MethodSpec, problems, bases)
+        wrong_bases: list[str] = []
+        bases = _load_bases(root / "methods" / "regimes", wrong_bases)
+        problems += wrong_bases
+        # With a wrong base every method would be complained of, too.
+        methods, raw_methods = _load_folder(root / "methods", MethodSpec, [] if wrong_bases else problems, bases)
         reported: tuple[ReportedMethod, ...] = ()
         path = root / "reported.yaml"
         if path.exists():
@@ -86,7 +89,8 @@ class Registry:
         return self.methods[name]
 
     def _unknown(self, kind: str, name: str, known: dict[str, Any]) -> str:
-        broken = [problem for problem in self.problems if f"{kind}s/{name}.yaml" in problem]
+        own = f"{kind}s/{name}.yaml"
+        broken = [problem for problem in self.problems if own in problem or "methods/regimes/" in problem]
         if broken:
             return "\n".join(broken)
         return f"no {kind} is called {name!r}{nearest(name, known)}"
@@ -130,6 +134,10 @@ class Registry:
             return f"{target} only serves to pre-train a start; it is not a task"
         if dataset.regime not in spec.regimes:
             return f"{method} has no '{dataset.regime}' regime, which {target} needs"
+        if spec.setting == "supervised" and not dataset.labeled:
+            return f"{method} is a 'supervised' method: it needs identities, {target} has none"
+        if (spec.setting == "direct" or spec.role == "canary") and not dataset.evaluated:
+            return f"{method} does not train on {target}, which has nothing to evaluate it on"
         needs_source = spec.setting in ("uda", "direct")
         if needs_source and source is None:
             return f"{method} is a '{spec.setting}' method: it needs a labeled source"
@@ -139,6 +147,8 @@ class Registry:
             origin = self.dataset(source)
             if source == target:
                 return "source and target are the same dataset"
+            if not origin.labeled:
+                return f"{source} has no identities, so it is no labeled source"
             if origin.kind != dataset.kind:
                 return f"{source} shows {origin.kind}s, {target} {dataset.kind}s"
             if origin.regime != dataset.regime:
@@ -232,7 +242,10 @@ def _load_bases(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
         if path.stem not in get_args(RegimeName):
             problems.append(f"{path}: no regime is called {path.stem!r}{nearest(path.stem, get_args(RegimeName))}")
         unknown = [key for key in base if key != "compute"]
-        problems += [f"{path}:{line_of(path, [key])}: {key}: unknown key; valid: compute" for key in unknown]
+        lines = [line_of(path, ["regimes", path.stem, key]) for key in unknown]
+        problems += [
+            f"{path}:{line}: {key}: unknown key; valid: compute" for line, key in zip(lines, unknown, strict=True)
+        ]
     return bases
 
 

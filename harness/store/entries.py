@@ -20,6 +20,9 @@ from harness.store.ties import refresh_ties
 REPORTED = ("map", "rank1", "rank5", "rank10")
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
 
+NO_STEP = "none"
+"""The test-time step of the plain protocol; others follow its name after a '+'."""
+
 TaskKey = tuple[str | None, str]
 
 
@@ -100,6 +103,9 @@ def _entry(
     state, reason = _state(registry, method, key, mine, trials, planned[method, task])
     values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
     values |= _summary(mine)
+    if mine:
+        image = registry.datasets[target].image if target in registry.datasets else None
+        values["input_size"] = f"{image.height}×{image.width}" if image else ""
     if trials:
         for score in REPORTED:
             found = [value for trial in trials if (value := getattr(trial, score)) is not None]
@@ -148,6 +154,10 @@ def _summary(runs: list[tables.Run]) -> dict[str, Any]:
     if len(chosen) == len(runs):
         summary["chosen_map"] = statistics.fmean(run.chosen_map for run in chosen if run.chosen_map is not None)
         summary["chosen_rank1"] = statistics.fmean(run.chosen_rank1 for run in chosen if run.chosen_rank1 is not None)
+    used = {"yes" if run.train_cameras else "no" for run in runs if run.train_cameras is not None}
+    summary["pretraining"] = ", ".join(sorted({run.pretraining for run in runs}))
+    summary["train_cameras"] = ", ".join(sorted(used))
+    summary["test_time"] = ", ".join(sorted({run.protocol.partition("+")[2] or NO_STEP for run in runs}))
     summary["gpu_hours"] = statistics.fmean(run.gpu_seconds for run in runs) / 3600
     summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
     summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)

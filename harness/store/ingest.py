@@ -22,13 +22,14 @@ from harness.evaluation.protocol import PROTOCOL
 from harness.paths import prepared_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
+from harness.pipeline.records import Record
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
-from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
+from harness.store.run_files import BrokenResultError, RunResult, digest, read_label_free, read_run
 
 Progress = Callable[[int, int], None]
 
@@ -86,7 +87,11 @@ def _ingest_runs(
             progress(done, len(folders))
         try:
             content = digest(folder)
-            if content is not None and _take(session, registry, known, content, folder, report):
+            if (
+                content is not None
+                and read_label_free(folder) is None
+                and _take(session, registry, known, content, folder, report)
+            ):
                 seen.add(folder.name)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
@@ -218,6 +223,8 @@ def _store(
             chosen_epoch=chosen.epoch if chosen else None,
             chosen_map=chosen.map if chosen else None,
             chosen_rank1=chosen.rank1 if chosen else None,
+            pretraining=_pretraining(record),
+            train_cameras=record.train_cameras,
         )
         detail = tables.RunDetail.made(
             run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
@@ -234,6 +241,12 @@ def _store(
     (report.added if row is None else report.updated).append(record.key)
     if stale:
         report.stale.append(record.key)
+
+
+def _pretraining(record: Record) -> str:
+    """What the run started from: weights by name, or the methods of the runs that were its starts."""
+    names = (parse_key(start).method if "__" in start else start for start in record.init)
+    return ", ".join(dict.fromkeys(names))
 
 
 def _query_set(data: str, identities: NDArray[np.int32]) -> tables.QuerySet:

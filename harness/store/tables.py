@@ -152,6 +152,8 @@ class Run(Row, table=True):
     chosen_epoch: int | None
     chosen_map: float | None
     chosen_rank1: float | None
+    pretraining: str
+    train_cameras: bool | None
 
 
 class RunDetail(Row, table=True):
@@ -232,6 +234,10 @@ class Entry(Row, table=True):
     best_rank1: float | None = None
     chosen_map: float | None = None
     chosen_rank1: float | None = None
+    pretraining: str = ""
+    input_size: str = ""
+    train_cameras: str = ""
+    test_time: str = ""
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None

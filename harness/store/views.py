@@ -65,6 +65,10 @@ class LeaderRow:
     verdict_note: str = ""
     letters: str = ""
     p_top: float | None = None
+    pretraining: str = ""
+    input_size: str = ""
+    train_cameras: str = ""
+    test_time: str = ""
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
@@ -247,6 +251,10 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         verdict_note=entry.verdict_note,
         letters=tie.letters if tie else "",
         p_top=tie.p_top if tie else None,
+        pretraining=entry.pretraining,
+        input_size=entry.input_size,
+        train_cameras=entry.train_cameras,
+        test_time=entry.test_time,
         gpu_hours=entry.gpu_hours,
         cpu_hours=entry.cpu_hours,
         peak_memory_gib=entry.peak_memory_gib,

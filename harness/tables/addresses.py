@@ -32,6 +32,10 @@ class Leaderboard(View):
     columns: tuple[str, ...] = ()
     view: str = ""
     cost: str = ""
+    pretraining: tuple[str, ...] = ()
+    input_size: tuple[str, ...] = ()
+    train_cameras: tuple[str, ...] = ()
+    test_time: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

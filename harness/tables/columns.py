@@ -134,6 +134,14 @@ COLUMNS: tuple[Column, ...] = (
         1,
         shown=False,
     ),
+    Column("pretraining", "starts from", "weights or methods that the training started from",
+           lambda row: row.pretraining, shown=False),
+    Column("input_size", "input", "height × width of the images that the network sees", lambda row: row.input_size,
+           shown=False),
+    Column("train_cameras", "cameras in training", "whether the training used camera labels: asked for by the method, "
+           "and there", lambda row: row.train_cameras, shown=False),
+    Column("test_time", "at test", "steps between features and ranking, as the protocol's name states them",
+           lambda row: row.test_time, shown=False),
     Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
     Column("cpu_minutes", "CPU min", "processor time per run, mean over seeds", lambda row: row.cpu_minutes or None, 1),
     Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
@@ -158,6 +166,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("name", "name", "the method's name in specs and commands", lambda row: row.method, shown=False),
 )  # fmt: skip
+COMPARABLE = ("pretraining", "input_size", "train_cameras", "test_time")
+"""Columns in which rows must agree to be compared without a remark."""
 BY_KEY = {column.key: column for column in COLUMNS}
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness.inputs.text import printable
 from harness.store.tables import Method
 from harness.store.views import LeaderRow
 from harness.tables.columns import BY_KEY, COLUMNS, METRICS, Column, notes_on, useful
@@ -55,11 +56,11 @@ def _files(
     snapshot: str,
 ) -> Files:
     return {
-        "CSV": ("csv", "text/csv", to_csv(machine)),
-        "LaTeX": ("tex", "application/x-tex", to_latex(paper)),
-        "BibTeX": ("bib", "application/x-bibtex", to_bib(names, methods)),
-        "Markdown": ("md", "text/markdown", to_markdown(people)),
-        "HTML": ("html", "text/html", to_html(people, TITLE, f"snapshot {snapshot}")),
+        "CSV": ("csv", "text/csv", printable(to_csv(machine))),
+        "LaTeX": ("tex", "application/x-tex", printable(to_latex(paper))),
+        "BibTeX": ("bib", "application/x-bibtex", printable(to_bib(names, methods))),
+        "Markdown": ("md", "text/markdown", printable(to_markdown(people))),
+        "HTML": ("html", "text/html", printable(to_html(people, TITLE, f"snapshot {snapshot}"))),
     }
 
 

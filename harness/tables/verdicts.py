@@ -50,7 +50,9 @@ def would_take(comparison: Comparison) -> list[str]:
         return []
     fewest = min(comparison.result.seeds_a, comparison.result.seeds_b)
     seeds = next((n for n in MORE_SEEDS if n > fewest), 2 * fewest)
-    return [f"with {seeds} seeds a difference of {comparison.result.detectable(seeds):.1f} could be told (power 80 %)"]
+    alone = "" if comparison.corrected == comparison.result.p_value else ", taken alone"
+    found = comparison.result.detectable(seeds)
+    return [f"with {seeds} seeds a difference of {found:.1f} could be told{alone} (power 80 %)"]
 
 
 def deterministic(side: Contestant) -> bool:

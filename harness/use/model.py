@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from harness.data.scan import Progress
 from harness.errors import UserError
 from harness.learning.augment import MEAN, STD
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import BATCH
 from harness.learning.state import read_tensors
-from harness.matrix import Matrix
+from harness.matrix import Matrix, as_matrix
 from harness.paths import project_root, run_folder
 from harness.pipeline.records import Input, Record
 from harness.specs.method import ResolvedMethod
@@ -26,8 +29,11 @@ from harness.use.calibration import Calibration, read_calibration
 from harness.use.pictures import as_list, batches
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from harness.learning.algorithm import Algorithm
-    from harness.learning.extract import Embedder
 
 CHECKPOINT, RECORD, CALIBRATION = "checkpoint.safetensors", "record.json", "calibration.json"
 
@@ -44,7 +50,7 @@ class Model:
     record: Record
     input: Input
     checkpoint: str
-    embedder: Embedder
+    embedder: Callable[[npt.NDArray[np.uint8]], Matrix]
 
     def embed(self, images: Any, progress: Progress | None = None) -> Matrix:
         """Return L2-normalized features of pictures, float32 [N, d], whose inner products are cosine similarities.
@@ -83,6 +89,18 @@ class Model:
         return found.same.threshold
 
 
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run's folder holds."""
+
+    folder: Path
+    record: Record
+    input: Input
+    method: ResolvedMethod
+    algorithm: type[Algorithm]
+    tensors: Mapping[str, Tensor]
+
+
 def load(folder: Path | str) -> Model:
     """Return the model of a trained run's folder `results/runs/<key>`, on the GPU if there is one.
 
@@ -93,6 +111,20 @@ def load(folder: Path | str) -> Model:
 
     Raises UserError for a folder that holds no run, or a damaged one.
     """
+    run = open_run(folder)
+    device = choose_device()
+    features = run.algorithm.embedder(run.method.compute, run.tensors, device)
+
+    def embedder(images: npt.NDArray[np.uint8]) -> Matrix:
+        return as_matrix(features(UnlabeledSet(images, np.zeros(len(images), np.int64), device)), "features")
+
+    with (run.folder / CHECKPOINT).open("rb") as file:
+        checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
+    return Model(run.folder, run.record, run.input, checkpoint, embedder)
+
+
+def open_run(folder: Path | str) -> TrainedRun:
+    """Return what a trained run's folder holds. Raises UserError for a folder that holds no run, or a damaged one."""
     folder = Path(folder)
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -101,13 +133,15 @@ def load(folder: Path | str) -> Model:
     tensors, metadata = read_tensors(path)
     if metadata.get("key") != record.key:
         raise UserError(f"{path}: belongs to run {metadata.get('key')!r}, the record beside it to {record.key!r}")
-    method = ResolvedMethod.model_validate_json(metadata["method"])
-    module, class_name = method.algorithm.split(":")
-    algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
-    embedder = algorithm.embedder(method.compute, tensors, choose_device())
-    with path.open("rb") as file:
-        checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
-    return Model(folder, record, record.input or _input_of_dataset(folder, record), checkpoint, embedder)
+    try:
+        method = ResolvedMethod.model_validate_json(metadata["method"])
+        module, class_name = method.algorithm.split(":")
+        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+    except (ValidationError, KeyError) as error:
+        raise UserError(f"{path}: was written by another version of this program; train the run again") from error
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{path}: its algorithm {method.algorithm!r} is not installed here") from error
+    return TrainedRun(folder, record, record.input or _input_of_dataset(folder, record), method, algorithm, tensors)
 
 
 def find_run(run: str) -> Path:

@@ -18,6 +18,7 @@ SPECS = {
     "Keys of a dataset": "datasets.md",
     "Keys of a method": "methods.md",
     "Keys of compute": "compute.md",
+    "Parts": "parts.md",
     "Algorithms": "algorithms.md",
 }
 

@@ -106,8 +106,8 @@ class Table:
         if "enum" in value:
             return " · ".join(map(_code, value["enum"]))
         if alternatives := value.get("anyOf") or value.get("oneOf"):
-            kinds = [self._type(part) for part in alternatives if part.get("type") != "null"]
-            return " or ".join(dict.fromkeys(kinds))
+            kinds = dict.fromkeys(self._type(part) for part in alternatives if part.get("type") != "null")
+            return (" · " if kinds.keys() <= set(self.links.values()) else " or ").join(kinds)
         if "prefixItems" in value:
             return f"[{', '.join(map(self._type, value['prefixItems']))}]"
         if value.get("type") == "array":

@@ -8,11 +8,13 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from harness.commands.list_parts import SOCKETS
 from harness.specs.compute import Compute
 from harness.specs.dataset import DatasetSpec
 from harness.specs.method import MethodSpec
 from harness.specs.registry import Registry, import_algorithm
 from scripts.docs.keys import Table
+from scripts.docs.specs import kinds, links
 
 REGISTRY = Registry.load(Path(__file__).parents[2]).checked()
 ALGORITHMS = sorted({method.algorithm for method in REGISTRY.methods.values()})
@@ -35,7 +37,7 @@ class Whole(BaseModel):
 
 
 def rows(model: type[BaseModel]) -> dict[str, tuple[str, str, str, str]]:
-    table = Table(model.model_json_schema())
+    table = Table(model.model_json_schema(), links(SOCKETS))
     return {row.key: (row.type, row.bounds, row.default, row.description) for row in table.rows()}
 
 
@@ -71,6 +73,13 @@ def test_a_linked_model_is_not_spread_out() -> None:
 @pytest.mark.parametrize("model", [DatasetSpec, MethodSpec, Compute], ids=lambda model: model.__name__)
 def test_every_key_of_a_spec_is_described(model: type[BaseModel]) -> None:
     assert [key for key, row in rows(model).items() if not row[3]] == []
+
+
+@pytest.mark.parametrize("where", SOCKETS)
+def test_every_kind_and_every_key_of_it_is_described(where: str) -> None:
+    for _, kind, schema in kinds(SOCKETS[where]):
+        assert schema["description"], kind
+        assert [key for key, row in schema["properties"].items() if key != "kind" and not row.get("description")] == []
 
 
 @pytest.mark.parametrize("path", ALGORITHMS)

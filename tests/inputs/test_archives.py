@@ -1,9 +1,11 @@
+import gzip
 import io
 import stat
 import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.errors import UserError
@@ -138,3 +140,85 @@ def test_another_kind_of_file_says_what_to_do(tmp_path, target):
     archive.write_bytes(b"Rar!\x1a\x07\x01\x00" + io.BytesIO(bytes(100)).read())
     with pytest.raises(UserError, match="no zip or tar archive; unpack it yourself and add the folder"):
         extract(archive, target)
+
+
+def tar_of_one(path, mode, name="set/a.jpg", size=70_000):
+    with tarfile.open(path, mode) as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size = size
+        tar.addfile(entry, io.BytesIO(np.random.default_rng(0).bytes(size)))
+    return path
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("w:gz", "gz"), ("w:xz", "xz"), ("w:bz2", "bz2")])
+def test_one_altered_byte_anywhere_in_the_data_is_found(tmp_path, mode, suffix):
+    path = tar_of_one(tmp_path / f"a.tar.{suffix}", mode)
+    whole = path.read_bytes()
+    for position in [*range(200, len(whole), len(whole) // 9), len(whole) - 6]:
+        damaged = bytearray(whole)
+        damaged[position] ^= 4
+        path.write_bytes(damaged)
+        target = tmp_path / f"{suffix}{position}"
+        target.mkdir()
+        with pytest.raises(UserError, match="is broken or cut short"):
+            extract(path, target)
+
+
+def test_a_tar_that_ends_between_two_members_is_cut_short(tmp_path):
+    path = tar_of_one(tmp_path / "a.tar", "w", size=512)
+    path.write_bytes(path.read_bytes()[:1024])
+    with pytest.raises(UserError, match="cut short"):
+        extract(path, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [b"L", b"x", b"g"])
+def test_a_name_or_header_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, kind):
+    path = tmp_path / "a.tar.gz"
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = kind, 2**30
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        out.write(entry.tobuf(tarfile.GNU_FORMAT) + b"a" * 2**21)
+    with pytest.raises(UserError, match="a name or header of 1,073,741,824 bytes"):
+        extract(path, tmp_path)
+
+
+def test_hidden_members_count_too(tmp_path):
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo(".hidden")
+        entry.size = 200 * 2**20
+        tar.addfile(entry, Zeros(entry.size))
+    with pytest.raises(UserError, match="decompression bomb"):
+        extract(path, tmp_path)
+
+
+class Zeros(io.RawIOBase):
+    def __init__(self, size):
+        self.left = size
+
+    def read(self, size=-1):
+        size = min(size, self.left)
+        self.left -= size
+        return bytes(size)
+
+
+@pytest.mark.parametrize("name", ["", ".", "./", "./."])
+def test_a_member_without_a_name_writes_nothing_beside_the_target(tmp_path, name):
+    target = tmp_path / "target"
+    target.mkdir()
+    path = tar_of_one(tmp_path / "a.tar", "w", name, 10)
+    with pytest.raises(UserError):
+        extract(path, target)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar", "target"]
+    assert list(target.iterdir()) == []
+
+
+def test_an_empty_or_undecodable_name_in_a_zip_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("set/ü.jpg", b"x")
+    whole = path.read_bytes()
+    for content in (whole.replace("ü".encode(), b"\xff\xff"), whole.replace("set/ü.jpg".encode(), b"\0" * 10)):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"a\.zip"):
+            extract(path, tmp_path)

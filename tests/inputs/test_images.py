@@ -1,5 +1,6 @@
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -102,3 +103,44 @@ def test_a_missing_file_and_a_folder_say_so(tmp_path):
 def test_an_image_of_more_pixels_than_any_crop_is_not_decoded():
     with pytest.raises(ImageError, match="more than any crop"):
         decode(encoded(Image.new("1", (9000, 9000)), "PNG"))
+
+
+def test_an_eps_starts_no_program(monkeypatch):
+    def refused(*arguments, **options):
+        raise AssertionError("a program was started")
+
+    monkeypatch.setattr("subprocess.check_call", refused)
+    monkeypatch.setattr("subprocess.Popen", refused)
+    data = encoded(Image.new("RGB", (16, 24)), "EPS")
+    with pytest.raises(ImageError, match="is not an image"):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [RAMP.astype(np.float32) / 255, RAMP.astype(np.int32)],
+    ids=["float 0 to 1", "int32 below 256"],
+)
+def test_numbers_without_a_range_are_refused_not_blackened(values):
+    with pytest.raises(ImageError, match="32 bits"):
+        decode(encoded(Image.fromarray(values), "TIFF"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(64_000_000, 1), (8000, 8000)])
+def test_a_small_file_of_many_pixels_takes_no_memory(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100)))
+    with pytest.raises(ImageError, match="more than any crop"):
+        decode(data)
+
+
+def test_a_16_bit_pgm_is_scaled(tmp_path):
+    path = tmp_path / "a.pgm"
+    deep = (RAMP.astype(np.uint16) * 257).astype(">u2")
+    path.write_bytes(b"P5 16 24 65535\n" + deep.tobytes())
+    image, _ = read_image(path)
+    np.testing.assert_array_equal(np.asarray(image), np.dstack([RAMP] * 3))

@@ -65,7 +65,6 @@ def clustered(seed: int, n: int, d: int = 16, noise: float = 0.5) -> NDArray[np.
 def grouped_features(groups: int, images: int, spread: float, seed: int = 0) -> NDArray[np.float32]:
     """L2-normalized features of `groups` things, `images` of each, one after the other."""
     rng = np.random.default_rng(seed)
-    features = np.repeat(rng.normal(size=(groups, 16)), images, axis=0) + spread * rng.normal(
-        size=(groups * images, 16)
-    )
+    features = np.repeat(rng.normal(size=(groups, 16)), images, axis=0)
+    features += spread * rng.normal(size=features.shape)
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True), np.float32)

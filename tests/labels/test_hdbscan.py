@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
-from sklearn.cluster import HDBSCAN as DENSE
+from sklearn import cluster
 
 from harness.labels.clusterings import HDBSCAN
 from harness.labels.clusterings.base import numbered_by_first
@@ -38,8 +38,8 @@ def blocks(sizes, rng):
 
 
 def dense(distances, min_cluster_size, min_samples):
-    found = DENSE(min_cluster_size, min_samples, metric="precomputed", copy=True).fit_predict(distances)
-    return numbered_by_first(found)
+    spec = {"min_cluster_size": min_cluster_size, "min_samples": min_samples}
+    return numbered_by_first(cluster.HDBSCAN(**spec, metric="precomputed", copy=True).fit_predict(distances))
 
 
 # From the third sample on, one core distance is the length of several merges, and scikit-learn's result depends on
@@ -88,7 +88,7 @@ def test_features_of_several_groups():
 
 
 def test_what_is_far_from_everything_is_an_outlier():
-    """An image alone, a pair, a group smaller than a cluster; scikit-learn may give them to a neighbour by a tie."""
+    """An image alone, a pair, and a group smaller than a cluster; in the dense matrix a tie may give them away."""
     distances = blocks([1, 8, 2, 8, 3], np.random.default_rng(0))
     labels = hdbscan(stored(distances), 4, 2)
     assert (labels[[0, 9, 10, 19, 20, 21]] == -1).all()

@@ -19,6 +19,8 @@ from harness.pipeline.pipelines import write_plan
 from harness.pipeline.records import Record
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
+from harness.store import ingest, live, open_store, views
+from harness.store.database import database_url
 from tests.pipeline.tiny import (
     PROJECT,
     Tiny,
@@ -63,6 +65,18 @@ def attempts(project: Tiny, pairing: Pairing) -> list[tuple[str, str]]:
     return [(done["status"], done["reason"]) for done in map(json.loads, (path.read_text() for path in documents))]
 
 
+def in_the_database(project: Tiny, pairing: Pairing) -> tuple[str, str]:
+    ingest(project.root)
+    store = open_store(database_url(project.root), read_only=True)
+    (row,) = [row for row in views.matrix(store) if (row.method, row.task) == (pairing.method, pairing.task)]
+    return row.state, row.reason
+
+
+def on_the_page(project: Tiny, pairing: Pairing) -> tuple[str, str]:
+    found = live.tried(project.root)[pairing.key]
+    return found.state, found.reason
+
+
 def resumed(project: Tiny, pairing: Pairing) -> int:
     record = (run_folder(project.root, pairing.key) / "record.json").read_text()
     return Record.model_validate_json(record).resumed
@@ -93,6 +107,7 @@ def test_killed_in_the_middle_of_an_iteration(
     said, reason = status(project, pairing)
     assert said == "interrupted"
     assert "run it again to resume" in reason
+    assert (said, reason) == in_the_database(project, pairing) == on_the_page(project, pairing)
     assert not run_folder(project.root, pairing.key).exists()
 
     lines: list[str] = []
@@ -131,7 +146,7 @@ def test_what_was_begun_otherwise_is_not_continued(
         own(project.root / "methods")
         path = project.root / "methods" / f"{METHOD}.yaml"
         spec = read(path)
-        spec["params"]["temperature"] = 0.07
+        spec["regimes"]["drawn"]["params"]["temperature"] = 0.07
         write(path, spec)
     elif changed == "data":
         own(project.root / "data")

@@ -61,6 +61,18 @@ def test_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "read_as"),
+    [
+        ("2024", "int"), ("2024-11-25", "date"), ("1.0", "float"), ("1e3", "float"), ("null", "null"), ("true", "bool"),
+        ("0x1f", "int"), ("0o17", "int"), ("off", "bool"), ("no", "bool"),
+    ],
+)  # fmt: skip
+def test_what_yaml_reads_as_something_else_is_no_name(name: str, read_as: str) -> None:
+    with pytest.raises(ValueError, match=f"{re.escape(repr(name))} is not a valid name: YAML reads it as {read_as}"):
+        check_slug(name)
+
+
+@pytest.mark.parametrize(
     "name", ["", "A", "a b", "a_b", "a__b", "-a", "a-", "a--b", ".a", "a/b", "a@b", "ä", "a\n", "a-to-b", "a-to", "a;b"]
 )
 def test_what_is_no_name(name: str) -> None:

@@ -60,6 +60,14 @@ def test_merging_changes_neither_side(base: dict[str, Any], over: dict[str, Any]
     assert merge(base, base) == merge(base, {}) == merge({}, base) == base
 
 
+def test_another_kind_replaces_and_the_same_kind_merges() -> None:
+    base = {"clustering": {"kind": "dbscan", "eps": 0.6, "min_samples": 4}}
+    other = {"kind": "hdbscan", "min_cluster_size": 4}
+    assert merge(base, {"clustering": other}) == {"clustering": other}
+    for over in ({"eps": 0.5}, {"kind": "dbscan", "eps": 0.5}):
+        assert merge(base, {"clustering": over}) == {"clustering": {"kind": "dbscan", "eps": 0.5, "min_samples": 4}}
+
+
 def test_a_start_is_replaced_as_a_whole() -> None:
     base = {"drawn": {"init": {"method": "generic", "dataset": "drawn-generic", "seeds": [0]}}}
     over = {"drawn": {"init": {"method": "source-baseline", "seed_offsets": [0]}}}
@@ -134,6 +142,67 @@ def test_the_target_wins_over_the_regime_over_the_method(
 ) -> None:
     resolved = resolve("m", {"m": SPEC}, {}, regime, target)
     assert (resolved["init"], resolved["params"], resolved["compute"]) == (init, params, compute)
+
+
+FAMILY: Raw = {
+    "parent": {
+        "name": "parent", "setting": "usl", "algorithm": "methods.m:M",
+        "params": {"part": {"kind": "a", "of_a": 0}, "own": 0},
+        "regimes": {
+            "drawn": {
+                "init": "random", "compute": {"epochs": 2}, "params": {"part": {"of_a": 1}},
+                "targets": {"here": {"params": {"part": {"of_a": 2}, "own": 2}}},
+            },
+        },
+    },
+    "same": {"name": "same", "extends": "parent", "params": {"part": {"of_a": 3}}},
+    "other": {
+        "name": "other", "extends": "parent", "params": {"part": {"kind": "b", "of_b": 4}},
+        "regimes": {"drawn": {"params": {"part": {"of_b": 5}}}},
+    },
+}  # fmt: skip
+BASES = {"drawn": {"compute": {"epochs": 9, "precision": "float32", "schedule": {"kind": "constant"}}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "params"),
+    [
+        ("parent", "elsewhere", {"part": {"kind": "a", "of_a": 1}, "own": 0}),
+        ("parent", "here", {"part": {"kind": "a", "of_a": 2}, "own": 2}),
+        ("same", "elsewhere", {"part": {"kind": "a", "of_a": 3}, "own": 0}),
+        ("same", "here", {"part": {"kind": "a", "of_a": 3}, "own": 2}),
+        ("other", "elsewhere", {"part": {"kind": "b", "of_b": 5}, "own": 0}),
+        ("other", "here", {"part": {"kind": "b", "of_b": 5}, "own": 2}),
+    ],
+)
+def test_what_a_spec_states_wins_over_all_that_it_inherits(method: str, target: str, params: dict[str, Any]) -> None:
+    before = copy.deepcopy(FAMILY)
+    assert resolve(method, FAMILY, BASES, "drawn", target)["params"] == params
+    assert before == FAMILY
+    if target == "elsewhere":
+        assert flatten(method, FAMILY, BASES)["regimes"]["drawn"]["params"] == params
+
+
+def test_a_regimes_base_lies_below_all_methods() -> None:
+    raw = FAMILY | {
+        "child": {
+            "name": "child", "extends": "parent",
+            "regimes": {"drawn": {"compute": {"schedule": {"kind": "cosine", "final": 0.1}}}},
+        }
+    }  # fmt: skip
+    compute = {"epochs": 2, "precision": "float32", "schedule": {"kind": "constant"}}
+    assert resolve("parent", raw, BASES, "drawn", "here")["compute"] == compute
+    compute["schedule"] = {"kind": "cosine", "final": 0.1}
+    assert resolve("child", raw, BASES, "drawn", "here")["compute"] == compute
+    assert flatten("child", raw, BASES)["regimes"]["drawn"]["compute"] == compute
+    assert "paper" not in flatten("child", raw, BASES | {"paper": {"compute": {}}})["regimes"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [3, None, [], {"drawn": None}, {"drawn": {"params": 3, "targets": [1], "compute": 1}}]
+)
+def test_what_is_no_mapping_is_left_for_validation(wrong: object) -> None:
+    assert flatten("m", {"m": {"name": "m", "params": 1, "regimes": wrong}}, BASES)["name"] == "m"
 
 
 def test_a_regime_that_is_not_there() -> None:

@@ -202,6 +202,7 @@ class Project:
             versions={"torch": "2.15.0"}, started=STARTED, seconds=61.5, cpu_seconds=cpu_seconds, gpu_seconds=0.0,
             peak_memory_gib=0.8, images_per_second=900.0, epochs=6,
             checkpoint_sha256="c" * 64, history_sha256=sha256(folder / "history.csv"),
+            train_cameras=pairing.method != "direct-transfer",
         )  # fmt: skip
         (folder / "record.json").write_text(record.model_dump_json())
         metrics = Metrics(

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from harness.store import Store, ingest, open_store, views
 from harness.store.database import database_url
 from harness.store.entries import verdict
 from harness.store.views import LeaderRow
+from harness.tables.columns import BY_KEY
 from tests.store.factory import Project
 
 
@@ -179,3 +181,28 @@ def test_starts_of_others_are_not_ranked(project: Project) -> None:
     ingest(project.root)
     rows = views.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
     assert [row.method for row in rows] == ["supervised", "cluster-contrast"]
+
+
+def test_what_makes_rows_comparable_is_theirs(project: Project) -> None:
+    ingest(project.root)
+    store = open_store(database_url(project.root), read_only=True)
+    rows = {row.method: row for row in views.leaderboard(store, "alpha-to-beta")}
+    found = {name: (row.pretraining, row.input_size, row.train_cameras, row.test_time) for name, row in rows.items()}
+    assert found["supervised"] == ("imagenet", "64×32", "yes", "none")
+    assert found["direct-transfer"] == ("imagenet", "64×32", "no", "none")
+    assert found["uda-baseline"] == ("", "", "", "")
+
+
+def test_the_epoch_chosen_without_labels_has_its_regret(project: Project) -> None:
+    for seed, (chosen, best) in enumerate([(50.0, 52.0), (51.0, 51.0), (49.0, 50.5)]):
+        path = project.root / "results" / "runs" / f"cluster-contrast__beta__s{seed}" / "metrics.json"
+        metrics = json.loads(path.read_text())
+        metrics["chosen_without_labels"] = {"epoch": 3, "map": chosen, "rank1": 70.0, "rule": "a rule"}
+        metrics["best_on_test"] |= {"map": best}
+        path.write_text(json.dumps(metrics))
+    row = entry(project, "cluster-contrast", "beta")
+    assert row.chosen == {"map": pytest.approx(50), "rank1": pytest.approx(70)}
+    assert row.regret == pytest.approx((52 + 51 + 50.5) / 3 - 50)
+    assert (BY_KEY["chosen"].text(row), BY_KEY["regret"].text(row)) == ("50.0", "1.2")
+    other = entry(project, "supervised", "beta")
+    assert (other.chosen, other.regret) == ({}, None)

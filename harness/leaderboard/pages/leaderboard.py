@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,7 +15,7 @@ from harness.store import views
 from harness.store.tables import Task
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
-from harness.tables.columns import BY_KEY, COLUMNS, METRICS, Column, Value, notes_on, telling, useful
+from harness.tables.columns import BY_KEY, COLUMNS, COMPARABLE, METRICS, Column, Value, notes_on, telling, useful
 from harness.tables.formats import escape_markdown
 from harness.tables.table import place, places
 from harness.tables.words import GLOSSARY, INTRODUCTION, ROLES, SETTINGS, is_bound, setting_name
@@ -105,11 +105,25 @@ def _filters(task: str, setting: str) -> tuple[list[LeaderRow], list[LeaderRow],
                 "Columns", [column.key for column in COLUMNS], "columns",
                 [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
             )  # fmt: skip
-    rows = read(views.leaderboard, task, setting, metric)
-    shown = [row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower())]
+            rows = read(views.leaderboard, task, setting, metric)
+            alike = _alike(rows)
+    shown = [
+        row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower()) and alike(row)
+    ]
     wanted = [column for column in COLUMNS if column.key in names or column.key == "method"]
     chosen = "columns" in st.query_params
     return rows, shown, (useful if chosen else telling)(shown, wanted), metric
+
+
+def _alike(rows: Sequence[LeaderRow]) -> Callable[[LeaderRow], bool]:
+    """A choice for everything in which the rows differ that makes them comparable; rows without a value stay."""
+    wanted: dict[str, list[str]] = {}
+    for key in COMPARABLE:
+        column = BY_KEY[key]
+        found = sorted({column.text(row) for row in rows} - {""})
+        if len(found) > 1:
+            wanted[key] = url.several(column.header.capitalize(), found, key, found, pills=True, quiet=True)
+    return lambda row: all(BY_KEY[key].text(row) in ("", *values) for key, values in wanted.items())
 
 
 def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
@@ -125,7 +139,9 @@ def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
         line = f"Best {setting_name(name)}: **{escape_markdown(best.title)} {best.score('map'):.1f}**"
         if tied:
             titles = ", ".join(escape_markdown(row.title) for row in tied[:3])
-            line += f", not separable from {titles}" + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
+            line += f", cannot be told apart from {titles}" + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
+        if len(best.seeds) == 1:
+            line += " (one seed: no verdict)"
         rest = [row for row in ranked[1:] if row not in tied]
         if rest:
             lower = (best.score("map") or 0) - (rest[0].score("map") or 0)

@@ -279,6 +279,11 @@ def _scores(run: Run) -> None:
                 "best epoch†", f"{run.best_map:.1f}", border=True,
                 help=f"† mAP of epoch {run.best_epoch}, chosen with the test labels, as papers often do",
             )  # fmt: skip
+        if run.chosen_map is not None:
+            st.metric(
+                "no labels‡", f"{run.chosen_map:.1f}", border=True,
+                help=f"‡ mAP of epoch {run.chosen_epoch}, chosen without labels by a rule that was fixed beforehand",
+            )  # fmt: skip
 
 
 def _unfinished(attempts: list[Attempt], trial: Status | None) -> None:

@@ -24,7 +24,7 @@ def consider(state: RunState, row: Mapping[str, Any], export: Callable[[], Mappi
         return
     state.values[CHOSEN] = {"epoch": row["epoch"], "score": found}
     # Clones, since training goes on in the network's own tensors.
-    state.tensors |= {f"{CHOSEN}/{name}": value.detach().cpu().clone() for name, value in export().items()}
+    state.tensors |= {f"{CHOSEN}/{name}": value.detach().clone() for name, value in export().items()}
 
 
 def chosen_epoch(
@@ -33,13 +33,13 @@ def chosen_epoch(
     evaluator: Evaluator,
     embedder: Callable[[Mapping[str, Tensor]], Embedder],
 ) -> Chosen | None:
-    """Return the chosen epoch with its test scores; None for a run without pseudo-labels."""
+    """Return the chosen epoch, with its test scores if there are any; None for a run without pseudo-labels."""
     if CHOSEN not in state.values:
         return None
     epoch = state.values[CHOSEN]["epoch"]
     row = rows[epoch - 1]
     found, rank1 = row["target_map"], row["target_rank1"]
-    if found is None:  # else this very network has been evaluated
+    if found is None and evaluator.has_test:  # else this very network has been evaluated
         tensors = {
             name.removeprefix(f"{CHOSEN}/"): value
             for name, value in state.tensors.items()

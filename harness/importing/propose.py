@@ -1,0 +1,137 @@
+"""A spec for a folder of one's own: what was recognized in it, what was guessed, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path, PurePosixPath
+from statistics import median
+from typing import Any
+
+from PIL import Image
+from ruamel.yaml import YAML
+
+from harness.data.listing import images_below
+from harness.errors import UserError
+from harness.inputs.folders import files_below
+from harness.inputs.images import SUFFIXES
+from harness.inputs.patterns import Pattern
+
+SPLITS = ("train", "query", "gallery")
+LOOKED_AT = 200
+"""Images whose sizes are read."""
+MOST_CAMERAS = 64
+"""Folders beyond this many are individuals or days rather than cameras."""
+UPRIGHT = 1.3
+"""Crops at least this much higher than wide are taken for people."""
+READINGS = {
+    "a token like c3, cam3 or camera_3": r"(?:^|[/_\-. ])(?:c|cam|camera)[_\-]?(?P<camera>\d+)(?=s\d|[/_\-. ]|$)",
+    "the first folder": r"^(?P<camera>[^/]+)/",
+}
+"""Where the camera may stand in a path, the most telling first."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A spec as YAML, and in words what it rests on."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def propose(name: str, folder: Path) -> Proposal:
+    """Return a spec of `folder` for a dataset called `name`; only sizes of some images are read.
+
+    Raises UserError if there is no folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"{name}: no dataset is called so, and {folder} is no folder from which a spec could be proposed"
+        )
+    splits = {split: split for split in SPLITS if (folder / split).is_dir()} or {"train": "."}
+    if "train" not in splits or ("query" in splits) != ("gallery" in splits):
+        raise UserError(
+            f"{folder}: has {', '.join(splits)}, but a dataset has train alone, or train, query and gallery"
+        )
+    names = {split: images_below(folder / below) for split, below in splits.items()}
+    everything = [image for found in names.values() for image in found]
+    if not names["train"]:
+        raise UserError(
+            f"{folder / splits['train']}: holds no image ({_kinds(folder)}); they end in {' '.join(SUFFIXES)}"
+        )
+    notes = [f"{len(everything)} images: " + ", ".join(f"{len(found)} {split}" for split, found in names.items())]
+    if strangers := _kinds(folder):
+        notes.append(f"no images, left out: {strangers}")
+    pattern, words = _camera(everything, notes)
+    if "query" in splits:
+        pattern = r"^(?P<id>[^/]+)/" if pattern is None else pattern
+        notes.append("query and gallery need identities: state in the pattern where names give them (group id)")
+    height, width, kind = _size([folder / splits["train"] / image for image in names["train"]], notes)
+    if "query" not in splits:
+        notes.append("no identities: figures without labels only, no mAP; add query and gallery folders to get one")
+    layout: dict[str, Any] = {**splits, "pattern": pattern or ""}
+    if words:
+        layout["named_cameras"] = True
+    spec = {
+        "name": name, "title": name.replace("-", " ").capitalize(), "kind": kind, "regime": "photo-cpu",
+        "starter": False, "image": {"height": height, "width": width}, "layout": layout, "junk_ids": [],
+        "distractor_ids": [], "sources": [],
+        "access": {"homepage": "none", "license": "your own data"}, "citation": "none",
+    }  # fmt: skip
+    out = StringIO()
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.dump(spec, out)
+    return Proposal(out.getvalue(), tuple(notes))
+
+
+def _camera(names: list[str], notes: list[str]) -> tuple[str | None, bool]:
+    """Return the pattern that gives the camera of every image, and whether cameras are words."""
+    fitting: dict[str, set[str]] = {}
+    for how, text in READINGS.items():
+        found = [(Pattern(text).search(name) or {}).get("camera") for name in names]
+        cameras = {camera for camera in found if camera}
+        if None not in found and 2 <= len(cameras) <= MOST_CAMERAS:
+            fitting[how] = cameras
+        elif None not in found and len(cameras) == 1:
+            notes.append(f"one camera only ({how}): nothing to adapt across")
+    if not fitting:
+        notes.append("no camera was recognized in the paths; state it in the pattern (group camera) if they give it")
+        return None, False
+    how, cameras = next(iter(fitting.items()))
+    shown = ", ".join(sorted(cameras)[:8]) + (" …" if len(cameras) > 8 else "")
+    notes.append(f"{len(cameras)} cameras from {how}: {shown}")
+    for other, theirs in list(fitting.items())[1:]:
+        notes.append(f"{other} would fit too, with {len(theirs)} cameras: mend the pattern if that is meant")
+    return READINGS[how], not all(camera.isdigit() for camera in cameras)
+
+
+def _size(paths: list[Path], notes: list[str]) -> tuple[int, int, str]:
+    """Return height, width and kind by the shape of some images."""
+    sizes = []
+    for path in paths[:: max(1, len(paths) // LOOKED_AT)]:
+        try:
+            with Image.open(path) as image:
+                sizes.append(image.size)
+        except (OSError, ValueError, Image.DecompressionBombError):  # verifying names the broken ones
+            continue
+    if not sizes:
+        raise UserError(f"{paths[0].parent}: none of its images can be read")
+    ratio = median(high / wide for wide, high in sizes)
+    heights = [high for _, high in sizes]
+    kind, width = ("person", 64) if ratio >= UPRIGHT else ("vehicle", 128)
+    notes.append(
+        f"images are {min(heights)} to {max(heights)} pixels high, {ratio:.1f} times their width: taken for crops of "
+        f"{kind}s, resized to 128×{width}"
+    )
+    return 128, width, kind
+
+
+def _kinds(folder: Path) -> str:
+    suffixes = Counter(
+        PurePosixPath(name).suffix.lower() or "no suffix"
+        for name in files_below(folder)
+        if not name.lower().endswith(SUFFIXES)
+    )
+    return ", ".join(f"{count} × {suffix}" for suffix, count in suffixes.most_common(5))

@@ -1,0 +1,98 @@
+"""A spec for a folder of one's own: proposed in words, written on yes, valid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from harness.data.reading import read_dataset
+from harness.importing.propose import propose
+from harness.specs import Registry
+from tests.specs.conftest import small, specs
+from tests.test_cli import Command, harness, project
+
+__all__ = ["harness", "project", "small", "specs"]
+
+
+def crops(folder: Path, names: list[str], size: tuple[int, int] = (20, 50)) -> Path:
+    rng = np.random.default_rng(0)
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8)).save(path)
+    return folder
+
+
+WORDS = [f"{camera}/{number}.png" for camera in ("gate", "yard") for number in range(3)]
+
+
+def test_folders_become_cameras_and_what_is_missing_is_said(harness: Command, project: Path, tmp_path: Path) -> None:
+    folder = crops(tmp_path / "crops", WORDS)
+    (folder / "notes.txt").touch()
+    before = sorted(project.rglob("*"))
+    code, out, err = harness(project, "data", "add", "own", str(folder))
+    assert code == 1
+    assert "nothing was written; say yes, give --yes" in err
+    for said in (
+        "6 images: 6 train", "2 cameras from the first folder: gate, yard",
+        "no identities: figures without labels only",
+        "no images, left out: 1 × .txt",
+        "taken for crops of persons, resized to 128×64",
+    ):  # fmt: skip
+        assert said in out
+    assert sorted(project.rglob("*")) == before
+    code, out, err = harness(project, "data", "add", "own", str(folder), "--yes")
+    assert code == 0
+    assert "only 6 training images: clustering needs hundreds" in out
+    assert "no query and gallery: runs get label-free figures, never an mAP" in out
+    spec = Registry.load(project).checked().dataset("own")
+    assert not spec.labeled
+    assert not spec.evaluated
+    data = read_dataset(spec, project / "data" / "raw" / "own")
+    assert [record.camera for record in data.train] == [0, 0, 0, 1, 1, 1]
+    assert {record.id for record in data.train} == {-1}
+    assert not data.query
+
+
+def test_two_readings_are_both_named(tmp_path: Path) -> None:
+    found = propose("own", crops(tmp_path, [f"{day}/c{camera}_1.png" for day in ("mon", "tue") for camera in (1, 2)]))
+    assert any(note.startswith("2 cameras from a token like c3") for note in found.notes)
+    assert any(note.startswith("the first folder would fit too, with 2 cameras") for note in found.notes)
+    assert "named_cameras" not in found.text
+
+
+def test_one_camera_and_none(tmp_path: Path) -> None:
+    assert any(
+        "one camera only" in note for note in propose("a", crops(tmp_path / "a", ["c1_1.png", "c1_2.png"])).notes
+    )
+    assert any("no camera was recognized" in note for note in propose("b", crops(tmp_path / "b", ["1.png"])).notes)
+    wide = propose("c", crops(tmp_path / "c", ["1.png"], (60, 30)))
+    assert "kind: vehicle" in wide.text
+
+
+def test_what_is_no_dataset(harness: Command, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.heic").touch()
+    same = crops(tmp_path / "same", ["c1_1.png"])
+    for number in range(2, 5):
+        (same / f"c2_{number}.png").write_bytes((same / "c1_1.png").read_bytes())
+    half = crops(tmp_path / "half", ["train/1.png", "query/1.png"])
+    wrong = {
+        "empty": "holds no image", "phone": "holds no image (1 × .heic)", "nowhere": "is no folder from which a spec",
+        "half": "has train, query, but a dataset has train alone, or train, query and gallery",
+    }  # fmt: skip
+    for name, said in wrong.items():
+        code, _, err = harness(project, "data", "add", "own", str(tmp_path / name), "--yes")
+        assert code == 1
+        assert said in err
+        assert not (project / "datasets" / "own.yaml").exists()
+    assert half.exists()
+    code, _, err = harness(project, "data", "add", "own", str(same), "--yes")
+    assert code == 1
+    assert not (project / "datasets" / "own.yaml").exists()
+    assert "all 4 images are copies of one: there is nothing to learn from them" in err
+    code, _, err = harness(project, "data", "add", "My_Own", str(same), "--yes")
+    assert "'My_Own' is not a valid name" in err

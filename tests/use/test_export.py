@@ -1,0 +1,138 @@
+"""Export: each file gives the checkpoint's features at any batch size, and the checkpoint's mAP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.data import open_prepared
+from harness.errors import UserError
+from harness.paths import prepared_folder
+from harness.pipeline.training.evaluator import Evaluator
+from harness.use.export.formats import FORMATS, Exported, export
+from harness.use.export.parity import worst_cosine
+from harness.use.model import load
+from tests.pipeline.tiny import TARGET, Tiny
+from tests.test_cli import Command, harness
+
+__all__ = ["harness"]
+
+ONNX = ("onnx", "boxmot", "ultralytics")
+OURS = [name for name in FORMATS if name != "roboflow"]
+
+
+def exported(run: Path, name: str, half: bool = False) -> Exported:
+    if name in ONNX:
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            pytest.importorskip(package)
+    return export(run, name, run.parent / f"{name}-{half}", half, 18)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", OURS)
+def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> None:
+    model, found = load(run), exported(run, name, half)
+    assert found.cosine >= (0.999 if half else 0.9999)
+    target = open_prepared(prepared_folder(tiny.root, TARGET))
+    query, gallery = target.split("query"), target.split("gallery")
+    for size in (1, 2, 17):
+        pixels = np.asarray(gallery.images[:size])
+        cosine = np.einsum("nd,nd->n", found.embed(pixels), model.embedder(pixels))
+        assert cosine.min() > (0.999 if half else 0.99999)
+    evaluator = Evaluator(target, torch.device("cpu"))
+    ours, theirs = (
+        evaluator.ranked(embed(query.images), embed(gallery.images)).map for embed in (model.embedder, found.embed)
+    )
+    assert theirs == pytest.approx(ours, abs=0.02 if half else 1e-9)
+    assert not list(found.folder.parent.glob(".*"))
+
+
+def test_half_precision_is_half_the_size(run: Path) -> None:
+    whole, half = exported(run, "safetensors"), exported(run, "safetensors", half=True)
+    assert half.path.stat().st_size < 0.6 * whole.path.stat().st_size
+
+
+def test_a_graph_normalizes_where_its_consumer_does_not(run: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    for name, where in (
+        ("onnx", "inside the graph"),
+        ("boxmot", "by the consumer"),
+        ("ultralytics", "inside the graph"),
+    ):
+        found = exported(run, name)
+        model = onnx.load(found.path)
+        about = json.loads({entry.key: entry.value for entry in model.metadata_props}["reid-harness"])
+        assert about["input"]["normalization"] == where
+        assert about["run"] == run.name
+        batch, _, *size = model.graph.input[0].type.tensor_type.shape.dim
+        assert batch.dim_param
+        assert [side.dim_value for side in size] == [32, 16]
+        assert len(model.graph.output) == 1
+
+
+def test_boxmot_finds_the_size_of_crops_beside_the_file(run: Path) -> None:
+    found = exported(run, "boxmot")
+    sidecar = json.loads(found.path.with_name(f"{found.path.name}.metadata.json").read_text())
+    assert sidecar["model_kwargs"] == {"img_size": [32, 16]}
+    assert (sidecar["schema_version"], sidecar["preprocess"]) == (1, "resize")
+
+
+def test_the_card_states_terms_figures_and_limits(run: Path) -> None:
+    text = (exported(run, "torchscript").folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("---\nlibrary_name: reid-harness\n")
+    for word in ("drawn by this project", "drawn-generic", "GDPR", "AI Act", "lowest cosine", "has not been evaluated"):
+        assert word in text
+    assert str(run.parent) not in text
+
+
+def test_a_file_that_is_another_model_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.use.export.formats.worst_cosine", lambda *_: 0.99)
+    with pytest.raises(UserError, match=r"is not the same model.*nothing was written"):
+        export(run, "torchscript", run.parent / "out", False, 18)
+    assert sorted(path.name for path in run.parent.iterdir()) == [run.name]
+
+
+def test_a_batch_taken_for_a_constant_is_found_out(run: Path) -> None:
+    model = load(run)
+
+    def constant(pixels: np.ndarray) -> np.ndarray:
+        return model.embedder(pixels)[:2]
+
+    with pytest.raises(UserError, match=r"gives features \(2, 192\) for 17 crops, not \(17, 192\)"):
+        worst_cosine(constant, model.embedder, model.input)
+
+
+MISTAKES = {
+    "an unknown format": (["--format", "onx"], "--format onx: must be one of onnx, torchscript, safetensors, roboflow"),
+    "an opset too old": (["--format", "onnx", "--opset", "11"], "--opset 11: must be 18 to 23"),
+    "a folder that exists": (["--format", "onnx", "--output", "data"], "data: exists already; choose another --output"),
+    "a network that roboflow cannot build": (["--format", "roboflow"], "Roboflow's reid builds timm's networks only"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes(harness: Command, run: Path, mistake: str) -> None:
+    arguments, said = MISTAKES[mistake]
+    root = run.parents[2]
+    code, out, err = harness(root, "export", run.name, *arguments)
+    assert (code, out) == (1, "")
+    assert said in err
+    assert not [path for path in root.rglob("*") if "export" in path.name and path.is_file()]
+
+
+def test_a_run_without_a_network(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tiny.trained(tiny.pairing("colour-histogram"))
+    with pytest.raises(UserError, match="its features are no network's, so there is nothing to export"):
+        export(folder, "torchscript", tmp_path / "out", False, 18)
+
+
+def test_the_command_measures(harness: Command, run: Path) -> None:
+    code, out, _ = harness(run.parents[2], "export", run.name, "--format", "torchscript", "--measure")
+    assert code == 0
+    path = f"build/exports/{run.name}-torchscript"
+    assert out.startswith(f"{path}/{run.name}.torchscript: lowest cosine to the checkpoint 1.0000")
+    assert f"on {TARGET}: mAP " in out
