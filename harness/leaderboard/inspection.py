@@ -62,7 +62,6 @@ def _scatter(found: FeatureMap, color: str) -> alt.Chart:
         {"x": found.x, "y": found.y, "identity": found.identity, "camera": found.camera, "cluster": found.cluster}
     )
     data["outlier"] = np.where(found.cluster < 0, "outlier", "in a cluster")
-    legend: alt.Legend | None
     if color == "outlier":
         scale = alt.Scale(domain=["in a cluster", "outlier"], range=["#8a8f98", "#D55E00"])
         legend: alt.Legend | None = alt.Legend()
