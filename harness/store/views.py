@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlmodel import col, func, select
 
 from harness.errors import UserError
+from harness.specs.yamlfile import nearest
 from harness.store import tables
 from harness.store.database import Store
 
@@ -149,8 +150,10 @@ def task(store: Store, name: str) -> tables.Task:
     """Return a task. Raises UserError for an unknown name."""
     with store.reading() as session:
         found = session.get(tables.Task, name)
+        known = session.exec(select(tables.Task.name)).all() if found is None else []
     if found is None:
-        raise UserError(f"no task is called {name!r}; `harness list pairings` shows those planned")
+        near = nearest(name, known) if known else ""
+        raise UserError(f"no task is called {name!r}{near}; `harness list pairings` shows those planned")
     return found
 
 

@@ -61,7 +61,7 @@ def _status(row: LeaderRow) -> str:
         parts.append("published")
     if row.stale:
         parts.append("outdated")
-    detail = row.stale or row.reason
+    detail = row.reason  # what is outdated about a run stands on its page
     return f"{', '.join(parts)}: {detail}" if parts and detail else ", ".join(parts) or row.reason
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import chisquare, ks_2samp
 
-from harness.learning.augment import Draw, augmented, augmented_on_device, draw, unchanged
+from harness.learning.augment import Draw, augmented, augmented_on_device, draw, send, unchanged
 from harness.specs.compute import Augment
 from tests.learning.parts import STRONG, images
 
@@ -67,7 +67,8 @@ def by_pixel(image: npt.NDArray[np.uint8], drawn: Draw, at: int) -> npt.NDArray[
 
 
 def both_paths(pictures: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Draw) -> list[torch.Tensor]:
-    on_device = augmented_on_device(torch.from_numpy(pictures), torch.from_numpy(index), drawn)
+    where, (sent,) = send(index, [drawn], torch.device("cpu"))
+    on_device = augmented_on_device(torch.from_numpy(pictures), where, sent)
     return [augmented(pictures, index, drawn), on_device]
 
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from harness.errors import CollapseError
+from harness.errors import CollapseError, UserError
 from harness.labels import cluster, jaccard_distance
-from harness.labels.clusterings import DBSCAN, DataDrivenDBSCAN
+from harness.labels.clusterings import DBSCAN, HDBSCAN, DataDrivenDBSCAN, Infomap
+from harness.labels.clusterings.base import ClusteringKind
 from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
-from harness.labels.distances import Jaccard
+from harness.labels.distances import Cosine, Jaccard
 from harness.labels.label_free import centroid_silhouette
 from harness.learning import pseudo
 from harness.learning.algorithm import RunContext
@@ -73,6 +74,26 @@ def test_how_neighbours_were_searched_is_remembered(monkeypatch: pytest.MonkeyPa
     pseudo.assign(features, FIXED, run)
     assert run.state.values[pseudo.SEARCH]["search"] == "hnsw"
     assert 0.5 < run.state.values[pseudo.SEARCH]["recall"] <= 1
+
+
+def test_as_many_neighbours_as_images_are_an_error() -> None:
+    for distance in (Jaccard(kind="jaccard", k1=60, k2=3), Cosine(kind="cosine", k=99)):
+        spec = Spec(distance=distance, clustering=Infomap(kind="infomap", max_distance=0.5, min_cluster_size=2))
+        with pytest.raises(UserError, match=f"looks at {distance.neighbours} neighbours of each of 60 images"):
+            pseudo.assign(groups(), spec, context())
+
+
+@pytest.mark.parametrize(
+    ("clustering", "found", "advice"),
+    [
+        (HDBSCAN(kind="hdbscan", min_cluster_size=4, min_samples=4), [-1] * 5, "a smaller min_cluster_size"),
+        (Infomap(kind="infomap", max_distance=0.5, min_cluster_size=5), [0] * 5, "a smaller max_distance"),
+        (DataDrivenDBSCAN(kind="dbscan-data-driven", rho=0.1, min_samples=4), [0] * 5, "a smaller rho"),
+    ],
+)
+def test_a_collapse_names_the_kinds_own_keys(clustering: ClusteringKind, found: list[int], advice: str) -> None:
+    with pytest.raises(CollapseError, match=f"try {advice}"):
+        pseudo.fall_back(np.array(found), clustering, context())
 
 
 def collapsed(run: RunContext, labels: list[int]) -> Labels:

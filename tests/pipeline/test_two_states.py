@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from harness.errors import UserError
-from harness.learning.state import RunState
+from harness.learning.state import CheckpointWriter, RunState
 from harness.pipeline.training import resume
 from harness.pipeline.training.resume import Progress
 
 
 def saved(path: Path) -> None:
-    state, progress = RunState(), Progress()
+    state, progress, writer = RunState(), Progress(), CheckpointWriter(torch.device("cpu"))
     for epoch in (1, 2):
         state.epoch, state.tensors = epoch, {"weights": torch.full((50,), float(epoch))}
         progress.rows.append({"epoch": epoch})
-        resume.save(path, state, progress, "same")
+        resume.save(writer, path, state, progress, "same")
+    writer.finish()
 
 
 def restored(path: Path, identity: str = "same") -> tuple[RunState, Progress, str]:

@@ -127,6 +127,7 @@ def based(specs: Specs) -> Specs:
     for path in (CLUSTERS, TEACHER, "methods/moved.yaml"):
         specs.edit(path, "      network: {backbone: {kind: narrow}, pooling: {kind: average}, bn_groups: 1}\n", "")
         specs.edit(path, "      precision: float32\n", "")
+    specs.plan()
     return specs
 
 
