@@ -219,7 +219,7 @@ def signals(source: random.Random, folder: Path) -> Iterator[tuple[str | None, s
     """SIGINT, SIGTERM or SIGHUP to the process group of a command: one line, exit 130, nothing left behind."""
     root = folder / "project"
     root.mkdir()
-    for name in ("dvc.yaml", "datasets", "methods", "reported.yaml", "pairings.yaml"):
+    for name in ("dvc.yaml", "datasets", "methods", "reported.yaml", "pipelines"):
         if (ROOT / name).exists():
             (root / name).symlink_to(ROOT / name)
     commands = [
@@ -255,7 +255,12 @@ def hostile_commands(source: random.Random, folder: Path) -> Iterator[tuple[str 
     """A project file is replaced by something else: every command says so in one line or does without it."""
     project = small_project(folder / "project")
     (project.root / "dvc.yaml").write_text("stages: {}\n")
-    files = ["pairings.yaml", "reported.yaml", "methods/cluster-contrast.yaml", "results/published.json"]
+    files = [
+        "pipelines/cluster-contrast/dvc.yaml",
+        "reported.yaml",
+        "methods/cluster-contrast.yaml",
+        "results/published.json",
+    ]
     files += [f"results/runs/{KEY}/{name}" for name in ("history.csv", "metrics.json", "record.json")]
     while True:
         path, arguments = (

@@ -546,6 +546,8 @@ def data_verify(name: str) -> None:
     from harness.paths import raw_folder
 
     registry = _registry()
+    if registry.dataset(name).drawn and not raw_folder(registry.root, name).exists():
+        raise UserError(f"{name} is not drawn yet; run: dvc repro draw@{name}")
     with console_progress() as show:
         found = verify_dataset(registry.dataset(name), raw_folder(registry.root, name), progress=show)
     for finding in found.findings:

@@ -139,6 +139,7 @@ Body = Callable[[str], list[str]]
 
 def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
     """Every page: its file, its title, and what makes its body."""
+    view: View
     yield "index.html", "Leaderboard", lambda file: _index(b, file)
     for task in b.tasks:
         view = addresses.Leaderboard(task=task.name)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.files import read_bytes
 from harness.inputs.yaml import read_yaml
 from harness.paths import PIPELINES
 from harness.specs.base import Frozen
@@ -173,11 +174,12 @@ class Registry:
     def planned(self) -> dict[str, Pairing]:
         """The pairings that `pipelines/<method>/dvc.yaml` evaluate, by key, sorted by task, method and seed.
 
-        They are found in the text, so that a file that a merge or an editor broke still says what was planned.
+        They are found in the text, so that a file that a merge or an editor broke still says what was planned. Raises
+        UserError for one that cannot be read.
         """
         found = []
         for path in self.root.glob(f"{PIPELINES}/*/dvc.yaml"):
-            keys = set(PLANNED.findall(path.read_text(encoding="utf-8", errors="replace")))
+            keys = set(PLANNED.findall(read_bytes(path).decode("utf-8", "replace")))
             found += [parse_key(key) for key in keys if key.startswith(f"{path.parent.name}__")]
         return {pairing.key: pairing for pairing in sorted(found, key=lambda p: (p.task, p.method, p.seed))}
 

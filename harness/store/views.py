@@ -58,6 +58,8 @@ class LeaderRow:
     reported_from: str = ""
     reported_verified: bool = False
     reported_note: str = ""
+    reported_selection: str = ""
+    reported_range: tuple[float, float] | None = None
     difference: float | None = None
     verdict: str = ""
     verdict_note: str = ""
@@ -240,6 +242,10 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         reported_from=entry.reported_from,
         reported_verified=entry.reported_verified,
         reported_note=entry.reported_note,
+        reported_selection=entry.reported_selection,
+        reported_range=(entry.reported_low, entry.reported_high)
+        if entry.reported_low is not None and entry.reported_high is not None
+        else None,
         difference=entry.difference,
         verdict=entry.verdict,
         verdict_note=entry.verdict_note,
