@@ -63,7 +63,7 @@ def _gpu_is_there(name: str) -> bool:
     return False
 
 
-def wait_for(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Return when the device has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -29,7 +29,8 @@ def mean_similarity_logits(
 ) -> Tensor:
     """Return the mean of f·Mᵀ / τ over the rows of each label, [B, C] (SpCL, Eq. 2).
 
-    labels: int64 [rows], 0 … C - 1; sizes: their counts [C], once per epoch, since counting synchronizes a GPU with the host.
+    labels: int64 [rows], 0 … C - 1; sizes: their counts [C], computed once per epoch, since counting
+    synchronizes a GPU with the host.
     """
     similarity = similarity_logits(features, memory, temperature)
     sums = torch.zeros(len(features), len(sizes), device=features.device).index_add_(1, labels, similarity)
