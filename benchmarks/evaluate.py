@@ -10,7 +10,7 @@ from benchmarks.features import DIMENSIONS, IMAGES_PER_IDENTITY, cameras, cluste
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import peak_gib
 from harness.evaluation import evaluate_distances, evaluate_ranking
-from harness.learning.device import wait_for
+from harness.learning.device import synchronize
 
 SIZES = {"small": (800, 8_000), "market1501": (3_368, 19_281), "msmt17": (11_659, 82_161)}
 STRIP = 1024
@@ -80,7 +80,7 @@ def on_gpu(queries: int, gallery: int, device: torch.device, repeats: int, dimen
         rows = max(1, min(STRIP, 2**28 // (4 * gallery)))
         for start in range(0, queries, rows):
             asked[start : start + rows] @ searched.T
-        wait_for(device)
+        synchronize(device)
 
     for work in (product, lambda: evaluate_ranking(asked, searched, *labels)):  # choose algorithms
         work()

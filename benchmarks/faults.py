@@ -182,6 +182,7 @@ def checkpoints(source: random.Random, folder: Path) -> Iterator[tuple[str | Non
 def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
     """An ingestion is killed: the next one gives what an undisturbed one gives, and the database is whole."""
     project = small_project(folder / "project")
+    (project.root / "dvc.yaml").write_text("stages: {}\n")
     ingest(project.root)
     right, path = _figures(project.root), Path(database_url(project.root))
     while True:
@@ -204,6 +205,7 @@ def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str 
 def many_at_once(_source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
     """Four ingesters at once, from an empty database: all end well, the rows are those of one."""
     project = small_project(folder / "project")
+    (project.root / "dvc.yaml").write_text("stages: {}\n")
     ingest(project.root)
     right, path = _figures(project.root), Path(database_url(project.root))
     while True:
@@ -318,7 +320,8 @@ def disk_full(source: random.Random, folder: Path) -> Iterator[tuple[str | None,
                 failure = None if _figures(project.root) == right else "other figures"
                 seen = "there was room enough"
             except UserError as error:
-                failure, seen = (None if error.reason == "disk" else f"class {error.reason}: {error}"), str(error)
+                helped = error.reason == "disk" or "delete it and run" in str(error)
+                failure, seen = (None if helped else f"class {error.reason}: {error}"), str(error)
             except Exception as error:
                 failure, seen = f"{type(error).__name__}: {error}", ""
         finally:

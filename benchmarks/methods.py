@@ -24,7 +24,7 @@ from harness.drawn.dataset import draw_images
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.device import choose_device, wait_for
+from harness.learning.device import choose_device, synchronize
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.state import RunState
 from harness.specs import Pairing, Registry
@@ -138,7 +138,7 @@ class Trial:
     def _finish(self, iteration: Iterator[None], count: int) -> None:
         for _ in islice(iteration, count):
             pass
-        wait_for(self.device)
+        synchronize(self.device)
 
     def _algorithm(self, method: ResolvedMethod, start: Mapping[str, Tensor] | None) -> Algorithm:
         uda, usl = method.setting == "uda", method.setting == "usl"

@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import CPU, GPU
 from harness.learning import ema, networks, optim
-from harness.learning.device import choose_device, wait_for
+from harness.learning.device import choose_device, synchronize
 from harness.learning.optimizers import Adam
 from harness.specs.compute import Network
 
@@ -44,7 +44,7 @@ def outcome(network: Network, device: torch.device, iterations: int, repeats: in
         def times() -> None:
             for _ in range(iterations):
                 work(images)
-            wait_for(device)
+            synchronize(device)
 
         times()  # compile, choose algorithms
         return times

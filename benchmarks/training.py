@@ -22,7 +22,7 @@ from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
 from harness.learning.backbones import Narrow, ResNet50
 from harness.learning.data import UnlabeledSet
-from harness.learning.device import choose_device, wait_for
+from harness.learning.device import choose_device, synchronize
 from harness.learning.optimizers import Adam
 from harness.learning.pooling import Average, GeM
 from harness.specs.compute import Augment, Network
@@ -75,13 +75,13 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
         indices = sampler.shuffled_batches(len(cache), setting.batch, np.random.default_rng(0))
         for batch in images.batches(indices, iterations, setting.augment, [np.random.default_rng(1)]):
             step(batch.views[0])
-        wait_for(device)
+        synchronize(device)
 
     def resident() -> None:
         batch = images.plain(np.arange(setting.batch))
         for _ in range(iterations):
             step(batch)
-        wait_for(device)
+        synchronize(device)
 
     def reference() -> None:
         loader = DataLoader(
@@ -90,7 +90,7 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
         )  # fmt: skip
         for batch in _endless(loader, iterations):
             step(batch.to(device, non_blocking=True))
-        wait_for(device)
+        synchronize(device)
 
     begun = time.perf_counter()
     ours()  # choose algorithms

@@ -1,4 +1,4 @@
-"""What the server does before anybody visits."""
+"""Warm-up: import pages and compile queries when the server starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIBRARIES = ("pandas", "pandas.io.formats.style", "pyarrow.pandas_compat", "sqlm
 
 @asynccontextmanager
 async def warmed(_app: object) -> AsyncIterator[None]:
-    """Import beside the running server what the pages need, which otherwise the first visitor would wait for."""
+    """Import page dependencies in a background thread so that the first request does not pay for them."""
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     yield
 

@@ -31,7 +31,7 @@ ERASE_TRIES = 20  # an erasing box misses the image in under one try of three: 2
 
 
 @dataclass(frozen=True)
-class Draw:
+class Transforms:
     """The random numbers of one batch: each array has one row per image."""
 
     flip: npt.NDArray[np.bool_]
@@ -39,14 +39,14 @@ class Draw:
     erase: npt.NDArray[np.int64]  # [B, 4]: top, left, height, width; height 0 = nothing erased
     factors: npt.NDArray[np.float32]  # [B, 3]: brightness, contrast, saturation; 1 = unchanged
 
-    def of(self, rows: slice) -> Draw:
+    def of(self, rows: slice) -> Transforms:
         """Return the numbers of some of the images."""
-        return Draw(self.flip[rows], self.offset[rows], self.erase[rows], self.factors[rows])
+        return Transforms(self.flip[rows], self.offset[rows], self.erase[rows], self.factors[rows])
 
 
-def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> Draw:
-    """Draw the transforms of `count` images of size `height` × `width`, independently per image."""
-    return Draw(
+def sample_transforms(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> Transforms:
+    """Transforms the transforms of `count` images of size `height` × `width`, independently per image."""
+    return Transforms(
         flip=rng.random(count) < augment.flip,
         offset=rng.integers(-augment.pad, augment.pad, size=(count, 2), endpoint=True),
         erase=_erasing_boxes(augment.erase, count, height, width, rng),
@@ -54,9 +54,9 @@ def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.G
     )
 
 
-def unchanged(count: int) -> Draw:
+def unchanged(count: int) -> Transforms:
     """Return the draw that only normalizes."""
-    return Draw(
+    return Transforms(
         np.zeros(count, bool), np.zeros((count, 2), int), np.zeros((count, 4), int), np.ones((count, 3), np.float32)
     )
 
@@ -81,7 +81,7 @@ def _erasing_boxes(
     return boxes
 
 
-def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Draw) -> Tensor:
+def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Transforms) -> Tensor:
     """Return images[index], transformed: float32 [B, 3, H, W] in channels-last memory, on the CPU.
 
     images: uint8 [N, H, W, 3], memory-mapped or not; only the rows in `index` are read.
@@ -94,8 +94,8 @@ def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn
 
 
 @dataclass(frozen=True)
-class SentDraw:
-    """A `Draw` on a device; no `factors` where all are 1."""
+class DeviceTransforms:
+    """A `Transforms` on a device; no `factors` where all are 1."""
 
     flip: Tensor
     offset: Tensor
@@ -103,7 +103,9 @@ class SentDraw:
     factors: Tensor | None
 
 
-def send(index: npt.NDArray[np.int64], draws: Sequence[Draw], device: torch.device) -> tuple[Tensor, list[SentDraw]]:
+def send(
+    index: npt.NDArray[np.int64], draws: Sequence[Transforms], device: torch.device
+) -> tuple[Tensor, list[DeviceTransforms]]:
     """Return a batch's index and draws on the device, sent in one copy."""
     arrays: list[npt.NDArray[np.generic]] = [index]
     for drawn in draws:
@@ -114,7 +116,7 @@ def send(index: npt.NDArray[np.int64], draws: Sequence[Draw], device: torch.devi
     parts, sent = iter(rest), []
     for drawn in draws:
         flip, offset, erase = next(parts), next(parts), next(parts)
-        sent.append(SentDraw(flip, offset, erase, next(parts) if (drawn.factors != 1).any() else None))
+        sent.append(DeviceTransforms(flip, offset, erase, next(parts) if (drawn.factors != 1).any() else None))
     return where, sent
 
 
@@ -124,10 +126,10 @@ def _constants(device: torch.device) -> list[Tensor]:
     return together_to_device([MEAN, STD, GREY], device)
 
 
-def augmented_on_device(images: Tensor, index: Tensor, drawn: SentDraw) -> Tensor:
+def augmented_on_device(images: Tensor, index: Tensor, drawn: DeviceTransforms) -> Tensor:
     """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3].
 
-    index: int64 [B] on the same device. The host waits for nothing.
+    index: int64 [B] on the same device. No host-device synchronization.
     """
     device, (_, height, width, _) = images.device, images.shape
     flip, offset, erase = drawn.flip, drawn.offset, drawn.erase

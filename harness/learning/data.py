@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from harness.learning import ranks
-from harness.learning.augment import draw, unchanged
+from harness.learning.augment import sample_transforms, unchanged
 from harness.learning.device import to_device
-from harness.learning.pixels import place
+from harness.learning.pixels import choose_storage
 from harness.specs.compute import Augment
 
 Index = npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ class UnlabeledSet:
         self._cameras = np.asarray(cameras, np.int64)
         self.cameras_used = False
         self.device = device
-        self._pixels = place(images, device)
+        self._pixels = choose_storage(images, device)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,7 +67,7 @@ class UnlabeledSet:
     def plain_batches(self, index: Index, size: int) -> Iterator[Tensor]:
         """Yield images[index], only normalized, `size` at a time: float32 [B, 3, H, W] on the device."""
         parts = (index[start : start + size] for start in range(0, len(index), size))
-        for part, rows in self._pixels.ahead(parts):
+        for part, rows in self._pixels.prefetched(parts):
             yield self._pixels.views(part, rows, [unchanged(len(part))])[0][0]
 
     def batches(
@@ -85,9 +85,11 @@ class UnlabeledSet:
                 wholes.append(whole)
                 yield whole[ranks.share(len(whole))]
 
-        for index, rows in self._pixels.ahead(shares()):
+        for index, rows in self._pixels.prefetched(shares()):
             whole = wholes.popleft()
-            draws = [draw(augment, len(whole), height, width, rng).of(ranks.share(len(whole))) for rng in rngs]
+            draws = [
+                sample_transforms(augment, len(whole), height, width, rng).of(ranks.share(len(whole))) for rng in rngs
+            ]
             views, where = self._pixels.views(index, rows, draws)
             yield UnlabeledBatch(views, where if ranks.count() == 1 else to_device(whole, self.device))
 

@@ -10,7 +10,7 @@ import torch
 from harness.errors import OutOfMemoryError, UserError
 from harness.learning.device import choose_device, to_device, together_to_device
 from harness.learning.out_of_memory import explained
-from harness.learning.pixels import Resident, Streamed, place
+from harness.learning.pixels import Resident, Streamed, choose_storage
 from tests.learning.parts import CPU, compute, images, network
 from tests.pretend.accelerator import GPU, pretend_gpu
 
@@ -104,16 +104,16 @@ def test_arrays_travel_together_and_arrive_as_they_were() -> None:
 def test_images_stay_on_the_host_if_the_device_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = images(20)
     with pretend_gpu():
-        assert type(place(pictures, GPU)) is Resident
+        assert type(choose_storage(pictures, GPU)) is Resident
     with pretend_gpu(free_bytes=2 * pictures.nbytes):
-        assert type(place(pictures, GPU)) is Streamed
+        assert type(choose_storage(pictures, GPU)) is Streamed
 
     def taken(*_: object) -> None:  # by another process, after the question
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pretend_gpu():
         monkeypatch.setattr(Resident, "__init__", taken)
-        assert type(place(pictures, GPU)) is Streamed
+        assert type(choose_storage(pictures, GPU)) is Streamed
 
 
 def test_too_little_memory_is_told_with_what_helps() -> None:
