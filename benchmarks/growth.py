@@ -243,6 +243,6 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
         f"{search.at(PLANNED, search.seconds):,.0f} s of exact search and {after.at(PLANNED, after.seconds):,.0f} s for"
         f" all that follows, with {memory:.1f} GiB beyond the features' {4 * DIMENSIONS * PLANNED / 2**30:.1f} GiB.",
         f"The exact search is the product of all pairs; above {APPROXIMATE_ABOVE:,} images",
-        "an approximate index takes its place (below), and the run's record holds its recall.",
+        "an approximate index takes its place (`python -m benchmarks search`), and the run's record holds its recall.",
         "",
     ]

@@ -144,7 +144,9 @@ def plan(
         str,
         typer.Option(help="Comma-separated; default: 0 to 4 on the drawn benchmark, 0 to 2 elsewhere, ablations too."),
     ] = "",
-    methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated; default: all except methods that only pre-train (role init).")
+    ] = "",
     targets: Annotated[
         str, typer.Option(help="Comma-separated; default: all present datasets, for ablations the starter's.")
     ] = "",

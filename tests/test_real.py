@@ -47,7 +47,13 @@ def arrange(source: Path, folder: Path) -> None:
 
 
 @pytest.mark.real
-def test_from_a_folder_to_a_search(harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_a_folder_to_a_search(
+    harness: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(line, flush=True)
+
     source, weights = (os.environ.get(f"HARNESS_REAL_{name}") for name in ("FOLDER", "WEIGHTS"))
     if not source or not weights:
         pytest.skip("HARNESS_REAL_FOLDER and HARNESS_REAL_WEIGHTS name no pictures and weights")
@@ -75,20 +81,20 @@ def test_from_a_folder_to_a_search(harness: Command, tmp_path: Path, monkeypatch
     scores = {}
     for pairing in (start, adapted):
         begun = time.monotonic()
-        train(registry, pairing, lambda line: print(line, flush=True))
+        train(registry, pairing, say)
         metrics = evaluate(registry, pairing)
         assert isinstance(metrics, Metrics)
         scores[pairing.method] = metrics.map
-        print(f"{pairing.key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, {time.monotonic() - begun:.0f} s")
+        say(f"{pairing.key}: mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, {time.monotonic() - begun:.0f} s")
     assert scores["cluster-contrast"] > 50  # a random ranking has about 9
     code, out, err = harness(root, "calibrate", adapted.key, "--dataset", "own")
     assert code == 0, err
-    print(out)
+    say(out)
     query = sorted((crops / "query").iterdir())[0]
     code, out, err = harness(
         root, "search", adapted.key, str(query), "--gallery", str(crops / "gallery"), "--top", "3", "--json"
     )
     assert code == 0, err
     (answer,) = json.loads(out)
-    print(answer)
+    say(str(answer))
     assert answer["hits"][0]["path"].split("_")[0] == query.name.split("_")[0]

@@ -27,10 +27,12 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     """
     root = Path(root)
     base, arrangement = recognize(spec, root)
-    has_cameras = "camera" in Pattern(arrangement.pattern).groups or any(
-        part.xml for part in arrangement.splits.values()
-    )
     listed = {split: list_images(base, part) for split, part in arrangement.splits.items()}
+    has_cameras = (
+        "camera" in Pattern(arrangement.pattern).groups
+        or any(part.xml for part in arrangement.splits.values())
+        or any(part.table and entry.camera for split, part in arrangement.splits.items() for entry in listed[split])
+    )
     reader = _LabelReader(spec, arrangement, has_cameras)
     for group, named in (("id", spec.layout.named_ids), ("camera", spec.layout.named_cameras)):
         if named:
@@ -134,7 +136,7 @@ def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
     pattern = Pattern(arrangement.pattern)
     for part in arrangement.splits.values():
         names = [entry.name for entry in list_images(folder, ImageSet(folder=part.folder, lists=part.lists))[:20]]
-        if names and not any(pattern.search(name) for name in names):
+        if names and all(pattern.search(name) is None for name in names):
             return names[0]
     return None
 
@@ -205,7 +207,7 @@ def to_number(text: str | None) -> int | None:
 
 def unlisted(base: Path, arrangement: Arrangement) -> list[str]:
     """Return the images, relative to `base`, that lie in a listed split's folder but in no list."""
-    parts = [part for part in (*arrangement.splits.values(), *arrangement.unused) if part.lists]
+    parts = [part for part in (*arrangement.splits.values(), *arrangement.unused) if part.lists or part.table]
     named = {f"{part.folder}/{entry.name}" for part in parts for entry in list_images(base, part)}
     folders = sorted({part.folder for part in parts})
     return [

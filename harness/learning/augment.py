@@ -127,7 +127,7 @@ def _constants(device: torch.device) -> list[Tensor]:
 def augmented_on_device(images: Tensor, index: Tensor, drawn: SentDraw) -> Tensor:
     """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3].
 
-    index: int64 [B] on the same device. The host waits for nothing.
+    index: int64 [B] on the same device. No host-device synchronization.
     """
     device, (_, height, width, _) = images.device, images.shape
     flip, offset, erase = drawn.flip, drawn.offset, drawn.erase

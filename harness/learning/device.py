@@ -72,7 +72,7 @@ def wait_for(device: torch.device) -> None:
 def to_device(array: npt.NDArray[Any], device: torch.device) -> Tensor:
     """Return `array` as a tensor on `device`; on a CPU they share memory.
 
-    A GPU gets it from pinned memory, in its own order of work: the host goes on without waiting for earlier work.
+    Copied asynchronously from pinned memory on the current stream.
     """
     return together_to_device([array], device)[0]
 

@@ -29,7 +29,7 @@ class Pixels(ABC):
         self.images, self.device = images, device
 
     def rows(self, index: Index) -> Tensor | None:
-        """Return what is worth reading of images[index] ahead of time, on the host: uint8 [B, H, W, 3], or nothing."""
+        """Prefetch images[index] to host memory: uint8 [B, H, W, 3]; None if this storage does not prefetch."""
         return None
 
     @abstractmethod

@@ -60,6 +60,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
+    report.rejected |= registry.unreadable_plans
     store = open_store(database_url(root))
     try:
         with store.writing() as session:

@@ -15,7 +15,7 @@ from harness.store.database import Store
 
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
 ALL = "all"
-QUOTED = "only quoted from the literature, which reports nothing here"
+QUOTED = "quoted from the literature; no figure for this task"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Score:
 
 @dataclass(frozen=True)
 class LeaderRow:
-    """A method on a task: what was reproduced, what was reported, or why neither."""
+    """One leaderboard row: our scores, the reported ones, or the reason for having neither."""
 
     method: str
     title: str

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import evaluate, gpu, jaccard, page
+from benchmarks import evaluate, gpu, jaccard, page, search
 from benchmarks.measure import Outcome
 from tests.pretend.accelerator import pretend_gpu
 
@@ -41,3 +41,11 @@ def test_every_benchmark_keeps_to_its_section(tmp_path: Path) -> None:
 def test_what_is_counted_says_that_it_is() -> None:
     outcome = Outcome("an iteration of x", "8 images", 1, 0, agreement="no GPU: counted, not measured: 3 launches")
     assert "| an iteration of x | 8 images | 3 launches |" in gpu.counted_section([outcome])
+
+
+def test_searches_are_compared_by_their_clusters() -> None:
+    exact, ours = search.searches(400, {})
+    assert (exact.name, exact.recall, exact.ari) == ("exact", 1, 1)
+    assert 0.9 < ours.recall <= 1
+    assert 0.8 < ours.ari <= 1
+    assert "| exact |" in search.section("small", [exact, ours])

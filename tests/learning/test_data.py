@@ -24,7 +24,7 @@ def endless() -> Iterator[npt.NDArray[np.int64]]:
 
 def test_an_unlabeled_set_and_its_batches_hold_no_identities() -> None:
     target = unlabeled()
-    assert set(vars(target)) == {"images", "cameras", "device", "_pixels"}
+    assert set(vars(target)) == {"images", "_cameras", "cameras_used", "device", "_pixels"}
     assert {field.name for field in dataclasses.fields(UnlabeledBatch)} == {"views", "index"}
     batch = next(target.batches(endless(), 1, STRONG, [rng()]))
     assert not hasattr(batch, "ids")
