@@ -62,12 +62,12 @@ def _scatter(found: FeatureMap, color: str) -> alt.Chart:
         {"x": found.x, "y": found.y, "identity": found.identity, "camera": found.camera, "cluster": found.cluster}
     )
     data["outlier"] = np.where(found.cluster < 0, "outlier", "in a cluster")
+    legend: alt.Legend | None = alt.Legend()
     if color == "outlier":
         scale = alt.Scale(domain=["in a cluster", "outlier"], range=["#8a8f98", "#D55E00"])
-        legend: alt.Legend | None = alt.Legend()
     else:
         scale = alt.Scale(scheme="tableau20")
-        legend = alt.Legend() if data[color].nunique() <= 12 else None
+        legend = legend if data[color].nunique() <= 12 else None
     frame = alt.selection_interval(name="frame")
     plain = alt.Axis(labels=False, ticks=False, grid=False)
     chart: alt.Chart = (
