@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from benchmarks.measure import Outcome, measured
-from harness.learning.augment import ERASED_AREA, ERASED_ASPECT, MEAN, STD, augmented, draw, unchanged
+from harness.learning.augment import ERASED_AREA, ERASED_ASPECT, MEAN, STD, augmented, sample_transforms, unchanged
 from harness.specs.compute import Augment
 
 SIZES = {"small": 512, "large": 8_192}
@@ -80,7 +80,7 @@ def from_cache(cache: Pixels) -> Iterator[Tensor]:
     rng = np.random.default_rng(1)
     for start in range(0, len(cache), BATCH):
         index = np.arange(start, min(start + BATCH, len(cache)))
-        yield augmented(cache, index, draw(PUBLISHED, len(index), *FED, rng))
+        yield augmented(cache, index, sample_transforms(PUBLISHED, len(index), *FED, rng))
 
 
 def from_files(files: list[bytes]) -> Iterator[Tensor]:

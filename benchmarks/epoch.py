@@ -14,11 +14,11 @@ import torch
 from benchmarks.features import IMAGES_PER_IDENTITY, clustered
 from benchmarks.jaccard import EPS, K1, K2, MIN_SAMPLES
 from benchmarks.measure import Outcome, measured
-from benchmarks.training import CPU, GPU, Setting, Step, peak_gib, wait
+from benchmarks.training import CPU, GPU, Setting, Step, peak_gib
 from harness.labels import cluster, jaccard_distance, nearest_neighbours
 from harness.learning import extract, sampler
 from harness.learning.data import UnlabeledSet
-from harness.learning.device import choose_device
+from harness.learning.device import choose_device, synchronize
 
 SIZES = {"small": 20, "large": 200}
 """Training iterations that are measured."""
@@ -48,14 +48,14 @@ def outcomes(setting: Setting, device: torch.device, images: int, iterations: in
 
     def extract_features() -> None:
         extract.features(step.network, data, "bf16" if setting.bf16 else "float32")
-        wait(device)
+        synchronize(device)
 
     def train() -> None:
         step.network.train()
         indices = sampler.shuffled_batches(images, setting.batch, np.random.default_rng(0))
         for batch in data.batches(indices, iterations, setting.augment, [np.random.default_rng(1)]):
             step(batch.views[0])
-        wait(device)
+        synchronize(device)
 
     phases = {
         "features": (extract_features, 1.0),

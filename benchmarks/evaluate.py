@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.features import DIMENSIONS, IMAGES_PER_IDENTITY, cameras, clustered
 from benchmarks.measure import Outcome, measured
+from benchmarks.training import peak_gib
 from harness.evaluation import evaluate_distances, evaluate_ranking
+from harness.learning.device import synchronize
 
 SIZES = {"small": (800, 8_000), "market1501": (3_368, 19_281), "msmt17": (11_659, 82_161)}
 STRIP = 1024
@@ -62,6 +65,32 @@ def outcomes(
         reference_extra_gib=sort.extra_gib,
         agreement=_agreement(result.ap, expected),
     )
+
+
+def on_gpu(queries: int, gallery: int, device: torch.device, repeats: int, dimensions: int = DIMENSIONS) -> Outcome:
+    """Measure the ranking of features that are on a GPU, against the bare product there."""
+    identities = gallery // IMAGES_PER_IDENTITY
+    (query, query_ids), (images, gallery_ids) = (
+        clustered(count, identities, seed, dimensions) for count, seed in ((queries, 1), (gallery, 2))
+    )
+    labels = query_ids, gallery_ids, cameras(queries, 3), cameras(gallery, 4)
+    asked, searched = torch.from_numpy(query).to(device), torch.from_numpy(images).to(device)
+
+    def product() -> None:
+        rows = max(1, min(STRIP, 2**28 // (4 * gallery)))
+        for start in range(0, queries, rows):
+            asked[start : start + rows] @ searched.T
+        synchronize(device)
+
+    for work in (product, lambda: evaluate_ranking(asked, searched, *labels)):  # choose algorithms
+        work()
+    _, bare = measured(product, repeats)
+    peak_gib(device)
+    result, ours = measured(lambda: evaluate_ranking(asked, searched, *labels), repeats)
+    return Outcome(
+        f"evaluate from features on {device.type}", f"{queries:,} x {gallery:,}", ours.seconds,
+        peak_gib(device) or ours.extra_gib, limit_s=bare.seconds, limit=PRODUCT, agreement=f"mAP {result.map:.4f}",
+    )  # fmt: skip
 
 
 def _product_in_strips(query: Any, gallery: Any) -> None:

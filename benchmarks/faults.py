@@ -182,6 +182,7 @@ def checkpoints(source: random.Random, folder: Path) -> Iterator[tuple[str | Non
 def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
     """An ingestion is killed: the next one gives what an undisturbed one gives, and the database is whole."""
     project = small_project(folder / "project")
+    (project.root / "dvc.yaml").write_text("stages: {}\n")
     ingest(project.root)
     right, path = _figures(project.root), Path(database_url(project.root))
     while True:
@@ -204,6 +205,7 @@ def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str 
 def many_at_once(_source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
     """Four ingesters at once, from an empty database: all end well, the rows are those of one."""
     project = small_project(folder / "project")
+    (project.root / "dvc.yaml").write_text("stages: {}\n")
     ingest(project.root)
     right, path = _figures(project.root), Path(database_url(project.root))
     while True:
@@ -219,7 +221,7 @@ def signals(source: random.Random, folder: Path) -> Iterator[tuple[str | None, s
     """SIGINT, SIGTERM or SIGHUP to the process group of a command: one line, exit 130, nothing left behind."""
     root = folder / "project"
     root.mkdir()
-    for name in ("dvc.yaml", "datasets", "methods", "reported.yaml", "pairings.yaml"):
+    for name in ("dvc.yaml", "datasets", "methods", "reported.yaml", "pipelines"):
         if (ROOT / name).exists():
             (root / name).symlink_to(ROOT / name)
     commands = [
@@ -255,7 +257,12 @@ def hostile_commands(source: random.Random, folder: Path) -> Iterator[tuple[str 
     """A project file is replaced by something else: every command says so in one line or does without it."""
     project = small_project(folder / "project")
     (project.root / "dvc.yaml").write_text("stages: {}\n")
-    files = ["pairings.yaml", "reported.yaml", "methods/cluster-contrast.yaml", "results/published.json"]
+    files = [
+        "pipelines/cluster-contrast/dvc.yaml",
+        "reported.yaml",
+        "methods/cluster-contrast.yaml",
+        "results/published.json",
+    ]
     files += [f"results/runs/{KEY}/{name}" for name in ("history.csv", "metrics.json", "record.json")]
     while True:
         path, arguments = (
@@ -313,12 +320,13 @@ def disk_full(source: random.Random, folder: Path) -> Iterator[tuple[str | None,
                 failure = None if _figures(project.root) == right else "other figures"
                 seen = "there was room enough"
             except UserError as error:
-                failure, seen = (None if error.reason == "disk" else f"class {error.reason}: {error}"), str(error)
+                helped = error.reason == "disk" or "delete it and run" in str(error)
+                failure, seen = (None if helped else f"class {error.reason}: {error}"), str(error)
             except Exception as error:
                 failure, seen = f"{type(error).__name__}: {error}", ""
         finally:
             del os.environ["HARNESS_DATABASE_URL"]
-            subprocess.run(["umount", str(disk)], check=False)
+            subprocess.run(["umount", "--lazy", str(disk)], capture_output=True, check=False)
         yield failure, _shape(seen)
 
 

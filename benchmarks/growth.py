@@ -12,6 +12,7 @@ import torch
 from benchmarks import batches, evaluate, jaccard
 from benchmarks.features import DIMENSIONS
 from benchmarks.measure import Outcome, measured
+from benchmarks.page import write_section
 from benchmarks.plot import log_log_svg
 from harness.labels.neighbours import APPROXIMATE_ABOVE
 
@@ -25,20 +26,18 @@ class Steps:
     protocols: tuple[tuple[int, int], ...]
     clustered: tuple[int, ...]
     reference: int
-    approximate: tuple[int, ...]
     batches: tuple[int, ...]
 
 
 # `full` took seven minutes on two cores. A million gallery features fit where they have 512 dimensions.
 SIZES = {
-    "small": Steps((2_000, 4_000, 8_000), 512, (), (1_000, 2_000, 4_000), 1_000, (), (256, 512)),
+    "small": Steps((2_000, 4_000, 8_000), 512, (), (1_000, 2_000, 4_000), 1_000, (256, 512)),
     "full": Steps(
         (8_192, 19_281, 82_161, 262_144, 1_000_000),
         512,
         ((3_368, 19_281), (11_659, 82_161)),
         (4_096, 8_192, 12_936, 32_621, 65_242),
         12_936,
-        (4_096, 8_192, 12_936),
         (512, 2_048, 8_192),
     ),
     "larger": Steps(
@@ -47,17 +46,16 @@ SIZES = {
         ((3_368, 19_281), (11_659, 82_161)),
         (4_096, 8_192, 12_936, 32_621, 65_242, 131_072),
         32_621,
-        (4_096, 12_936, 32_621),
         (512, 2_048, 8_192),
     ),
 }
 QUERIES = 1_024
 PLANNED = 1_000_000
-ROUND = [digit * 10**power for power in range(3, 9) for digit in range(1, 10)]
 PEAK_SIDE = 4_096
 # Above this number of images, or of query-gallery pairs, measurements take a minute and are not repeated.
 LONG = 40_000, 500_000_000
 DOCS = Path("docs")
+TITLE = "How time and memory grow"
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,6 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
         for outcome in jaccard.outcomes(n, repeats if n < LONG[0] else 1, reference):
             product = 0 if "after" in outcome.benchmark else DIMENSIONS * n * (n + 1)
             yield kept(n, product, outcome)
-    for n in steps.approximate:
-        yield kept(n, 0, jaccard.approximate(n, repeats if n < LONG[0] else 1))
     for queries, gallery in steps.protocols:
         once = 1 if queries * gallery > LONG[1] else repeats
         for outcome in evaluate.outcomes(queries, gallery, once, with_reference):
@@ -155,7 +151,7 @@ def write(folder: Path, text: str, curves: list[Curve]) -> None:
     parts = [curve for curve in curves if curve.name != "jaccard total"]
     seconds = [(curve.name, curve.sizes, curve.seconds) for curve in parts]
     memory = [(curve.name, curve.sizes, curve.memory) for curve in parts]
-    (folder / "performance.md").write_text(text, encoding="utf-8")
+    write_section(TITLE, text, folder / "performance.md")
     (folder / "performance.svg").write_text(log_log_svg(seconds, "images", "seconds"), encoding="utf-8")
     (folder / "performance-memory.svg").write_text(log_log_svg(memory, "images", "GiB"), encoding="utf-8")
 
@@ -163,8 +159,6 @@ def write(folder: Path, text: str, curves: list[Curve]) -> None:
 def page(command: str, curves: list[Curve], fixed: list[Outcome], steps: Steps, peak: float) -> str:
     """Return the Markdown page."""
     lines = [
-        "# How time and memory grow",
-        "",
         f"Written by `{command}`; not edited by hand.",
         "",
         f"Features are float32, random but clustered. {QUERIES:,} queries with {steps.dimensions} dimensions are",
@@ -242,14 +236,6 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
     """Extrapolate the fitted curves to a million images."""
     search, after = curves["jaccard neighbours"], curves["jaccard after neighbours"]
     memory = max(curve.at(PLANNED, curve.memory) for curve in (search, after))
-    index = curves.get(jaccard.APPROXIMATE)
-    approximate = []
-    if index:
-        faster = [n for n in ROUND if index.at(n, index.seconds) < search.at(n, search.seconds)]
-        approximate = [
-            f"Its curve says {index.at(PLANNED, index.seconds):,.0f} s; it is faster than the exact search from some",
-            f"{faster[0]:,} images on." if faster else "billion images on, or never.",
-        ]
     return [
         f"## {PLANNED:,} images, on paper",
         "",
@@ -257,7 +243,6 @@ def _plan(curves: dict[str, Curve]) -> list[str]:
         f"{search.at(PLANNED, search.seconds):,.0f} s of exact search and {after.at(PLANNED, after.seconds):,.0f} s for"
         f" all that follows, with {memory:.1f} GiB beyond the features' {4 * DIMENSIONS * PLANNED / 2**30:.1f} GiB.",
         f"The exact search is the product of all pairs; above {APPROXIMATE_ABOVE:,} images",
-        "an approximate index takes its place, and the run's record holds its recall.",
-        *approximate,
+        "an approximate index takes its place (`python -m benchmarks search`), and the run's record holds its recall.",
         "",
     ]

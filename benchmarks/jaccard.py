@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
-from benchmarks.features import IMAGES_PER_IDENTITY, clustered
+from benchmarks.features import DIMENSIONS, IMAGES_PER_IDENTITY, clustered
 from benchmarks.measure import Outcome, measured
+from benchmarks.training import peak_gib
 from harness.labels import cluster, jaccard_distance, nearest_neighbours
 
 SIZES = {"small": 3_000, "market1501": 12_936, "msmt17": 32_621, "65k": 65_242, "131k": 131_072}
 K1, K2, EPS, MIN_SAMPLES = 30, 6, 0.6, 4
 STRIP, COLUMNS = 1024, 16384
 HALF = "half the bare product"
-APPROXIMATE = "jaccard neighbours, approximate"
 
 Matrix = NDArray[np.float32]
 
@@ -82,15 +83,41 @@ def outcomes(n: int, repeats: int, with_reference: bool) -> Iterator[Outcome]:
         )
 
 
-def approximate(n: int, repeats: int) -> Outcome:
-    """The outcome of the approximate index that takes the exact search's place above a size that a spec states."""
-    features, _ = clustered(n, n // IMAGES_PER_IDENTITY, seed=1)
-    _, exact = measured(lambda: nearest_neighbours(features, K1), repeats)
-    near, ours = measured(lambda: nearest_neighbours(features, K1, approximate_above=0))
-    return Outcome(
-        APPROXIMATE, f"{n:,}", ours.seconds, ours.extra_gib, "the exact search", exact.seconds, exact.extra_gib,
-        agreement=f"{near.search} finds {near.recall:.1%} of the neighbours",
+def on_gpu(n: int, device: torch.device, dimensions: int = DIMENSIONS) -> Iterator[Outcome]:
+    """Yield the pseudo-labels of features that are on a GPU: their neighbours there, by us and by faiss, and the rest.
+
+    Once each: a million images take their time.
+    """
+    features, _ = clustered(n, n // IMAGES_PER_IDENTITY, 1, dimensions)
+    placed = torch.from_numpy(features).to(device)
+    nearest_neighbours(placed[:2_000], K1)  # choose algorithms
+    cluster(jaccard_distance(features[:300], K1, K2, EPS), EPS, MIN_SAMPLES)
+    peak_gib(device)
+    near, search = measured(lambda: nearest_neighbours(placed, K1))
+    gib = peak_gib(device) or search.extra_gib
+    distance, jaccard = measured(lambda: jaccard_distance(features, K1, K2, EPS, neighbours=near))
+    labels, dbscan = measured(lambda: cluster(distance, EPS, MIN_SAMPLES))
+    theirs = _faiss_seconds(placed)
+    yield Outcome(
+        f"jaccard neighbours on {device.type}", f"{n:,}", search.seconds, gib,
+        reference="faiss there" if theirs else "", reference_s=theirs, agreement=near.search,
     )  # fmt: skip
+    after = jaccard.seconds + dbscan.seconds
+    found = f"{labels.max() + 1} clusters, {(labels < 0).mean():.1%} outliers"
+    yield Outcome("jaccard after neighbours", f"{n:,}", after, jaccard.extra_gib)
+    yield Outcome(f"jaccard total on {device.type}", f"{n:,}", search.seconds + after, gib, agreement=found)
+
+
+def _faiss_seconds(placed: torch.Tensor) -> float | None:
+    """The time of faiss's exact search on the GPU, host to host as ours is; None where it has no GPU."""
+    import faiss
+
+    if placed.device.type == "cpu" or not hasattr(faiss, "get_num_gpus") or not faiss.get_num_gpus():
+        return None
+    index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), placed.shape[1])
+    rows = placed.cpu().numpy()
+    index.add(rows)
+    return measured(lambda: index.search(rows, K1))[1].seconds
 
 
 def half_product(features: Matrix) -> None:

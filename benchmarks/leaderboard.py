@@ -35,7 +35,7 @@ METHODS = 20
 EPOCHS = 50
 FILES = "reading the files"
 GRID = '[data-testid="stDataFrame"] canvas'
-# The server imports what the pages need beside its start (harness.leaderboard.server): done by then.
+# What the server does of itself after its start is done by then.
 WARM_SECONDS = 4.0
 BLANK = "an empty Streamlit page"
 

@@ -19,14 +19,16 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Outcome, measured
-from benchmarks.training import peak_gib, wait
+from benchmarks.training import peak_gib
 from harness.drawn.dataset import draw_images
 from harness.errors import UserError
 from harness.learning.algorithm import Algorithm, RunContext
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.device import choose_device
+from harness.learning.device import choose_device, synchronize
+from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.state import RunState
 from harness.specs import Pairing, Registry
+from harness.specs.compute import Compute
 from harness.specs.method import ResolvedMethod
 
 SIZES = {"small": 50, "large": 200}
@@ -107,10 +109,36 @@ class Trial:
         said = f"{rate}{waits}, {_curve(losses)}{remark}"
         return Outcome(f"{name} {precision}", what, timing.seconds, gib, agreement=said)
 
+    def schedule(self, name: str, epochs: int | None) -> Outcome:
+        """Time the published schedule of a method, or so many epochs of it, the rest reckoned."""
+        method = self._resolved(name, "bf16")
+        compute = self._published(name)
+        whole = compute.epochs
+        method = method.model_copy(update={"compute": compute.model_copy(update={"epochs": epochs or whole})})
+        what = f"{whole}×{compute.iterations} iterations of {compute.batch.size}"
+        algorithm = self._algorithm(method, self._start(method))
+        peak_gib(self.device)
+        lines: list[EpochDone] = []
+        _, timing = measured(lambda: run_epochs(algorithm, lines.append))
+        gib, done = peak_gib(self.device) or timing.extra_gib, len(lines)
+        seconds = timing.seconds * whole / done
+        said = "whole" if done == whole else f"reckoned from {done} of {whole} epochs"
+        return Outcome(f"schedule of {name}, {len(self.target):,} images", what, seconds, gib, agreement=said)
+
+    def _published(self, name: str) -> Compute:
+        """The compute of the paper regime as it stands, but for `changes` of the scale."""
+        needs_source = self.registry.method(name).setting in ("uda", "direct")
+        pairing = Pairing(name, PAPER_SOURCE if needs_source else None, PAPER_TARGET, 0)
+        published = self.registry.resolved(pairing).compute
+        content = published.model_dump()
+        for part, changes in self.scale.changes.items():
+            content[part] = content[part] | changes if isinstance(changes, dict) else changes
+        return Compute.model_validate(content)
+
     def _finish(self, iteration: Iterator[None], count: int) -> None:
         for _ in islice(iteration, count):
             pass
-        wait(self.device)
+        synchronize(self.device)
 
     def _algorithm(self, method: ResolvedMethod, start: Mapping[str, Tensor] | None) -> Algorithm:
         uda, usl = method.setting == "uda", method.setting == "usl"

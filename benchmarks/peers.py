@@ -1,7 +1,7 @@
 """Iteration of SSKD's six networks (three students, three teachers) against six iterations of one network.
 
 The images are so small that their arithmetic is next to nothing: what is timed is what the host does to call, launch
-and update. HARNESS_COMPILE=1 compiles the networks; all students share one compiled graph, all teachers another.
+and update.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Outcome, measured
-from benchmarks.training import CPU, GPU, wait
+from benchmarks.training import CPU, GPU
 from harness.learning import ema, networks, optim
-from harness.learning.device import choose_device, compiles
+from harness.learning.device import choose_device, synchronize
 from harness.learning.optimizers import Adam
 from harness.specs.compute import Network
 
@@ -44,7 +44,7 @@ def outcome(network: Network, device: torch.device, iterations: int, repeats: in
         def times() -> None:
             for _ in range(iterations):
                 work(images)
-            wait(device)
+            synchronize(device)
 
         times()  # compile, choose algorithms
         return times
@@ -52,13 +52,12 @@ def outcome(network: Network, device: torch.device, iterations: int, repeats: in
     _, ours = measured(repeated(six.step), repeats)
     _, step = measured(repeated(one.learn), repeats)
     _, forward = measured(repeated(one.look), repeats)
-    kind = "compiled" if compiles() else "not compiled"
     slow = 2 * PEERS * step.seconds if with_reference else None
     return Outcome(
         f"six {network.backbone.kind} on {device.type}", f"{iterations} iterations", ours.seconds, ours.extra_gib,
         reference="six iterations of one network" if slow else "", reference_s=slow,
         limit_s=PEERS * (step.seconds + forward.seconds), limit="three iterations and three forward passes of one",
-        agreement=f"{kind}, {1e3 * ours.seconds / iterations:.1f} ms an iteration",
+        agreement=f"{1e3 * ours.seconds / iterations:.1f} ms an iteration",
     )  # fmt: skip
 
 
@@ -67,9 +66,6 @@ class Peers:
 
     def __init__(self, network: Network, device: torch.device, count: int) -> None:
         self.students = [networks.build(network, seed, device).train() for seed in range(count)]
-        if compiles():
-            for student in self.students:
-                student.compile()  # type: ignore[no-untyped-call]
         self.teachers = [ema.copy_of(student) for student in self.students]
         self.ema = ema.EMA(self.teachers, self.students)
         self.optimizer = Adam(kind="adam", learning_rate=1e-4, weight_decay=0).build(self.students)

@@ -1,14 +1,15 @@
-"""Startup time of `harness list`, `harness check`, and `dvc repro` with nothing to do.
+"""Startup time of `harness list` and `harness check`; DVC's cost in `harness run` and `dvc repro` with nothing to do.
 
 The commands are run in the project in the current folder. What a command line that imports torch waits for, as those
-of all peers do, is the reference of the first two. That of the third is as many stages that do nothing, with one small
-dependency and output each. Its limit is DVC's own minimum for what the project is: as many stages that do nothing, with
-as many dependencies and outputs, all of them small files.
+of all peers do, is the reference of the first two. That of `dvc repro` is as many stages that do nothing, with one
+small dependency and output each; its limit is DVC's own minimum for what the project is: as many stages that do
+nothing, with as many dependencies and outputs, all of them small files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,13 +18,41 @@ from pathlib import Path
 
 from benchmarks.measure import Outcome, Timing, command
 
-SIZES = {"small": ("list", "check"), "full": ("list", "check", "repro")}
+SIZES = {"small": (), "full": ("pipeline",)}
 PYTHON, DVC = [sys.executable, "-c"], [sys.executable, "-m", "dvc"]
 EMPTY = "an empty Python process"
-COUNT = (
-    "from dvc.repo import Repo; stages = Repo().index.stages;"
-    "print(len(stages), sum(len(s.deps) for s in stages), sum(len(s.outs) for s in stages))"
-)
+GOAL = 0.15
+"""CPU seconds of DVC for each stage of a run of the whole plan."""
+EVERYTHING = """
+import os, resource, shlex
+from pathlib import Path
+from harness.pipeline.running import reproduce
+from harness.pipeline.stages import Workspace
+
+class Silent:
+    def began(self, *_): pass
+    said = ended = glance = began
+
+def writing(self, name):
+    steps = []
+    for out in self.stages[name].outs:
+        inner = sorted(path for path in wanted if path.startswith(out.fs_path + os.sep))
+        for path in inner or [out.fs_path]:
+            folder, file = shlex.quote(os.path.dirname(path)), shlex.quote(path)
+            steps.append(f"mkdir -p {folder}; echo {file} > {file}")
+    return ["/bin/sh", "-c", "; ".join(steps)]
+
+Workspace.command = writing
+here = Path.cwd()
+files = [here / "dvc.yaml", *here.glob("pipelines/*/dvc.yaml")]
+workspace = Workspace(here, [path.relative_to(here) for path in files])
+stages = workspace.stages.values()
+wanted = {dep.fs_path for stage in stages for dep in stage.deps}
+outcome = reproduce(workspace, list(workspace.stages), [{}, {}], Silent())
+assert len(outcome.done) == len(stages), outcome
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(len(stages), sum(len(s.deps) for s in stages), sum(len(s.outs) for s in stages), used.ru_utime + used.ru_stime)
+"""
 HARNESS = [*PYTHON, "from harness.cli import main; main()"]
 
 
@@ -32,27 +61,41 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     here = Path.cwd()
     _, bare = command([*PYTHON, "pass"], here, repeats)
     torch = command([*PYTHON, "import torch"], here, repeats)[1] if with_reference else None
-    for name in SIZES[size]:
-        if name == "repro":
-            yield repro(here, repeats, with_reference)
-        else:
-            _, ours = command([*HARNESS, name], here, repeats)
-            yield _outcome(f"startup harness {name}", "one command", ours, "importing torch", torch, bare, "", EMPTY)
+    for name in ("list", "check"):
+        _, ours = command([*HARNESS, name], here, repeats)
+        yield _outcome(f"startup harness {name}", "one command", ours, "importing torch", torch, bare, "", EMPTY)
+    if size == "full":
+        yield from pipeline(here, repeats, with_reference)
 
 
-def repro(project: Path, repeats: int, with_reference: bool) -> Outcome:
-    """Return the outcome of `dvc repro --dry`, which checks every stage as `dvc repro` does, and runs none."""
-    counted, _ = command([*PYTHON, COUNT], project)
-    stages, dependencies, outs = map(int, counted.split())
-    said, ours = command([*DVC, "repro", "--dry"], project, repeats)
-    to_run = said.count("Running stage")
-    state = f"{to_run} stages would run" if to_run else "nothing to do"
-    minimum = trivial_repro(stages, 1, 1, repeats) if with_reference else None
-    each = round(dependencies / stages), round(outs / stages)
-    limit = trivial_repro(stages, *each, repeats)
-    size, trivial = f"{stages} stages", "as many trivial stages"
-    shape = f"{trivial}, {each[0]} dependencies and {each[1]} outputs each"
-    return _outcome("startup dvc repro", size, ours, trivial, minimum, limit, state, shape)
+def pipeline(project: Path, repeats: int, with_reference: bool) -> Iterator[Outcome]:
+    """Yield DVC's own cost per stage of `harness run`, and of `dvc repro` with nothing to do, for the whole plan.
+
+    In a copy of the project whose commands do nothing but write their outputs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("harness", "methods", "datasets", "pipelines"):
+            shutil.copytree(project / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "dvc.lock"))
+        shutil.copy(project / "dvc.yaml", root)
+        subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+        command([*DVC, "init", "--quiet"], root)
+        said, whole = command([*PYTHON, EVERYTHING], root)
+        stages, dependencies, outs, cpu = said.split()[-4:]
+        each = float(cpu) / int(stages)
+        yield Outcome(
+            "startup harness run", f"{stages} stages", each, whole.extra_gib, limit_s=GOAL,
+            limit="the goal for DVC's CPU seconds per stage",
+        )  # fmt: skip
+        said, ours = command([*DVC, "repro", "--dry"], root, repeats)
+        to_run = said.count("Running stage")
+        state = f"{to_run} stages would run" if to_run else "nothing to do"
+        minimum = trivial_repro(int(stages), 1, 1, repeats) if with_reference else None
+        shape = round(int(dependencies) / int(stages)), round(int(outs) / int(stages))
+        limit = trivial_repro(int(stages), *shape, repeats)
+        trivial = "as many trivial stages"
+        text = f"{trivial}, {shape[0]} dependencies and {shape[1]} outputs each"
+        yield _outcome("startup dvc repro", f"{stages} stages", ours, trivial, minimum, limit, state, text)
 
 
 def trivial_repro(stages: int, dependencies: int, outs: int, repeats: int) -> Timing:

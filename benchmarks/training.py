@@ -1,7 +1,7 @@
 """Training fed from the cache, against the same step fed by the PIL pipeline, and on a resident batch.
 
 On a CPU: the drawn regime (64×32, the narrow network, batch 64). On a GPU: the paper regime (256×128, ResNet-50, batch
-256, bf16), the PIL side with 16 worker processes. HARNESS_COMPILE=1 compiles the network; warm-up is told apart.
+256, bf16), the PIL side with 16 worker processes. Warm-up is told apart.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.measure import Outcome, measured
 from harness.learning import losses, memory, networks, optim, sampler
 from harness.learning.backbones import Narrow, ResNet50
 from harness.learning.data import UnlabeledSet
-from harness.learning.device import choose_device, compiles
+from harness.learning.device import choose_device, synchronize
 from harness.learning.optimizers import Adam
 from harness.learning.pooling import Average, GeM
 from harness.specs.compute import Augment, Network
@@ -75,13 +75,13 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
         indices = sampler.shuffled_batches(len(cache), setting.batch, np.random.default_rng(0))
         for batch in images.batches(indices, iterations, setting.augment, [np.random.default_rng(1)]):
             step(batch.views[0])
-        wait(device)
+        synchronize(device)
 
     def resident() -> None:
         batch = images.plain(np.arange(setting.batch))
         for _ in range(iterations):
             step(batch)
-        wait(device)
+        synchronize(device)
 
     def reference() -> None:
         loader = DataLoader(
@@ -90,10 +90,10 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
         )  # fmt: skip
         for batch in _endless(loader, iterations):
             step(batch.to(device, non_blocking=True))
-        wait(device)
+        synchronize(device)
 
     begun = time.perf_counter()
-    ours()  # compile, choose algorithms
+    ours()  # choose algorithms
     warm_up = time.perf_counter() - begun
     _, fed = measured(ours, repeats)
     _, pure = measured(resident, repeats)
@@ -101,7 +101,7 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
     count = iterations * setting.batch
     rates = [f"{count / fed.seconds:,.0f} images/s", f"resident batch {count / pure.seconds:,.0f}"]
     rates += [f"PIL {count / slow.seconds:,.0f}"] if slow else []
-    rates.append(f"{'compiled, ' if compiles() else ''}warm-up {warm_up - fed.seconds:.1f} s")
+    rates.append(f"warm-up {warm_up - fed.seconds:.1f} s")
     return Outcome(
         f"training {setting.network.backbone.kind} on {device.type}", f"{iterations}×{setting.batch} images",
         fed.seconds, peak_gib(device) or fed.extra_gib,
@@ -115,8 +115,6 @@ class Step:
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.network = networks.build(setting.network, 0, device)
-        if compiles():
-            self.network.compile()  # type: ignore[no-untyped-call]
         self.optimizer = Adam(kind="adam", learning_rate=3.5e-4, weight_decay=5e-4).build([self.network])
         rng = torch.Generator().manual_seed(0)
         centroids = torch.randn(CLUSTERS, self.network.features, generator=rng)
@@ -154,12 +152,6 @@ def _endless(loader: Iterable[Tensor], iterations: int) -> Iterator[Tensor]:
             done += 1
             if done == iterations:
                 return
-
-
-def wait(device: torch.device) -> None:
-    """Wait until the device has finished its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def peak_gib(device: torch.device) -> float | None:

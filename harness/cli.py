@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -15,18 +17,49 @@ from harness.inputs.text import printable
 if TYPE_CHECKING:
     from harness.specs.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+WIDE = {"max_content_width": 120}
+"""Help as wide as the terminal, to a limit that can be read."""
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=WIDE)
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
+weights_app = typer.Typer(no_args_is_help=True, help="Published weights that runs start from.")
 results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
+app.add_typer(weights_app, name="weights")
 app.add_typer(results_app, name="results")
 
+
+def _complete(kind: str) -> Callable[[str], list[str]]:
+    """What completes the names of methods, datasets, tasks or planned keys; nothing where there is no project."""
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            registry = _registry()
+        except UserError:
+            return []
+        names = {
+            "method": list(registry.methods),
+            "dataset": list(registry.datasets),
+            "task": sorted({pairing.task for pairing in registry.planned.values()}),
+            "key": list(registry.planned),
+        }[kind]
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Key = Annotated[str, typer.Argument(help="The pairing, as `harness list pairings` names it.")]
-Run = Annotated[str, typer.Argument(help="A trained run: its key, or its folder.")]
-Method = Annotated[str, typer.Argument(help="A method, as `harness list methods` names it.")]
+Key = Annotated[
+    str, typer.Argument(help="The pairing, as `harness list pairings` names it.", autocompletion=_complete("key"))
+]
+Run = Annotated[str, typer.Argument(help="A trained run: its key, or its folder.", autocompletion=_complete("key"))]
+Method = Annotated[
+    str, typer.Argument(help="A method, as `harness list methods` names it.", autocompletion=_complete("method"))
+]
+Data = Annotated[
+    str, typer.Argument(help="A dataset, as `harness list datasets` names it.", autocompletion=_complete("dataset"))
+]
 
 
 def main() -> None:
@@ -41,7 +74,7 @@ def run() -> None:
     try:
         app()
     except UserError as error:
-        sys.stderr.write(f"error: {printable(str(error))}\n")
+        _log(f"error: {_from_here(str(error))}")
         sys.exit(1)
 
 
@@ -64,20 +97,34 @@ def list_command(
     as_json: Json = False,
     starter: Annotated[bool, typer.Option(help="Only the pairings that `make` runs.")] = False,
     stages: Annotated[bool, typer.Option(help="Print DVC stage names of pairings, for scripts.")] = False,
+    method: Annotated[
+        str, typer.Option(help="Pairings or runs of this method.", autocompletion=_complete("method"))
+    ] = "",
+    task: Annotated[str, typer.Option(help="… on this task, like A-to-B.", autocompletion=_complete("task"))] = "",
+    status: Annotated[
+        str, typer.Option(help="… queued, running, interrupted, failed, trained, finished or published.")
+    ] = "",
 ) -> None:
-    """Show what is registered, planned or done."""
+    """Show what is registered, planned or done.
+
+    Example: harness list runs --method sskd --status published
+    """
     from harness.commands.list import listing, show, stage_names
+    from harness.commands.screen import width
 
     registry = _registry()
     if stages:
         _say(" ".join(stage_names(registry, starter)))
         return
-    _say(show(listing(registry, what, starter), as_json))
+    _say(show(listing(registry, what, starter, method, task, status), as_json, width()))
 
 
 @app.command()
 def check() -> None:
-    """Validate every spec, pairing and prepared dataset; exit 1 and the list of what is wrong."""
+    """Validate every spec, pairing and prepared dataset; exit 1 and the list of what is wrong.
+
+    Example: harness check
+    """
     from harness.commands.check import check_project, unplanned_methods
 
     registry = _registry()
@@ -97,14 +144,19 @@ def plan(
         str,
         typer.Option(help="Comma-separated; default: 0 to 4 on the drawn benchmark, 0 to 2 elsewhere, ablations too."),
     ] = "",
-    methods: Annotated[str, typer.Option(help="Comma-separated; default: all but pure starts.")] = "",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated; default: all except methods that only pre-train (role init).")
+    ] = "",
     targets: Annotated[
         str, typer.Option(help="Comma-separated; default: all present datasets, for ablations the starter's.")
     ] = "",
     add: Annotated[bool, typer.Option("--add", help="Keep everything that is planned.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before dropping what was planned.")] = False,
 ) -> None:
-    """Write pipelines/<method>/dvc.yaml from the specs and the datasets present."""
+    """Write pipelines/<method>/dvc.yaml from the specs and the datasets present.
+
+    Example: harness plan --add --methods sskd --seeds 0,1,2
+    """
     from harness.commands.plan import plan as run
 
     registry = _registry()
@@ -128,14 +180,17 @@ def run_command(
         int | None, typer.Option("--jobs", "-j", help="How many at once; default: one per GPU, else one per core.")
     ] = None,
 ) -> None:
-    """Run planned pairings whose inputs have changed and what they need, several at once."""
+    """Run planned pairings whose inputs have changed and what they need, several at once.
+
+    Example: harness run 'sskd__*' --jobs 2
+    """
     from harness.commands.run import run
 
     for line in run(_registry(), patterns or [], starter, jobs):
         _say(line)
 
 
-@app.command()
+@app.command(hidden=True)
 def code() -> None:
     """Write the hashes of the code that all runs share (a DVC stage)."""
     from harness.paths import project_root
@@ -144,7 +199,7 @@ def code() -> None:
     write_code_hashes(project_root())
 
 
-@app.command()
+@app.command(hidden=True)
 def spec(method: Method, tasks: Annotated[list[str], typer.Argument(help="Like drawn-summer, or A-to-B.")]) -> None:
     """Write what a method computes on each task (a DVC stage)."""
     from harness.pipeline.resolved import write_resolved
@@ -154,7 +209,10 @@ def spec(method: Method, tasks: Annotated[list[str], typer.Argument(help="Like d
 
 @app.command()
 def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("build/schemas")) -> None:
-    """Write JSON Schemas, so that editors complete and check the YAML."""
+    """Write JSON Schemas, so that editors complete and check the YAML.
+
+    Example: harness schema build/schemas
+    """
     from harness.commands.schema import write_schemas
 
     for path in write_schemas(_registry(), folder):
@@ -162,18 +220,28 @@ def schema(folder: Annotated[Path, typer.Argument(help="Where to write.")] = Pat
 
 
 @app.command()
-def train(key: Key) -> None:
-    """Train one pairing (a DVC stage); an interrupted run continues where it stopped."""
+def train(
+    key: Key,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs for this one run; the result is that of one.")] = 1,
+) -> None:
+    """Train one pairing (a DVC stage); an interrupted run continues where it stopped.
+
+    Example: harness train cluster-contrast__drawn-summer__s0
+    """
     from harness.pipeline.training.train import train as run
     from harness.specs.pairing import parse_key
 
-    registry = _registry()
-    run(registry, parse_key(key), _log)
+    registry, begun = _registry(), time.perf_counter()
+    run(registry, parse_key(key), _log, devices)
+    _log(f"{key}: trained in {time.perf_counter() - begun:.1f} s; next: harness evaluate {key}")
 
 
 @app.command()
 def evaluate(key: Key) -> None:
-    """Evaluate one trained pairing on its target (a DVC stage)."""
+    """Evaluate one trained pairing on its target (a DVC stage).
+
+    Example: harness evaluate cluster-contrast__drawn-summer__s0
+    """
     from harness.pipeline.evaluate import evaluate as run
     from harness.pipeline.records import LabelFree
     from harness.specs.pairing import parse_key
@@ -206,22 +274,27 @@ def inspect(
 def leaderboard(
     format: Annotated[str, typer.Option(help="table, csv, md, latex, json or html.")] = "table",  # noqa: A002
     task: Annotated[str, typer.Option(help="Only this task, like drawn-winter-to-drawn-summer.")] = "",
-    metric: Annotated[str, typer.Option(help="What to sort by.")] = "map",
+    metric: Annotated[str, typer.Option(help="What to sort by: mAP, Rank-1, Rank-5, Rank-10 or mINP.")] = "map",
+    wide: Annotated[bool, typer.Option("--wide", help="Every column, however wide the terminal is.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
 ) -> None:
-    """Rebuild the database from results/ and print the leaderboard."""
+    """Rebuild the database from results/ and print the leaderboard.
+
+    Example: harness leaderboard --task drawn-summer --format latex
+    """
     from harness.paths import project_root, write_text
     from harness.store import ingest
     from harness.tables.label_free import label_free_table
-    from harness.tables.terminal import check_choices, render_leaderboard
+    from harness.tables.terminal import check_choices, metric_name, render_leaderboard
 
+    metric = metric_name(metric)
     check_choices(format, metric)
     root = project_root()
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
     unlabeled = label_free_table(root, task or None)
-    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric)
+    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric, wide=wide)
     text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
         write_text(root / output, printable(text))
@@ -237,7 +310,10 @@ def compare(
     source: Annotated[str, typer.Option("--source", "-s", help="Their labeled source, for UDA and direct.")] = "",
     runs: Annotated[bool, typer.Option("--runs", help="A and B are keys of two single runs.")] = False,
 ) -> None:
-    """Compare two methods over seeds and identities: mAP difference, 95 % interval, p-value, verdict."""
+    """Compare two methods over seeds and identities: mAP difference, 95 % interval, p-value, verdict.
+
+    Example: harness compare sskd mmt --target drawn-winter --source drawn-summer
+    """
     from harness.paths import project_root
     from harness.store import ingest
     from harness.tables import terminal
@@ -274,8 +350,39 @@ def site(
 
 
 @app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The run's key.", autocompletion=_complete("key"))],
+) -> None:
+    """Show one run: what became of it, its scores, curves and record.
+
+    Example: harness show sskd__drawn-summer-to-drawn-winter__s0
+    """
+    from harness.commands.show_run import show_run
+
+    for line in show_run(_registry(), key):
+        _say(line)
+
+
+@app.command("app")
+def open_app(
+    port: Annotated[int, typer.Option(help="On this port of the loopback.")] = 8501,
+) -> None:
+    """Open the leaderboard in the browser.
+
+    Example: harness app --port 8600
+    """
+    from harness.commands.open_app import open_app as run
+    from harness.paths import project_root
+
+    run(project_root(), port)
+
+
+@app.command()
 def doctor() -> None:
-    """Show what this machine offers, and what is missing."""
+    """Show what this machine offers, and what is missing.
+
+    Example: harness doctor
+    """
     from harness.commands.doctor import examine
 
     for line in examine(_registry()):
@@ -288,7 +395,10 @@ def embed(
     folder: Annotated[Path, typer.Argument(help="Images, also in folders below it.")],
     output: Annotated[Path, typer.Option(help="FILE.parquet, .npy or .h5.")] = Path("features.parquet"),
 ) -> None:
-    """Write the features of every image in a folder, with the model that made them."""
+    """Write the features of every image in a folder, with the model that made them.
+
+    Example: harness embed sskd__drawn-summer-to-drawn-winter__s0 photos
+    """
     from harness.commands.embed import embed as run_embed
 
     _say(run_embed(run, folder, output))
@@ -303,7 +413,10 @@ def search(
     html: Annotated[Path | None, typer.Option(help="Also write a page with the pictures.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the most similar pictures of a gallery: same, different or unsure, once the run is calibrated."""
+    """Find the most similar pictures of a gallery: same, different or unsure, once the run is calibrated.
+
+    Example: harness search sskd__drawn-summer-to-drawn-winter__s0 photo.jpg --gallery photos
+    """
     from harness.commands.search import search as run_search
 
     for line in run_search(run, queries, gallery, top, html, as_json):
@@ -316,7 +429,10 @@ def calibrate(
     pairs: Annotated[Path | None, typer.Option(help="CSV with columns a, b, same (yes or no).")] = None,
     dataset: Annotated[str, typer.Option(help="A prepared dataset with labels.")] = "",
 ) -> None:
-    """Measure from which similarity on two pictures are the same, with its error rates, and keep it with the run."""
+    """Measure from which similarity on two pictures are the same, with its error rates, and keep it with the run.
+
+    Example: harness calibrate sskd__drawn-summer-to-drawn-winter__s0 --dataset drawn-winter
+    """
     from harness.commands.calibrate import calibrate_run
 
     for line in calibrate_run(run, pairs, dataset or None):
@@ -339,7 +455,7 @@ def export(
         _say(line)
 
 
-@data_app.command("specs")
+@data_app.command("specs", hidden=True)
 def data_specs() -> None:
     """Write what of each dataset's spec can change an image (a DVC stage)."""
     from harness.pipeline.resolved import write_dataset_specs
@@ -347,7 +463,27 @@ def data_specs() -> None:
     write_dataset_specs(_registry())
 
 
-@data_app.command("draw")
+@weights_app.command("list")
+def weights_list() -> None:
+    """Say which files of weights the specs start from, and where each is."""
+    from harness.commands.weights import list_weights
+
+    for line in list_weights(_registry()):
+        _say(line)
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: all that are missing.")] = None,
+) -> None:
+    """Fetch missing files of weights into data/weights/, their SHA-256 checked."""
+    from harness.commands.weights import fetch_weights
+
+    for line in fetch_weights(_registry(), names or []):
+        _say(line)
+
+
+@data_app.command("draw", hidden=True)
 def data_draw(name: str) -> None:
     """Draw a dataset of the drawn benchmark into data/raw/NAME (a DVC stage)."""
     from harness.commands.progress import console_progress
@@ -364,7 +500,7 @@ def data_draw(name: str) -> None:
         )
 
 
-@data_app.command("prepare")
+@data_app.command("prepare", hidden=True)
 def data_prepare(name: str) -> None:
     """Decode and resize every image of a dataset once (a DVC stage)."""
     from harness.commands.progress import console_progress
@@ -387,6 +523,8 @@ def data_add(
 ) -> None:
     """Import a dataset from its official archive or folder, verify it, version it, and plan its pairings.
 
+    Example: harness data add market1501 ~/Market-1501-v15.09.15.zip
+
     For a folder of your own, whose name has no spec yet, one is proposed and written if you say yes.
     """
     from harness.commands.add_dataset import add_or_propose
@@ -401,12 +539,17 @@ def data_add(
 
 @data_app.command("verify")
 def data_verify(name: str) -> None:
-    """Compare what is on disk with what the spec expects; exit 1 if it differs."""
+    """Compare what is on disk with what the spec expects; exit 1 if it differs.
+
+    Example: harness data verify market1501
+    """
     from harness.commands.progress import console_progress
     from harness.importing.verify import verify_dataset
     from harness.paths import raw_folder
 
     registry = _registry()
+    if registry.dataset(name).drawn and not raw_folder(registry.root, name).exists():
+        raise UserError(f"{name} is not drawn yet; run: dvc repro draw@{name}")
     with console_progress() as show:
         found = verify_dataset(registry.dataset(name), raw_folder(registry.root, name), progress=show)
     for finding in found.findings:
@@ -421,7 +564,10 @@ def data_show(
     name: str,
     output: Annotated[Path, typer.Option(help="Folder for the sheet of sample images.")] = Path("build/sheets"),
 ) -> None:
-    """Print statistics of a dataset and write a sheet of sample images."""
+    """Print statistics of a dataset and write a sheet of sample images.
+
+    Example: harness data show drawn-summer
+    """
     from harness.commands.show_dataset import show_dataset
 
     for line in show_dataset(_registry(), name, output):
@@ -434,7 +580,10 @@ def new_method(
     origin: Annotated[str, typer.Option("--from", help="The method to start from.")],
     code: Annotated[bool, typer.Option(help="Also write a Python file with an algorithm of your own.")] = False,
 ) -> None:
-    """Scaffold a method's spec (and, with --code, its algorithm) that passes `harness check`."""
+    """Scaffold a method's spec (and, with --code, its algorithm) that passes `harness check`.
+
+    Example: harness new method mine --from cluster-contrast --code
+    """
     from harness.commands.new_method import scaffold_method
 
     for path in scaffold_method(_registry(), name, origin, code):
@@ -445,7 +594,10 @@ def new_method(
 def results_publish(
     partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
 ) -> None:
-    """Write results/published.json: the metrics and records of the whole plan, for git."""
+    """Write results/published.json: the metrics and records of the whole plan, for git.
+
+    Example: harness results publish
+    """
     from harness.paths import project_root
     from harness.store.published import publish
 
@@ -455,7 +607,10 @@ def results_publish(
 
 @results_app.command("report")
 def results_report() -> None:
-    """Write docs/results.md: leaderboards and comparisons of the drawn tasks."""
+    """Write docs/results.md: leaderboards and comparisons of the drawn tasks.
+
+    Example: harness results report
+    """
     from harness.paths import project_root
     from harness.store import ingest
     from harness.tables.report import write_report
@@ -477,12 +632,31 @@ def _names(text: str) -> list[str] | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(printable(text) + "\n")
+    sys.stdout.write(_fitted(printable(text), sys.stdout) + "\n")
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.write(_fitted(printable(text), sys.stderr) + "\n")
     sys.stderr.flush()
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """Text that breaks between words where the stream is a terminal."""
+    if not stream.isatty():
+        return text
+    from harness.commands.screen import width, wrapped
+
+    return wrapped(text, width(stream))
+
+
+def _from_here(message: str) -> str:
+    """A message with the project's files named from the project's root: shorter, and the same on every machine."""
+    from harness.paths import project_root
+
+    try:
+        return message.replace(f"{project_root()}/", "")
+    except UserError:
+        return message
 
 
 if __name__ == "__main__":

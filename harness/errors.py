@@ -3,6 +3,7 @@
 UserError
 ├── NotFiniteError   a loss became NaN or infinite
 ├── CollapseError    clustering gave nothing to learn from
+├── OutOfMemoryError a GPU is too small for the run
 └── DiskError        a file could not be written
 """
 
@@ -27,6 +28,12 @@ class CollapseError(UserError):
     """Clustering gave nothing to learn from."""
 
     reason = "no-clusters"
+
+
+class OutOfMemoryError(UserError):
+    """A GPU is too small for the run, or others use it too."""
+
+    reason = "out-of-memory"
 
 
 class DiskError(UserError):

@@ -48,7 +48,7 @@ class ColourHistogram(Algorithm):
 
     @classmethod
     def embedder(cls, compute: Compute, tensors: Mapping[str, Tensor], device: torch.device) -> Embedder:
-        return stripe_histograms
+        return lambda images: stripe_histograms(images.images)
 
 
 def stripe_histograms(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

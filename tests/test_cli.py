@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -53,6 +54,10 @@ MISTAKES = {
     "a seed that only looks like a number": (["plan", "--seeds", "²"], "--seeds ²: expected whole numbers"),
     "an unknown method to plan": (["plan", "--methods", "move"], "no method is called 'move'; did you mean 'moved'?"),
     "an unknown target to plan": (["plan", "--targets", "sprin"], "no dataset is called 'sprin'; did you mean"),
+    "a run that is not planned": (["run", "clusters__sprin__s0"], "no planned pairing is called 'clusters__sprin__s0'"),
+    "a pattern that fits nothing": (["run", "x*"], "no planned pairing is called 'x*'; `harness list pairings` shows"),
+    "nothing at once": (["run", "--jobs", "0"], "--jobs 0: expected at least 1"),
+    "no DVC repository": (["run", "teacher__*"], "DVC"),
     "no key to train": (["train", "clusters"], "'clusters' is not a run's key"),
     "an unknown method to train": (["train", "cluster__spring__s0"], "no method is called 'cluster'; did you mean"),
     "a usl method with a source": (["train", "clusters__autumn-to-spring__s0"], "a 'usl' method: it takes no source"),
@@ -180,6 +185,19 @@ def test_plan_asks_before_it_drops(
     assert asked == []
 
 
+def test_run_refuses_pipelines_that_are_not_as_planned(harness: Command, project: Path) -> None:
+    path = project / "pipelines" / "teacher" / "dvc.yaml"
+    path.write_text(path.read_text().replace("harness train", "harness  train"))
+    code, _, err = harness(project, "run", "teacher__spring__s0")
+    assert (code, err) == (1, "error: pipelines/teacher/dvc.yaml: was edited by hand; run: harness plan --add\n")
+    (project / "methods" / "clusters.yaml").write_text(
+        (project / "methods" / "clusters.yaml").read_text().replace("seeds: [0]", "seeds: [1]")
+    )
+    code, _, err = harness(project, "run", "clusters__spring__s0")
+    assert code == 1
+    assert "start from runs that are not planned: teacher__autumn__s1; run: harness plan --add" in err
+
+
 def test_the_version_is_said_outside_a_project_too(harness: Command, tmp_path: Path) -> None:
     assert harness(tmp_path, "--version") == (0, f"reid-harness {__version__}\n", "")
 
@@ -229,7 +247,9 @@ def test_a_run_from_the_command_line(harness: Command, tiny: Tiny, tmp_path: Pat
     shutil.copy(tiny.root / "dvc.yaml", root)
     assert harness(root, "plan", "--seeds", "0", "--methods", "colour-histogram", "--targets", pairing.target)[0] == 0
     assert harness(root, "spec", "colour-histogram", pairing.target)[0] == 0
-    assert harness(root, "train", pairing.key) == (0, "", "")
+    code, out, err = harness(root, "train", pairing.key)
+    assert (code, out) == (0, "")
+    assert re.fullmatch(rf"{pairing.key}: trained in \d+\.\d s; next: harness evaluate {pairing.key}\n", err)
     code, _, err = harness(root, "evaluate", pairing.key)
     assert code == 0
     assert err.startswith(f"{pairing.key}: mAP ")
@@ -240,3 +260,39 @@ def test_a_run_from_the_command_line(harness: Command, tiny: Tiny, tmp_path: Pat
     assert code == 0
     rows = [row for task in json.loads(out) for row in task["rows"]]
     assert any("Colour histogram" in row.values() and run["mAP"] in row.values() for row in rows), rows
+
+
+def test_stage_commands_are_hidden_and_every_help_has_an_example(harness: Command, project: Path) -> None:
+    _, out, _ = harness(project, "--help")
+    commands = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
+    assert not {"code", "spec"} & set(commands)
+    assert {"show", "app", "site", "inspect"} <= set(commands)
+    for command in set(commands) - {"data", "new", "results"}:
+        assert "Example: harness " in harness(project, command, "--help")[1], command
+
+
+def test_runs_are_filtered_and_published_ones_known(harness: Command, project: Path) -> None:
+    everything = json.loads(harness(project, "list", "runs", "--json")[1])
+    some = json.loads(harness(project, "list", "runs", "--json", "--method", "moved", "--status", "queued")[1])
+    assert {row["method"] for row in some} == {"moved"}
+    assert len(some) < len(everything)
+    key = some[0]["key"]
+    scores = {"map": 55.5, "rank1": 70.0}
+    (project / "results").mkdir(exist_ok=True)
+    (project / "results" / "published.json").write_text(json.dumps({"runs": {key: {"metrics": scores}}}))
+    (row,) = json.loads(harness(project, "list", "runs", "--json", "--status", "published")[1])
+    assert (row["key"], row["mAP"]) == (key, 55.5)
+    code, _, err = harness(project, "list", "runs", "--status", "finish")
+    assert (code, err) == (1, "error: no status is called 'finish'; did you mean 'finished'?\n")
+    code, _, err = harness(project, "list", "runs", "--task", "autum")
+    assert code == 1
+    assert "did you mean 'autumn'?" in err
+
+
+def test_a_planned_run_is_shown_with_its_command(harness: Command, project: Path) -> None:
+    key = next(iter(Registry.load(project).planned))
+    code, out, _ = harness(project, "show", key)
+    assert (code, out) == (0, f"{key}: queued (planned, not started)\n  to run it: harness run {key}\n")
+    code, _, err = harness(project, "show", "nobody__autumn__s0")
+    assert code == 1
+    assert "there is no run 'nobody__autumn__s0'" in err

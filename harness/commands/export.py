@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.data.prepared import open_prepared
+from harness.learning.device import choose_device
 from harness.paths import prepared_folder, project_root
 from harness.pipeline.training.evaluator import Evaluator
 from harness.use.export.formats import export
@@ -19,7 +20,14 @@ def export_run(run: str, name: str, output: Path | None, half: bool, opset: int,
     yield f"{written.path}: lowest cosine to the checkpoint {written.cosine:.5f} (batches of 1, 2, 17)"
     if measure:
         model = load(folder)
-        evaluator = Evaluator(open_prepared(prepared_folder(project_root(), model.record.target)))
-        ours, theirs = (100 * evaluator.scores(embed).map for embed in (model.embedder, written.embed))
+        target = open_prepared(prepared_folder(project_root(), model.record.target))
+        evaluator, (query, gallery) = (
+            Evaluator(target, choose_device()),
+            (target.split("query"), target.split("gallery")),
+        )
+        ours, theirs = (
+            100 * evaluator.ranked(embed(query.images), embed(gallery.images)).map
+            for embed in (model.embedder, written.embed)
+        )
         yield f"on {model.record.target}: mAP {theirs:.2f} by this file, {ours:.2f} by the checkpoint"
     yield f"{written.folder / 'README.md'}: what it is, terms of what it was trained on, figures, limits"

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+from harness.commands.screen import table
 from harness.errors import UserError
 from harness.paths import raw_folder, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.status import run_status
+from harness.pipeline.trained import read_scores
 from harness.specs.dataset import Counts, DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
+from harness.specs.yamlfile import nearest
 
 Row = dict[str, Any]
+STATES = ("queued", "running", "interrupted", "failed", "trained", "finished", "published")
 KINDS = ("datasets", "methods", "pairings", "runs", "parts")
 
 
-def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
-    """Return one row per thing. Raises UserError for an unknown kind of thing."""
+def listing(
+    registry: Registry, what: str, starter: bool = False, method: str = "", task: str = "", status: str = ""
+) -> list[Row]:
+    """Return one row per thing; of pairings and runs only those of a method, on a task, in a status, if given.
+
+    Raises UserError for an unknown kind of thing, method, task or status.
+    """
     registry.checked()
     if what == "datasets":
         return [_dataset_row(registry, name) for name in registry.datasets]
@@ -30,7 +40,12 @@ def listing(registry: Registry, what: str, starter: bool = False) -> list[Row]:
         ]
     if what in ("pairings", "runs"):
         pairings = _chosen(registry, starter)
-        rows = [_run_row(registry, pairing) for pairing in pairings]
+        pairings = _filtered(registry, pairings, method, task)
+        published = _published(registry.root)
+        rows = [_run_row(registry, pairing, published) for pairing in pairings]
+        if status and status not in STATES:
+            raise UserError(f"no status is called {status!r}{nearest(status, STATES)}")
+        rows = [row for row in rows if status in ("", row["status"])]
         return rows if what == "runs" else [{name: row[name] for name in list(row)[:5]} for row in rows]
     if what == "parts":
         from harness.commands.list_parts import part_rows
@@ -44,17 +59,36 @@ def stage_names(registry: Registry, starter: bool) -> list[str]:
     return [evaluate_stage(pairing) for pairing in _chosen(registry.checked(), starter)]
 
 
-def show(rows: Sequence[Row], as_json: bool) -> str:
-    """Return rows as JSON or as an aligned table."""
+def show(rows: Sequence[Row], as_json: bool, limit: int | None = None) -> str:
+    """Return rows as JSON or as an aligned table of at most `limit` characters a line."""
     if as_json:
         return json.dumps(list(rows), indent=2, ensure_ascii=False)
     if not rows:
-        return "nothing yet: run `harness plan`"
+        return "nothing like this: `harness list pairings` shows what is planned, `harness plan --add` plans more"
     names = list(rows[0])
-    cells = [names, *([_text(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    if limit is not None:  # what the key says already, and what is empty everywhere
+        said = ("method", "source", "target", "seed") if "key" in names else ()
+        names = [name for name in names if name not in said and any(row[name] not in (None, "") for row in rows)]
+    return table(names, [[_text(row[name]) for name in names] for row in rows], limit)
+
+
+def _filtered(registry: Registry, pairings: list[Pairing], method: str, task: str) -> list[Pairing]:
+    """Those of a method and on a task, if these are given."""
+    tasks = sorted({pairing.task for pairing in registry.planned.values()})
+    if method:
+        registry.method(method)
+    if task and task not in tasks:
+        raise UserError(f"no planned task is called {task!r}{nearest(task, tasks)}")
+    return [p for p in pairings if method in ("", p.method) and task in ("", p.task)]
+
+
+def _published(root: Path) -> dict[str, dict[str, Any]]:
+    """The scores of published runs, by key; none if the snapshot is missing or cannot be read: `check` says why."""
+    try:
+        document = json.loads((root / "results" / "published.json").read_text(encoding="utf-8"))
+        return {key: run["metrics"] for key, run in document["runs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _chosen(registry: Registry, starter: bool) -> list[Pairing]:
@@ -89,12 +123,16 @@ def _images(spec: DatasetSpec, split: Literal["train", "query", "gallery"]) -> i
     return counts.images if counts else None
 
 
-def _run_row(registry: Registry, pairing: Pairing) -> Row:
-    metrics = run_folder(registry.root, pairing.key) / "metrics.json"
-    scores: dict[str, Any] = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
+def _run_row(registry: Registry, pairing: Pairing, published: Mapping[str, dict[str, Any]]) -> Row:
+    found = read_scores(run_folder(registry.root, pairing.key))
+    scores: dict[str, Any] = {"map": found.map, "rank1": found.rank1} if found else {}
     status = run_status(registry.root, pairing.key)
+    state: str = status.state
+    if not scores and pairing.key in published:
+        scores = published[pairing.key]
+        state = "published" if state == "queued" else state
     return {
         "key": pairing.key, "method": pairing.method, "source": pairing.source, "target": pairing.target,
-        "seed": pairing.seed, "status": status.state, "mAP": scores.get("map"), "Rank-1": scores.get("rank1"),
-        "reason": status.reason,
+        "seed": pairing.seed, "status": state, "mAP": scores.get("map"), "Rank-1": scores.get("rank1"),
+        "reason": "" if state == "published" else status.reason,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import os
 import shutil
@@ -25,7 +26,6 @@ from harness.pipeline.plan import starter_pairings, with_inits
 from harness.pipeline.status import run_status
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
-from harness.specs.yamlfile import nearest
 
 ROOT = Path("dvc.yaml")
 LEADERBOARD = "leaderboard"
@@ -63,11 +63,13 @@ def run(registry: Registry, patterns: Sequence[str], starter: bool, jobs: int | 
         "failed": len(outcome.failed),
         "skipped": len(outcome.skipped),
     }
-    yield f"{len(order)} stages of {len(chosen)} runs: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+    yield f"{_count(len(order), 'stage')} of {_count(len(chosen), 'run')}: " + ", ".join(
+        f"{n} {what}" for what, n in counts.items() if n
+    )
     if outcome.failed:
         lines = [f"{name}: {tail[-1].removeprefix('error: ') if tail else ''}" for name, tail in outcome.failed.items()]
         lines += [f"{name}: skipped, it needs {why}" for name, why in outcome.skipped.items() if _is_run(name)]
-        raise UserError("\n".join([f"{len(outcome.failed)} stages failed", *lines]))
+        raise UserError("\n".join([f"{_count(len(outcome.failed), 'stage')} failed", *lines]))
 
 
 def _chosen(registry: Registry, patterns: Sequence[str], starter: bool) -> list[Pairing]:
@@ -79,7 +81,9 @@ def _chosen(registry: Registry, patterns: Sequence[str], starter: bool) -> list[
     for pattern in patterns:
         found = fnmatch.filter(planned, pattern)
         if not found:
-            hint = nearest(pattern, planned) or "; `harness list pairings` shows them, `harness plan --add` plans more"
+            close = difflib.get_close_matches(pattern, planned, 1)
+            meant = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"{meant}; `harness list pairings` shows them, `harness plan --add` plans more"
             raise UserError(f"no planned pairing is called {pattern!r}{hint}")
         wanted.update(found)
     if not starter and not patterns:
@@ -138,6 +142,10 @@ def _slots(jobs: int | None, gpus: Sequence[str]) -> list[dict[str, str]]:
     count = jobs or len(gpus)
     shares = [gpus[slot::count] or [gpus[slot % len(gpus)]] for slot in range(count)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(share)} for share in shares]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _is_run(stage: str) -> bool:

@@ -1,7 +1,9 @@
-"""List the images of a split, with the labels that its list files and XML state."""
+"""List the images of a split, with the labels that its list files, table and XML state."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,9 @@ def list_images(root: Path, part: ImageSet) -> list[Listed]:
 
     Raises UserError for a file or folder that cannot be read, a malformed line, and a path that leaves the folder.
     """
-    if part.lists:
+    if part.table:
+        named = read_table(root, part.table, part.only)
+    elif part.lists:
         named = [entry for path in part.lists for entry in _read_list(root, path)]
     else:
         named = [Listed(name, None, None, part.folder) for name in images_below(root / part.folder)]
@@ -70,6 +74,56 @@ def _read_list(root: Path, path: str) -> list[Listed]:
             raise UserError(f"{root / path}:{number}: {name[:200]!r} leads out of the dataset's folder")
         entries.append(Listed(name, match[2], None, where))
     return entries
+
+
+def read_table(root: Path, table: str, only: str | None) -> list[Listed]:
+    """Return the images that a CSV or Parquet file names, with their labels; `only` chooses rows by column split.
+
+    Raises UserError for a file that is none of the two, a missing column, and a path that leaves the folder.
+    """
+    path = root / table
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path)
+    found = []
+    for number, row in enumerate(rows, start=2):
+        if only is not None and "split" not in row:
+            raise UserError(f"{path}: has no column 'split', from which the spec wants the rows {only!r}")
+        if only is not None and row["split"] != only:
+            continue
+        name = (row.get("path") or "").removeprefix("./")
+        if not name or name.startswith("/") or ".." in Path(name).parts:
+            raise UserError(f"{path}:{number}: path: {name!r} is no path below the dataset's folder")
+        found.append(Listed(name, row.get("identity") or None, row.get("camera") or None, f"{table}:{number}"))
+    if not found:
+        chosen = f" whose split is {only!r}" if only is not None else ""
+        raise UserError(f"{path}: has no row{chosen}")
+    return found
+
+
+def _csv_rows(path: Path) -> list[dict[str, str]]:
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        rows = list(reader)
+    except csv.Error as error:
+        raise UserError(f"{path}: not readable as CSV: {error}") from error
+    if "path" not in (reader.fieldnames or ()):
+        raise UserError(f"{path}:1: has no column 'path'")
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise UserError(f"{path}:{number}: has a row of another length than its header")
+    return rows
+
+
+def _parquet_rows(path: Path) -> list[dict[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: not readable as Parquet: {error}") from error
+    if "path" not in table.column_names:
+        raise UserError(f"{path}: has no column 'path'")
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
 def read_xml(path: Path) -> dict[str, tuple[str, str]]:

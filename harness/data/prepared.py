@@ -5,13 +5,17 @@ Its `info.json` is read without NumPy and Arrow, so that `harness check`, which 
 
 from __future__ import annotations
 
-import json
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
+from harness.inputs.files import MissingFileError, read_bytes
+from harness.inputs.json import read_json
+from harness.inputs.limits import TABLE_BYTES
+from harness.inputs.parquet import parse_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the folder's form; a folder of another version must be prepared again."""
+KEYS = frozenset({"format", "name", "data_hash", "has_cameras", "height", "width", "files"})
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,14 @@ class Prepared:
     @cached_property
     def _manifest(self) -> pa.Table:
         """Manifest of all splits, read on first use."""
-        import pyarrow.parquet as pq
+        import pyarrow as pa
 
-        return pq.read_table(self.folder / "manifest.parquet", columns=["path", "identity", "camera", "split"])
+        path, remedy = self.folder / "manifest.parquet", f"prepare {self.name} again"
+        data = read_bytes(path, TABLE_BYTES)
+        if hashlib.blake2b(data, digest_size=16).hexdigest() != self.info["files"][path.name]:
+            raise UserError(f"{path}: damaged: not the file that info.json describes; {remedy}")
+        columns = {"path": pa.string(), "identity": pa.int64(), "camera": pa.int64(), "split": pa.string()}
+        return parse_table(data, path, columns, remedy)
 
     def split(self, name: str) -> Split:
         """Return split `train`, `query` or `gallery`. Raises UserError if the folder is damaged."""
@@ -100,11 +110,15 @@ def open_prepared(folder: Path | str) -> Prepared:
     folder = Path(folder)
     path = folder / "info.json"
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        info = read_json(path)
+    except MissingFileError as error:
         raise UserError(f"{folder}: is not prepared yet; run: dvc repro prepare@{folder.name}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}; prepare the dataset again") from error
+    except UserError as error:
+        raise UserError(
+            f"{path}: cannot be read: {str(error).removeprefix(f'{path}: ')}; prepare the dataset again"
+        ) from error
+    if not isinstance(info, dict) or not info.keys() >= KEYS:
+        raise UserError(f"{path}: does not describe a prepared dataset; prepare it again")
     if info.get("format") != FORMAT:
         raise UserError(f"{folder}: was prepared in form {info.get('format')}, not {FORMAT}; prepare it again")
     return Prepared(folder, info)

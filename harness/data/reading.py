@@ -27,10 +27,12 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
     """
     root = Path(root)
     base, arrangement = recognize(spec, root)
-    has_cameras = "camera" in Pattern(arrangement.pattern).groups or any(
-        part.xml for part in arrangement.splits.values()
-    )
     listed = {split: list_images(base, part) for split, part in arrangement.splits.items()}
+    has_cameras = (
+        "camera" in Pattern(arrangement.pattern).groups
+        or any(part.xml for part in arrangement.splits.values())
+        or any(part.table and entry.camera for split, part in arrangement.splits.items() for entry in listed[split])
+    )
     reader = _LabelReader(spec, arrangement, has_cameras)
     for group, named in (("id", spec.layout.named_ids), ("camera", spec.layout.named_cameras)):
         if named:
@@ -56,6 +58,24 @@ def read_dataset(spec: DatasetSpec, root: Path | str) -> Dataset:
         has_ids=has_ids,
         dropped=dropped,
     )
+
+
+def read_folder(spec: DatasetSpec, root: Path | str, folder: str) -> tuple[ImageRecord, ...]:
+    """Return the records of one more folder of the dataset, sorted by path, read by its own pattern.
+
+    Of Market-1501 `gt_bbox`, whose images stand for a query together. Junk identities are left out. Errors as in
+    `read_dataset`; UserError, too, for a dataset whose identities or cameras are words, which its splits number.
+    """
+    root = Path(root)
+    base, arrangement = recognize(spec, root)
+    if spec.layout.named_ids or spec.layout.named_cameras:
+        raise UserError(
+            f"{root / folder}: words are numbered over the splits of {spec.name}; a further folder has none"
+        )
+    part = ImageSet(folder=folder)
+    reader = _LabelReader(spec, arrangement, "camera" in Pattern(arrangement.pattern).groups)
+    found = reader.records("query", part, list_images(base, part), base.relative_to(root))
+    return tuple(sorted((r for r, _ in found if r.id not in spec.junk_ids), key=lambda r: r.path.as_posix()))
 
 
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:
@@ -116,7 +136,7 @@ def _stranger(folder: Path, arrangement: Arrangement) -> str | None:
     pattern = Pattern(arrangement.pattern)
     for part in arrangement.splits.values():
         names = [entry.name for entry in list_images(folder, ImageSet(folder=part.folder, lists=part.lists))[:20]]
-        if names and not any(pattern.search(name) for name in names):
+        if names and all(pattern.search(name) is None for name in names):
             return names[0]
     return None
 
@@ -187,7 +207,7 @@ def to_number(text: str | None) -> int | None:
 
 def unlisted(base: Path, arrangement: Arrangement) -> list[str]:
     """Return the images, relative to `base`, that lie in a listed split's folder but in no list."""
-    parts = [part for part in (*arrangement.splits.values(), *arrangement.unused) if part.lists]
+    parts = [part for part in (*arrangement.splits.values(), *arrangement.unused) if part.lists or part.table]
     named = {f"{part.folder}/{entry.name}" for part in parts for entry in list_images(base, part)}
     folders = sorted({part.folder for part in parts})
     return [

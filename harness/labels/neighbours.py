@@ -32,7 +32,7 @@ SPAN = 1024
 NORM_TOLERANCE = 1e-2
 
 # On a CPU, more images than this are searched by an approximate index: where that pays (docs/performance.md).
-APPROXIMATE_ABOVE = 300_000
+APPROXIMATE_ABOVE = 200_000
 
 # Similarities at a time on a device; with their keys they take some 2 GB.
 DEVICE_TILE = 2**26
@@ -41,6 +41,7 @@ DEVICE_TILE = 2**26
 ROUNDING = 1e-6
 HNSW_LINKS = 32
 HNSW_EXPLORE = 128
+HNSW_CANDIDATES = 2  # as many as are wanted, before the exact products
 RECALL_SAMPLE = 1000
 
 
@@ -58,17 +59,17 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int = APPROX
     """Find the `k` images with the largest inner product for each row of `features` [N, d] (L2-normalized).
 
     k is clamped to N. With more than k identical images a row may not contain itself. `recall` is 1 for an exact
-    search; with more than `approximate_above` images (on a CPU) it is the share of true neighbours found, measured on
-    a sample of 1,000 rows, and the result depends on the order in which several threads build the index. Raises
-    UserError for NaN, zero-norm or not normalized rows and for k < 1.
+    search. With more than `approximate_above` images (by default APPROXIMATE_ABOVE; on a CPU) it is the share of true
+    neighbours found, measured on a sample of 1,000 rows, and the result depends on the order in which several threads
+    build the index. Raises UserError for NaN, zero-norm or not normalized rows and for k < 1.
     """
     if k < 1:
         raise UserError(f"k must be at least 1, not {k}")
+    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
+        return search_on_device(features.detach().float(), min(k, len(features)))
     matrix = as_matrix(features, "features")
     check_normalized(matrix)
     k = min(k, len(matrix))
-    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
-        return search_on_device(features.detach().float(), k)
     if len(matrix) > approximate_above:
         return _approximate(matrix, k)
     return _exact(matrix, k)
@@ -156,36 +157,63 @@ def _insert(values, indices, value, index):  # type: ignore[no-untyped-def]
 
 
 def search_on_device(matrix: "Tensor", k: int) -> Neighbours:
-    """Find the same by blocked product and top-k, by torch where `matrix` is."""
+    """Find the same by blocked product and top-k, by torch where `matrix` is; one copy to the host at the end."""
     import torch
 
-    indices, values = np.empty((len(matrix), k), np.int32), np.empty((len(matrix), k), np.float32)
+    off = (matrix.norm(dim=1) - 1).abs()
+    if not bool((off <= NORM_TOLERANCE).all()):
+        check_normalized(as_matrix(matrix, "features"))  # which names the row
     columns = torch.arange(len(matrix), device=matrix.device)
+    indices, values = [], []
     rows = max(1, DEVICE_TILE // len(matrix))
     for top in range(0, len(matrix), rows):
         similarity = matrix[top : top + rows] @ matrix.T
         found = index_of(ranking_keys(similarity, columns).topk(k, dim=1, largest=False).values)
-        indices[top : top + len(found)] = found.cpu().numpy()
-        values[top : top + len(found)] = similarity.gather(1, found).cpu().numpy()
-    return Neighbours(indices, values, search=f"exact on {matrix.device.type}", recall=1.0)
+        indices.append(found.int())
+        values.append(similarity.gather(1, found))
+    near, close = torch.cat(indices).cpu().numpy(), torch.cat(values).cpu().numpy()
+    return Neighbours(near, close, search=f"exact on {matrix.device.type}", recall=1.0)
 
 
 def _approximate(matrix: Matrix, k: int) -> Neighbours:
+    """Candidates by HNSW on eight bits a value, four times as quick to compare as floats; the best k by exact product.
+
+    Training a coarse quantizer (IVF), or codes of a few bits (PQ), costs more of the clusters than it saves in time:
+    neighbours are missed where identities meet, and there they matter (`python -m benchmarks search`).
+    """
     import faiss
 
-    index = faiss.IndexHNSWFlat(matrix.shape[1], HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efSearch = max(HNSW_EXPLORE, 2 * k)
+    index = faiss.index_factory(matrix.shape[1], f"HNSW{HNSW_LINKS},SQ8", faiss.METRIC_INNER_PRODUCT)
+    index.train(matrix)
     index.add(matrix)
-    values, found = index.search(matrix, k)
+    candidates = min(HNSW_CANDIDATES * k, len(matrix))
+    faiss.ParameterSpace().set_index_parameter(index, "efSearch", max(HNSW_EXPLORE, candidates))
+    _, found = index.search(matrix, candidates)
+    similarity = np.empty(found.shape, np.float32)
+    _score(matrix, found, similarity)
+    order = np.lexsort((found, -similarity), axis=1)[:, :k]
+    indices = np.take_along_axis(found, order, axis=1).astype(np.int32)
+    values = np.take_along_axis(similarity, order, axis=1)
     sample = np.linspace(0, len(matrix) - 1, min(RECALL_SAMPLE, len(matrix)), dtype=np.int64)
     true_values, _ = _search_rows(matrix, sample, k)
     # By similarity, since of equally close images any may be found.
-    recall = np.mean((values[sample] >= true_values[:, -1:] - ROUNDING) & (found[sample] >= 0))
-    unfinished = np.flatnonzero((found < 0).any(axis=1))  # the graph's walk may end before it has met k images
-    values[unfinished], found[unfinished] = _search_rows(matrix, unfinished, k)
-    order = np.lexsort((found, -values), axis=1)
-    indices = np.take_along_axis(found, order, axis=1).astype(np.int32)
-    return Neighbours(indices, np.take_along_axis(values, order, axis=1), search="hnsw", recall=float(recall))
+    recall = float(np.mean(values[sample] >= true_values[:, -1:] - ROUNDING))
+    unfinished = np.flatnonzero((indices < 0).any(axis=1))  # the graph's walk may end before it has met k images
+    values[unfinished], indices[unfinished] = _search_rows(matrix, unfinished, k)
+    return Neighbours(indices, values, search="hnsw", recall=recall)
+
+
+@njit(parallel=True, cache=True, fastmath={"reassoc"})
+def _score(matrix, found, similarity):  # type: ignore[no-untyped-def]
+    """Inner products of every row with the rows found for it; minus infinity for none (-1)."""
+    for i in prange(found.shape[0]):
+        for j in range(found.shape[1]):
+            similarity[i, j] = -np.inf
+            if found[i, j] >= 0:
+                row, other, total = matrix[i], matrix[found[i, j]], np.float32(0)
+                for c in range(row.shape[0]):
+                    total += row[c] * other[c]
+                similarity[i, j] = total
 
 
 def _search_rows(matrix: Matrix, rows: NDArray[np.int64], k: int) -> tuple[Matrix, NDArray[np.int64]]:

@@ -62,13 +62,15 @@ def _scatter(found: FeatureMap, color: str) -> alt.Chart:
         {"x": found.x, "y": found.y, "identity": found.identity, "camera": found.camera, "cluster": found.cluster}
     )
     data["outlier"] = np.where(found.cluster < 0, "outlier", "in a cluster")
+    legend: alt.Legend | None = alt.Legend()
     if color == "outlier":
-        scale, legend = alt.Scale(domain=["in a cluster", "outlier"], range=["#8a8f98", "#D55E00"]), alt.Legend()
+        scale = alt.Scale(domain=["in a cluster", "outlier"], range=["#8a8f98", "#D55E00"])
     else:
-        scale, legend = alt.Scale(scheme="tableau20"), alt.Legend() if data[color].nunique() <= 12 else None
+        scale = alt.Scale(scheme="tableau20")
+        legend = legend if data[color].nunique() <= 12 else None
     frame = alt.selection_interval(name="frame")
     plain = alt.Axis(labels=False, ticks=False, grid=False)
-    return (
+    chart: alt.Chart = (
         alt.Chart(data)
         .mark_circle(size=28, opacity=0.75)
         .encode(
@@ -80,6 +82,7 @@ def _scatter(found: FeatureMap, color: str) -> alt.Chart:
         .add_params(frame)
         .properties(height=420)
     )
+    return chart
 
 
 def _table(key: str, groups: list[Cluster]) -> Cluster | None:

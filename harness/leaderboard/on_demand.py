@@ -20,8 +20,17 @@ class DrawnImages:
     def __init__(self, studio: Studio, shots: Sequence[Shot]) -> None:
         self._studio, self._shots = studio, shots
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self._studio.draw(self._shots[index])
+    def __len__(self) -> int:
+        return len(self._shots)
+
+    def __getitem__(self, index: int | slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        if isinstance(index, int | np.integer):
+            return self._studio.draw(self._shots[index])
+        chosen = np.arange(len(self))[index]
+        return np.stack([self._studio.draw(self._shots[i]) for i in chosen])
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> NDArray[np.uint8]:
+        return self[:]
 
 
 def drawn_splits(spec: DrawnSpec, junk_ids: Sequence[int]) -> dict[str, Split]:

@@ -143,7 +143,7 @@ def _prepare(param: str, options: Sequence[str], default: str, label: str) -> No
 def _asks(param: str, wanted: Any) -> bool:
     """Whether the address asks for something else than the page last wrote there.
 
-    Of two quick choices, the rerun for the second still carries the address from before the first: that is no wish.
+    After two quick selections the second rerun still carries the old URL; it is ignored.
     """
     before, when = st.session_state.get(f"before:{param}", (None, 0.0))
     late = wanted == before and time.monotonic() - when < LATE_SECONDS

@@ -103,7 +103,7 @@ class Algorithm(ABC):
 
     @classmethod
     def embedder(cls, compute: Compute, tensors: Mapping[str, Tensor], device: torch.device) -> Embedder:
-        """Return the function from uint8 images [N, H, W, 3] to L2-normalized float32 features [N, d]."""
+        """Return the function from a set of images to their L2-normalized float32 features [N, d]."""
         from harness.learning.extract import network_embedder
 
         return network_embedder(compute, tensors, device)

@@ -7,7 +7,9 @@ Published transforms: flip 0.5, pad 10 + crop, ImageNet normalization, RandomEra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +17,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from harness.learning.device import to_device
+from harness.learning.device import together_to_device
 from harness.specs.compute import Augment
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -29,7 +31,7 @@ ERASE_TRIES = 20  # an erasing box misses the image in under one try of three: 2
 
 
 @dataclass(frozen=True)
-class Draw:
+class Transforms:
     """The random numbers of one batch: each array has one row per image."""
 
     flip: npt.NDArray[np.bool_]
@@ -37,10 +39,14 @@ class Draw:
     erase: npt.NDArray[np.int64]  # [B, 4]: top, left, height, width; height 0 = nothing erased
     factors: npt.NDArray[np.float32]  # [B, 3]: brightness, contrast, saturation; 1 = unchanged
 
+    def of(self, rows: slice) -> Transforms:
+        """Return the numbers of some of the images."""
+        return Transforms(self.flip[rows], self.offset[rows], self.erase[rows], self.factors[rows])
 
-def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> Draw:
-    """Draw the transforms of `count` images of size `height` × `width`, independently per image."""
-    return Draw(
+
+def sample_transforms(augment: Augment, count: int, height: int, width: int, rng: np.random.Generator) -> Transforms:
+    """Transforms the transforms of `count` images of size `height` × `width`, independently per image."""
+    return Transforms(
         flip=rng.random(count) < augment.flip,
         offset=rng.integers(-augment.pad, augment.pad, size=(count, 2), endpoint=True),
         erase=_erasing_boxes(augment.erase, count, height, width, rng),
@@ -48,9 +54,9 @@ def draw(augment: Augment, count: int, height: int, width: int, rng: np.random.G
     )
 
 
-def unchanged(count: int) -> Draw:
+def unchanged(count: int) -> Transforms:
     """Return the draw that only normalizes."""
-    return Draw(
+    return Transforms(
         np.zeros(count, bool), np.zeros((count, 2), int), np.zeros((count, 4), int), np.ones((count, 3), np.float32)
     )
 
@@ -75,7 +81,7 @@ def _erasing_boxes(
     return boxes
 
 
-def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Draw) -> Tensor:
+def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Transforms) -> Tensor:
     """Return images[index], transformed: float32 [B, 3, H, W] in channels-last memory, on the CPU.
 
     images: uint8 [N, H, W, 3], memory-mapped or not; only the rows in `index` are read.
@@ -87,22 +93,55 @@ def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn
     return torch.from_numpy(out).view(len(index), height, width, channels).permute(0, 3, 1, 2)
 
 
-def augmented_on_device(images: Tensor, index: Tensor, drawn: Draw) -> Tensor:
+@dataclass(frozen=True)
+class DeviceTransforms:
+    """A `Transforms` on a device; no `factors` where all are 1."""
+
+    flip: Tensor
+    offset: Tensor
+    erase: Tensor
+    factors: Tensor | None
+
+
+def send(
+    index: npt.NDArray[np.int64], draws: Sequence[Transforms], device: torch.device
+) -> tuple[Tensor, list[DeviceTransforms]]:
+    """Return a batch's index and draws on the device, sent in one copy."""
+    arrays: list[npt.NDArray[np.generic]] = [index]
+    for drawn in draws:
+        arrays += [drawn.flip, drawn.offset, drawn.erase]
+        if (drawn.factors != 1).any():
+            arrays.append(drawn.factors)
+    where, *rest = together_to_device(arrays, device)
+    parts, sent = iter(rest), []
+    for drawn in draws:
+        flip, offset, erase = next(parts), next(parts), next(parts)
+        sent.append(DeviceTransforms(flip, offset, erase, next(parts) if (drawn.factors != 1).any() else None))
+    return where, sent
+
+
+@cache
+def _constants(device: torch.device) -> list[Tensor]:
+    """MEAN, STD and GREY on the device."""
+    return together_to_device([MEAN, STD, GREY], device)
+
+
+def augmented_on_device(images: Tensor, index: Tensor, drawn: DeviceTransforms) -> Tensor:
     """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3].
 
-    index: int64 [B] on the same device. The host waits for nothing.
+    index: int64 [B] on the same device. No host-device synchronization.
     """
     device, (_, height, width, _) = images.device, images.shape
-    flip, offset, erase = (to_device(part, device) for part in (drawn.flip, drawn.offset, drawn.erase))
-    mean, std = to_device(MEAN, device), to_device(STD, device)
+    flip, offset, erase = drawn.flip, drawn.offset, drawn.erase
+    mean, std, grey = _constants(device)
     y = torch.arange(height, device=device) + offset[:, :1]
     x = torch.arange(width, device=device) + offset[:, 1:]
     x = torch.where(flip[:, None], width - 1 - x, x)
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
     rows, columns = y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]
     pixels = torch.where(inside[..., None], images[index[:, None, None], rows, columns], 0).float()
-    if (drawn.factors != 1).any():
-        pixels = _jittered(pixels, to_device(drawn.factors, device), to_device(GREY, device))
+    if drawn.factors is not None:
+        pixels = _jittered(pixels, drawn.factors, grey)
     pixels = (pixels / 255 - mean) / std
     top, left, tall, wide = (erase[:, column, None] for column in range(4))
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)

@@ -26,7 +26,10 @@ class _Groups:
             return super().forward(x)  # type: ignore[misc, no-any-return]
         if len(x) < 2 * self.groups:
             raise UserError(f"bn_groups: {self.groups} groups need at least {2 * self.groups} images, got {len(x)}")
-        return torch.cat([self._one_group(chunk, first=i == 0) for i, chunk in enumerate(x.tensor_split(self.groups))])
+        size, larger = divmod(len(x), self.groups)
+        # split, not tensor_split: its backward pass writes all groups' gradients into one tensor, not one tensor each
+        chunks = x.split([size + (i < larger) for i in range(self.groups)])  # type: ignore[no-untyped-call]
+        return torch.cat([self._one_group(chunk, first=i == 0) for i, chunk in enumerate(chunks)])
 
     def _one_group(self, x: Tensor, first: bool) -> Tensor:
         if first:
@@ -70,6 +73,7 @@ class DomainBatchNorm(nn.Module):
 
 def split_domains(module: nn.Module) -> None:
     """Replace every BatchNorm inside `module` by a `DomainBatchNorm`, in place."""
+    module.domains = 2  # type: ignore[assignment]  # what gathers the features of several devices must know
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             setattr(module, name, DomainBatchNorm(child))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -11,9 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.learning.augment import draw, unchanged
+from harness.learning import ranks
+from harness.learning.augment import sample_transforms, unchanged
 from harness.learning.device import to_device
-from harness.learning.pixels import place
+from harness.learning.pixels import choose_storage
 from harness.specs.compute import Augment
 
 Index = npt.NDArray[np.int64]
@@ -21,7 +23,10 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class UnlabeledBatch:
-    """Views of images of an unlabeled set, float32 [B, 3, H, W]; `index`: their positions in the set, int64 [B]."""
+    """Views of images of an unlabeled set, float32 [B, 3, H, W]; `index`: their positions in the set, int64 [B].
+
+    On several devices the views are the device's share of the batch, and all else is of the whole batch.
+    """
 
     views: tuple[Tensor, ...]
     index: Tensor
@@ -44,7 +49,7 @@ class UnlabeledSet:
         self._cameras = np.asarray(cameras, np.int64)
         self.cameras_used = False
         self.device = device
-        self._pixels = place(images, device)
+        self._pixels = choose_storage(images, device)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,7 +62,13 @@ class UnlabeledSet:
 
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""
-        return self._pixels.views(index, None, [unchanged(len(index))])[0]
+        return self._pixels.views(index, None, [unchanged(len(index))])[0][0]
+
+    def plain_batches(self, index: Index, size: int) -> Iterator[Tensor]:
+        """Yield images[index], only normalized, `size` at a time: float32 [B, 3, H, W] on the device."""
+        parts = (index[start : start + size] for start in range(0, len(index), size))
+        for part, rows in self._pixels.prefetched(parts):
+            yield self._pixels.views(part, rows, [unchanged(len(part))])[0][0]
 
     def batches(
         self, indices: Iterator[Index], iterations: int, augment: Augment, rngs: Sequence[np.random.Generator]
@@ -67,9 +78,20 @@ class UnlabeledSet:
         Where the rows are read ahead of time, so are the sampler's numbers: its stream must be none of `rngs`.
         """
         _, height, width, _ = self.images.shape
-        for index, rows in self._pixels.ahead(islice(indices, iterations)):
-            draws = [draw(augment, len(index), height, width, rng) for rng in rngs]
-            yield UnlabeledBatch(self._pixels.views(index, rows, draws), to_device(index, self.device))
+        wholes: deque[Index] = deque()
+
+        def shares() -> Iterator[Index]:
+            for whole in islice(indices, iterations):
+                wholes.append(whole)
+                yield whole[ranks.share(len(whole))]
+
+        for index, rows in self._pixels.prefetched(shares()):
+            whole = wholes.popleft()
+            draws = [
+                sample_transforms(augment, len(whole), height, width, rng).of(ranks.share(len(whole))) for rng in rngs
+            ]
+            views, where = self._pixels.views(index, rows, draws)
+            yield UnlabeledBatch(views, where if ranks.count() == 1 else to_device(whole, self.device))
 
 
 class LabeledSet(UnlabeledSet):

@@ -16,8 +16,6 @@ def copy_of(student: Module) -> Module:
     """Return a copy without gradients. It keeps its own BatchNorm buffers, fed by its own forward passes."""
     teacher = deepcopy(student)
     teacher.requires_grad_(False)
-    if student._compiled_call_impl is not None:  # deepcopy drops the compiled call
-        teacher.compile()  # type: ignore[no-untyped-call]
     return teacher
 
 

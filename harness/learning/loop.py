@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.errors import NotFiniteError
 from harness.learning.algorithm import Algorithm
+from harness.learning.device import synchronize
 
 Row = dict[str, float | int | None]
 
@@ -44,6 +45,7 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
                 rows.append(torch.stack([loss.detach() for loss in losses.values()]))
             images += _images_in(batch)
         means = _means(names, rows, epoch + 1)
+        synchronize(run.device)  # the seconds of a method without losses are not those of launching its work
         run.state.epoch = epoch + 1
         observe(EpochDone(epoch + 1, means, time.perf_counter() - begun, images))
 

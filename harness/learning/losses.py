@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, log_softmax, normalize, relu
 
 SELF_SIMILARITY = 1 - 1e-5
 SMALLEST_SINGULAR_VALUE = 1e-6
-"""Relative to the Frobenius norm: what is smaller counts in part, zero not at all."""
+"""Relative to the Frobenius norm; smaller singular values are only partly accounted for."""
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -113,7 +113,7 @@ def polar_factor(matrix: Tensor) -> Tensor:
     """PQᵀ [m, n] of the singular value decomposition PΣQᵀ; directions with singular value zero are left out.
 
     QDWH, Halley's iteration with dynamic weights (Nakatsukasa, Bai, Gygi, SIAM J. Matrix Anal. Appl. 2010), by Cholesky
-    factors in float64. The number of steps is known beforehand, so a GPU's host need not wait to see whether they
+    factors in float64. The number of steps is known beforehand, so no GPU synchronizes to see whether they
     converged, as it must for a singular value decomposition. A matrix of zeros or with NaN gives NaN.
     """
     x = matrix.double() if len(matrix) >= matrix.shape[1] else matrix.double().T

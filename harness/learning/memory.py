@@ -29,7 +29,8 @@ def mean_similarity_logits(
 ) -> Tensor:
     """Return the mean of f·Mᵀ / τ over the rows of each label, [B, C] (SpCL, Eq. 2).
 
-    labels: int64 [rows], 0 … C - 1; sizes: their counts [C], once per epoch, since counting makes the host wait.
+    labels: int64 [rows], 0 … C - 1; sizes: their counts [C], computed once per epoch, since counting
+    synchronizes a GPU with the host.
     """
     similarity = similarity_logits(features, memory, temperature)
     sums = torch.zeros(len(features), len(sizes), device=features.device).index_add_(1, labels, similarity)
@@ -68,7 +69,7 @@ def update_hard(memory: Tensor, features: Tensor, labels: Tensor, momentum: floa
 def _grouped(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the stable order [B] that groups equal labels; for each place in it, its group's first place and size.
 
-    Shapes depend on the batch's size alone, so a GPU's host need not wait to learn them.
+    Shapes depend on the batch's size alone, so nothing synchronizes a GPU with the host.
     """
     grouped, order = labels.sort(stable=True)
     first = torch.searchsorted(grouped, grouped)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from harness.learning import ranks
 from harness.learning.algorithm import RunContext
 from harness.learning.optimizers import Adam, Optimizer
 from harness.specs.compute import Compute
@@ -48,6 +49,7 @@ def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
     """One gradient step."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    ranks.average_gradients(optimizer)
     optimizer.step()
 
 

@@ -5,50 +5,54 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.learning.augment import Draw, augmented, augmented_on_device
-from harness.learning.device import to_device
+from harness.learning.augment import Transforms, augmented, augmented_on_device, send
 
 Images = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
 Views = tuple[Tensor, ...]
+Batch = tuple[Views, Tensor]
 
 COPIED = 1024  # images that move to a GPU at a time
 
 
-class Pixels(ABC):
+class PixelStorage(ABC):
     """Images [N, H, W, 3] of which rows are read, once for all views of a batch."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self.images, self.device = images, device
 
     def rows(self, index: Index) -> Tensor | None:
-        """Return what is worth reading of images[index] ahead of time, on the host: uint8 [B, H, W, 3], or nothing."""
+        """Prefetch images[index] to host memory: uint8 [B, H, W, 3]; None if this storage does not prefetch."""
         return None
 
     @abstractmethod
-    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
-        """Return one view of images[index] per draw, float32 [B, 3, H, W] on the device; `rows` as `rows` gave them."""
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
+        """Return one view of images[index] per draw, float32 [B, 3, H, W], and the index, all on the device.
 
-    def ahead(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
+        `rows` as `rows` gave them.
+        """
+
+    def prefetched(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
         """Yield each index batch with its rows."""
         for index in indices:
             yield index, self.rows(index)
 
 
-class Mapped(Pixels):
+class Mapped(PixelStorage):
     """On a CPU: the compiled loop reads the memory-mapped file."""
 
-    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
-        return tuple(augmented(self.images, index, drawn) for drawn in draws)
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
+        return tuple(augmented(self.images, index, drawn) for drawn in draws), torch.from_numpy(index)
 
 
-class Resident(Pixels):
+class Resident(PixelStorage):
     """On a GPU that holds all images."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
@@ -58,12 +62,12 @@ class Resident(Pixels):
             part = slice(start, start + COPIED)
             self._on_device[part] = torch.from_numpy(np.array(images[part]))
 
-    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
-        where = to_device(index, self.device)
-        return tuple(augmented_on_device(self._on_device, where, drawn) for drawn in draws)
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
+        where, sent = send(index, draws, self.device)
+        return tuple(augmented_on_device(self._on_device, where, drawn) for drawn in sent), where
 
 
-class Streamed(Pixels):
+class Streamed(PixelStorage):
     """On a GPU that is too small: while it computes, a thread gathers the next batch's rows in pinned memory."""
 
     def rows(self, index: Index) -> Tensor:
@@ -72,13 +76,14 @@ class Streamed(Pixels):
         np.take(self.images, index, axis=0, out=gathered.numpy(), mode="clip")
         return gathered
 
-    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Draw]) -> Views:
+    def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
         pixels = (self.rows(index) if rows is None else rows).to(self.device, non_blocking=True)
-        where = torch.arange(len(index), device=self.device)
-        return tuple(augmented_on_device(pixels, where, drawn) for drawn in draws)
+        place = torch.arange(len(index), device=self.device)
+        where, sent = send(index, draws, self.device)
+        return tuple(augmented_on_device(pixels, place, drawn) for drawn in sent), where
 
-    def ahead(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
-        batches = super().ahead(indices)
+    def prefetched(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
+        batches = super().prefetched(indices)
         with ThreadPoolExecutor(1) as thread:
             waiting = thread.submit(next, batches, None)
             while (batch := waiting.result()) is not None:
@@ -86,9 +91,11 @@ class Streamed(Pixels):
                 yield batch
 
 
-def place(images: Images, device: torch.device) -> Pixels:
-    """Return the images where training reads them fastest: on a GPU if they fit into half of its free memory."""
+def choose_storage(images: Images, device: torch.device) -> PixelStorage:
+    """Return the images where they are read fastest: on a GPU if they fit into half of its free memory."""
     if device.type == "cpu":
         return Mapped(images, device)
-    fits = images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-    return Resident(images, device) if fits else Streamed(images, device)
+    if images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+        with suppress(torch.OutOfMemoryError):  # another process took the memory meanwhile
+            return Resident(images, device)
+    return Streamed(images, device)

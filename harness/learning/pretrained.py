@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.inputs.download import HASHED, download, file_name, may_download
 from harness.learning.backbones.base import BackboneKind
 from harness.learning.networks import build
 from harness.specs.compute import Network
 
 BY_HAND = Path("data/weights")
-HASHED = re.compile(r"-([0-9a-f]{8})\.\w+$")
-"""A published file's name ends in the first digits of its SHA-256."""
 WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts put the tensors beside other things."""
-PREFIXES = ("module.", "base.", "backbone.", "model.")
+PREFIXES = ("module.", "base.", "backbone.", "model.", "encoder_q.")
 """What DataParallel and the field's networks put before the backbone's names."""
 COUNTER = "num_batches_tracked"
 """BatchNorm's counter, which older files lack and nothing here reads."""
@@ -53,21 +50,43 @@ def imagenet_tensors(spec: Network, root: Path) -> tuple[dict[str, Tensor], Weig
             f"{path}: is not the published file: its SHA-256 begins with {digest[:8]}, its name says {stated[1]}; "
             f"download {backbone.imagenet} again, or name another file {backbone.kind}.pth"
         )
-    published = _tensors(path)
+    return _state(spec, path), WeightsFile(path.name, digest)
+
+
+def file_tensors(spec: Network, root: Path, file: str, sha256: str) -> tuple[dict[str, Tensor], WeightsFile]:
+    """Return a full state for `spec` whose backbone holds the tensors of `<root>/<file>`.
+
+    Raises UserError if it is not there, has another SHA-256, or leaves any tensor of the backbone unset or not finite.
+    """
+    path = root / file
+    if not path.is_file():
+        raise UserError(f"init: {file}: no such file; bring it there (SHA-256 {sha256[:12]}…)")
+    digest = _sha256(path)
+    if digest != sha256:
+        raise UserError(f"init: {file}: has SHA-256 {digest}, the spec says {sha256}; it is another file")
+    return _state(spec, path), WeightsFile(path.name, digest)
+
+
+def _state(spec: Network, path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = build(spec, 0, torch.device("cpu")).state_dict()
     own = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
-    return state | {f"backbone.{name}": value for name, value in _fill(backbone, own, published, path).items()}, (
-        WeightsFile(path.name, digest)
-    )
+    filled = _fill(spec.backbone, own, _tensors(path), path)
+    return state | {f"backbone.{name}": value for name, value in filled.items()}
 
 
 def _file(kind: str, url: str, root: Path) -> Path:
-    name = Path(urlparse(url).path).name
+    name = file_name(url)
     places = [
         Path(torch.hub.get_dir()) / "checkpoints" / name,
         *(root / BY_HAND / own for own in (name, f"{kind}.pth")),
     ]
     path = next((place for place in places if place.exists()), None)
+    if path is None and may_download():
+        path = root / BY_HAND / name
+        try:
+            download(url, path)
+        except UserError as error:
+            raise UserError(f"init: imagenet: {error}, or other weights in the same names as {kind}.pth") from error
     if path is None:
         raise UserError(
             f"init: imagenet: {name} is neither in torch's cache nor in {BY_HAND}/; download {url} and put it there, "

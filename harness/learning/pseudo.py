@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from harness.labels.clusterings import DBSCAN
 from harness.labels.clusterings.base import ClusteringKind
 from harness.labels.distances.base import DistanceKind, Distances
 from harness.labels.label_free import centroid_silhouette
+from harness.learning import ranks
 from harness.learning.algorithm import RunContext
 from harness.matrix import as_matrix
 from harness.specs.params import Labels
@@ -27,6 +30,30 @@ SILHOUETTE = "silhouette"
 """Where `RunState.values` holds how well the last pseudo-labels separate the features they were made of."""
 
 
+Clusterer = TypeVar("Clusterer", bound=Callable[..., Any])
+
+
+def _by_first_rank(clustering: Clusterer) -> Clusterer:
+    """Have one of several devices' processes cluster, and all of them remember the same. The run comes last."""
+
+    @wraps(clustering)
+    def shared(*given: Any) -> Any:
+        run: RunContext = given[-1]
+
+        def work() -> tuple[Any, dict[str, Any], Tensor | None, list[str]]:
+            return clustering(*given), run.state.values, run.state.tensors.get(LABELS), run.notes
+
+        if ranks.count() == 1:
+            return clustering(*given)
+        found, run.state.values, labels, run.notes[:] = ranks.by_first(work)
+        if labels is not None:
+            run.state.tensors[LABELS] = labels
+        return found
+
+    return shared  # type: ignore[return-value]
+
+
+@_by_first_rank
 def assign(features: Tensor, params: Labels, run: RunContext) -> npt.NDArray[np.int64]:
     """Cluster L2-normalized features [N, d] and return pseudo-labels [N]: 0 … clusters - 1, -1 = outlier.
 
@@ -69,6 +96,7 @@ def _measure(features: Tensor, distance: DistanceKind, run: RunContext) -> Dista
     return distance.measure(as_matrix(features, "features"), found)  # on the host, once
 
 
+@_by_first_rank
 def nested(
     features: Tensor, distance: DistanceKind, clustering: DBSCAN, offsets: Sequence[float], run: RunContext
 ) -> list[npt.NDArray[np.int64]]:

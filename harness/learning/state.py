@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,12 @@ class RunState:
         self.values: dict[str, Any] = {}
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the state and the caller's metadata atomically. Raises UserError if that fails."""
+        """Write the state and the caller's metadata atomically. Raises DiskError if that fails."""
+        tensors, state = self.content()
+        write_tensors(tensors, path, {**metadata, "state": state})
+
+    def content(self) -> tuple[dict[str, Tensor], str]:
+        """Return all tensors by name, those that training goes on to change, and the rest as JSON."""
         tensors = {f"tensor/{name}": value for name, value in self.tensors.items()}
         groups: dict[str, Any] = {}
         for name, module in self.modules.items():
@@ -41,8 +47,7 @@ class RunState:
             groups[name] = content["param_groups"]
             for index, slots in content["state"].items():
                 tensors |= {f"optimizer/{name}/{index}/{slot}": value for slot, value in slots.items()}
-        meta = json.dumps({"epoch": self.epoch, "values": self.values, "groups": groups})
-        write_tensors(tensors, path, {**metadata, "state": meta})
+        return tensors, json.dumps({"epoch": self.epoch, "values": self.values, "groups": groups})
 
     def load(self, path: Path) -> None:
         """Restore what `save` wrote into the registered modules and optimizers.
@@ -67,7 +72,16 @@ class RunState:
                 index, _, slot = key.partition("/")
                 slots.setdefault(int(index), {})[slot] = value
             optimizer.load_state_dict({"state": slots, "param_groups": meta["groups"][name]})
+            _lay_out_as_parameters(optimizer)
         self.epoch, self.values = meta["epoch"], meta["values"]
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give every moment the strides of its parameter (channels-last): CUDA's fused Adam refuses others."""
+    for parameter, slots in optimizer.state.items():
+        for slot, value in slots.items():
+            if value.shape == parameter.shape and value.stride() != parameter.stride():
+                slots[slot] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], path: Path | str) -> None:
@@ -103,7 +117,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
 
     Raises DiskError (full, read-only) and leaves nothing half-written.
     """
-    contiguous = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
+    contiguous = {name: _on_host(value.detach()) for name, value in tensors.items()}
     stated = sha256(contiguous, metadata)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -116,6 +130,40 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
             partial.unlink()
         raise DiskError(f"{path}: cannot be written: {error}; free some space or mend the permissions") from error
     return stated
+
+
+def _on_host(value: Tensor) -> Tensor:
+    """A contiguous copy; a checkpoint's tensors may share no memory."""
+    return torch.empty(value.shape, dtype=value.dtype).copy_(value)
+
+
+class CheckpointWriter:
+    """Writes states. On a GPU beside the next epoch: what is written is a copy, made on the device in its own order of
+    work, so neither the host nor the device waits for the disk. On a CPU `save` returns when the file is there.
+
+    A run that is killed meanwhile continues from the checkpoint before.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._beside = device.type == "cuda"
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[str] | None = None
+
+    def save(self, state: RunState, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the state and the caller's metadata atomically. Raises DiskError if that, or the save before, fails."""
+        self.finish()
+        if not self._beside:
+            state.save(path, metadata)
+            return
+        tensors, rest = state.content()
+        copies = {name: value.detach().clone() for name, value in tensors.items()}
+        self._writing = self._thread.submit(write_tensors, copies, path, {**metadata, "state": rest})
+
+    def finish(self) -> None:
+        """Return when what was to be saved is. Raises DiskError if that fails."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
 
 def _sort_header(path: Path) -> None:
@@ -142,7 +190,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises UserError if it is damaged: one bit that differs from what was written is found.
     """
     if not path.exists():
-        raise UserError(f"{path}: no such checkpoint")
+        raise UserError(f"{path}: no such checkpoint; train the run first: harness run {path.parent.name}")
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -21,6 +21,7 @@ from harness.inputs.csv import Columns
 from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
@@ -58,7 +59,10 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
-    with attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0):
+    with (
+        attempt(registry.root, pairing.key, "evaluate", spec_hash, hardware(device).device, 0),
+        explained(method.compute, device),
+    ):
         begun = time.perf_counter()
         module, class_name = method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
@@ -69,9 +73,9 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
                 pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
             write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
             return figures
-        embed = algorithm.embedder(method.compute, tensors, device)
-        features = embed(target.split("query").images), embed(target.split("gallery").images)
-        result = Evaluator(target).ranked(*features, TOP_K)
+        evaluator = Evaluator(target, device)
+        features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
+        result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
             queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
@@ -111,7 +115,7 @@ def _best_on_test(history: Columns) -> Best | None:
     return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _normalized(features: Matrix) -> Matrix:
+def _normalized(features: Any) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
     rows /= row_norms(rows, "features")[:, None]

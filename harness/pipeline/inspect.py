@@ -20,6 +20,7 @@ from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.labels import nearest_neighbours
 from harness.learning.algorithm import Algorithm
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
 from harness.matrix import Matrix, as_matrix, row_norms
@@ -52,8 +53,9 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     target = open_prepared(prepared_folder(registry.root, pairing.target))
     split = target.split("train")
     chosen = np.unique(np.linspace(0, len(split) - 1, min(images, len(split))).astype(np.int64))
-    embed = algorithm.embedder(method.compute, tensors, choose_device())
-    features = as_matrix(embed(split.images[chosen]), "features")
+    device = choose_device()
+    some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device)
+    features = as_matrix(algorithm.embedder(method.compute, tensors, device)(some), "features")
     features = features / row_norms(features, "features")[:, None]
     labels, own = _labels(features, method.params)
     places, explained = principal(features)

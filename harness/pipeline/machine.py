@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from harness.learning import ranks
 from harness.pipeline.records import Hardware
 
 LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gpu", "faiss-cpu", "pillow")
@@ -17,6 +18,8 @@ LIBRARIES = ("torch", "torchvision", "numpy", "numba", "scikit-learn", "faiss-gp
 def hardware(device: torch.device) -> Hardware:
     """Return what this machine is, without host name or paths."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({_cpu_name()})"
+    if ranks.count() > 1:
+        name = f"{ranks.count()} × {name}"
     return Hardware(device=name, threads=torch.get_num_threads(), platform=f"{platform.system()} {platform.machine()}")
 
 

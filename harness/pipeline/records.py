@@ -105,8 +105,8 @@ class Record(Frozen):
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
     input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
-    init: tuple[str, ...] = Field(description="keys of the runs it started from, or 'imagenet' / 'random'")
-    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet': from which file")
+    init: tuple[str, ...] = Field(description="keys of the runs it started from, a file, or 'imagenet' / 'random'")
+    weights: Weights | None = Field(default=None, description="where `init` is 'imagenet' or a file: which")
     init_sha256: tuple[str, ...] = Field(
         default=(), description="SHA-256 of the tensors of each of them, in that order"
     )

@@ -11,6 +11,7 @@ from harness.paths import run_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Attempt
+from harness.pipeline.trained import read_label_free, read_scores
 
 State = Literal["queued", "running", "interrupted", "failed", "trained", "finished"]
 
@@ -34,7 +35,7 @@ def run_status(root: Path, key: str) -> Status:
             break
         except UserError:
             continue
-    return status(last, (folder / "record.json").exists(), (folder / "metrics.json").exists())
+    return status(last, (folder / "record.json").exists(), bool(read_scores(folder) or read_label_free(folder)))
 
 
 def status(attempt: Attempt | None, trained: bool, scored: bool) -> Status:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import UserError
 from harness.inputs.csv import Columns, parse_numbers
 from harness.inputs.files import read_bytes
 from harness.inputs.json import parse_document
-from harness.pipeline.records import HISTORY_COLUMNS, Record
+from harness.pipeline.records import HISTORY_COLUMNS, LabelFree, Metrics, Record
 from harness.specs.pairing import parse_key
+
+Result = TypeVar("Result", Metrics, LabelFree)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,25 @@ def read_trained(folder: Path) -> Trained:
     if hashlib.sha256(history).hexdigest() != record.history_sha256:
         raise UserError("history.csv is not the one that record.json describes; train again, or `dvc checkout`")
     return Trained(record, hashlib.sha256(data).hexdigest(), check_history(parse_numbers(history, Path("history.csv"))))
+
+
+def read_scores(folder: Path) -> Metrics | None:
+    """Return the metrics of the run in `folder`; None if there are none that can be read, or only an older record's."""
+    return _read(folder, Metrics)
+
+
+def read_label_free(folder: Path) -> LabelFree | None:
+    """Return the figures of a run on a target without labeled test images; None as in `read_scores`."""
+    return _read(folder, LabelFree)
+
+
+def _read(folder: Path, model: type[Result]) -> Result | None:
+    try:
+        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), model)
+        record = hashlib.sha256(read_bytes(folder / "record.json")).hexdigest()
+    except UserError:
+        return None
+    return metrics if metrics.record_sha256 == record else None
 
 
 def check_record(record: Record, name: str) -> None:

@@ -139,6 +139,7 @@ Body = Callable[[str], list[str]]
 
 def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
     """Every page: its file, its title, and what makes its body."""
+    view: View
     yield "index.html", "Leaderboard", lambda file: _index(b, file)
     for task in b.tasks:
         view = addresses.Leaderboard(task=task.name)
@@ -147,9 +148,9 @@ def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
         yield "matrix.html", "Matrix", lambda file: _matrix(b, file)
     for task in b.tasks:
         for pair in _pairs(b, task.name):
-            view = addresses.Compare(task=task.name, of=pair)
+            compared = addresses.Compare(task=task.name, of=pair)
             title = f"{b.method(pair[1])} against {b.method(pair[0])}"
-            yield file_name(view), title, lambda file, name=task.name, pair=pair: _comparison(b, file, name, pair)  # type: ignore[misc]
+            yield file_name(compared), title, lambda file, name=task.name, pair=pair: _comparison(b, file, name, pair)  # type: ignore[misc]
     if b.lists:
         yield "queries.html", "Queries", lambda file: _all_lists(b, file)
     for key in b.lists:
@@ -163,13 +164,12 @@ def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
     if b.methods:
         yield "methods.html", "Methods", lambda file: _all_methods(b, file)
     for name, method in b.methods.items():
-        view = addresses.Methods(method=name)
-        yield file_name(view), method.title, lambda file, name=name: _method(b, file, name)  # type: ignore[misc]
+        yield file_name(addresses.Methods(method=name)), method.title, lambda file, name=name: _method(b, file, name)  # type: ignore[misc]
     if b.datasets:
         yield "datasets.html", "Datasets", lambda file: _all_datasets(b, file)
     for name, dataset in b.datasets.items():
-        view = addresses.Datasets(dataset=name)
-        yield file_name(view), dataset.title, lambda file, name=name: _dataset(b, file, name)  # type: ignore[misc]
+        file_of = file_name(addresses.Datasets(dataset=name))
+        yield file_of, dataset.title, lambda file, name=name: _dataset(b, file, name)  # type: ignore[misc]
 
 
 def _queries_view(run: tables.Run) -> View:

@@ -48,11 +48,24 @@ class ImageSet(Frozen):
     folder: RelativePath = Field(description="folder of the images, searched at any depth")
     lists: tuple[RelativePath, ...] = Field(default=(), description="only what these files name; empty: the folder")
     xml: RelativePath | None = Field(default=None, description="labels by image name")
+    table: RelativePath | None = Field(
+        default=None,
+        description="CSV or Parquet that names the images: a column path and, if known, identity, camera, split",
+    )
+    only: str | None = Field(default=None, description="rows of the table whose column split says this; absent: all")
 
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
         return {"folder": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.table and self.lists:
+            raise ValueError("table: names the images, and so do lists; state one of them")
+        if self.only is not None and self.table is None:
+            raise ValueError("only: chooses rows of a table, and there is no table")
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -87,13 +100,15 @@ class Arrangement(Frozen):
     @property
     def states_ids(self) -> bool:
         """Whether training images can have an identity: by their names, a list or XML."""
-        return "id" in Pattern(self.pattern).groups or bool(self.train.lists or self.train.xml)
+        return "id" in Pattern(self.pattern).groups or bool(self.train.lists or self.train.xml or self.train.table)
 
     @property
     def files(self) -> tuple[str, ...]:
         """Every folder and file that must exist where this arrangement is."""
         sets = self.splits.values()
-        return tuple(sorted({path for part in sets for path in (part.folder, *part.lists, part.xml) if path}))
+        return tuple(
+            sorted({path for part in sets for path in (part.folder, *part.lists, part.xml, part.table) if path})
+        )
 
 
 class GroundTruth(Frozen):

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, Tag, 
 from harness.specs.base import Frozen, Slug
 from harness.specs.compute import Compute
 from harness.specs.dataset import RegimeName
+from harness.specs.layout import RelativePath
 from harness.specs.reported import Paper, Reported
 
 Setting = Literal["supervised", "direct", "uda", "usl"]
@@ -44,13 +45,25 @@ class InitRun(Frozen):
         return self.seeds or tuple(seed + offset for offset in self.seed_offsets)
 
 
+class InitFile(Frozen):
+    """A start from a file of weights, such as a LUPerson checkpoint: a backbone's tensors in torchvision's names."""
+
+    file: RelativePath = Field(description="below the project's folder, for example data/weights/lup.pth")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file: other content is refused")
+
+
 def _init_tag(value: object) -> str:
-    """Which of the two forms `value` has, so that a mistake in one is not also called a mistake in the other."""
+    """Which of the forms `value` has, so that a mistake in one is not also called a mistake in the others."""
+    if isinstance(value, InitFile) or (isinstance(value, dict) and "file" in value):
+        return "File"
     return "Run" if isinstance(value, dict | InitRun) else "Weights"
 
 
 Init = Annotated[
-    Annotated[Literal["imagenet", "random"], Tag("Weights")] | Annotated[InitRun, Tag("Run")], Discriminator(_init_tag)
+    Annotated[Literal["imagenet", "random"], Tag("Weights")]
+    | Annotated[InitRun, Tag("Run")]
+    | Annotated[InitFile, Tag("File")],
+    Discriminator(_init_tag),
 ]
 
 

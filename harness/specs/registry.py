@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.files import read_bytes
 from harness.inputs.yaml import read_yaml
 from harness.paths import PIPELINES
 from harness.specs.base import Frozen
@@ -173,13 +174,29 @@ class Registry:
     def planned(self) -> dict[str, Pairing]:
         """The pairings that `pipelines/<method>/dvc.yaml` evaluate, by key, sorted by task, method and seed.
 
-        They are found in the text, so that a file that a merge or an editor broke still says what was planned.
+        They are found in the text, so that a file that a merge or an editor broke still says what was planned. A file
+        that cannot be read plans nothing: see `unreadable_plans`.
         """
         found = []
-        for path in self.root.glob(f"{PIPELINES}/*/dvc.yaml"):
-            keys = set(PLANNED.findall(path.read_text(encoding="utf-8", errors="replace")))
-            found += [parse_key(key) for key in keys if key.startswith(f"{path.parent.name}__")]
+        for name, text in self._plans[0].items():
+            keys = set(PLANNED.findall(text))
+            found += [parse_key(key) for key in keys if key.startswith(f"{name}__")]
         return {pairing.key: pairing for pairing in sorted(found, key=lambda p: (p.task, p.method, p.seed))}
+
+    @property
+    def unreadable_plans(self) -> dict[str, str]:
+        """Why a method's pipeline cannot be read, by its path."""
+        return self._plans[1]
+
+    @cached_property
+    def _plans(self) -> tuple[dict[str, str], dict[str, str]]:
+        texts, problems = {}, {}
+        for path in sorted(self.root.glob(f"{PIPELINES}/*/dvc.yaml")):
+            try:
+                texts[path.parent.name] = read_bytes(path).decode("utf-8", "replace")
+            except UserError as error:
+                problems[str(path.relative_to(self.root))] = str(error).removeprefix(f"{path}: ")
+        return texts, problems
 
 
 def load_dataset(name: str | Path, root: Path | None = None) -> DatasetSpec:

@@ -50,6 +50,9 @@ class Reported(Frozen):
     rank10: Percent = Field(default=None, ge=0, le=100, description="CMC at rank 10, percent")
     quoted_from: str = Field(description="where the figure was read")
     verified: bool = Field(description="whether the figure was seen in that place")
+    selection: Literal["last", "best", "unknown"] = Field(
+        default="unknown", description="which epoch it is of: the last, the best on the test set, or nobody says"
+    )
     note: str = Field(default="", description="how its setting differs from the others'")
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 
 LEVEL = 0.05
-"""Of every test: what is less probable by chance counts as different. Intervals cover the rest, 95 %."""
+"""Significance level of every test; intervals have coverage 1 - LEVEL."""
 
 
 @dataclass(frozen=True)

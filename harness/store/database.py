@@ -19,7 +19,7 @@ from harness.errors import DiskError, UserError
 from harness.inputs.address import EXAMPLE, database_address, without_secrets
 from harness.store import tables
 
-BUSY_SECONDS = 10
+BUSY_SECONDS = 60
 REBUILD = "it is only an index over results/, nothing is lost: delete it and run `harness leaderboard`"
 
 

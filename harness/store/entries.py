@@ -114,7 +114,11 @@ def _entry(
             "reported_from": trials[0].quoted_from,
             "reported_verified": trials[0].verified,
             "reported_note": trials[0].note,
+            "reported_selection": trials[0].selection,
         }
+        stated = [f.map for f in figures[method, task] if f.regime == _regime(registry, target) and f.map is not None]
+        if stated:
+            values |= {"reported_low": min(stated), "reported_high": max(stated)}
         maps = [trial.map for trial in trials if trial.map is not None]
         if mine and maps:
             judged = verdict([run.map for run in mine], maps)

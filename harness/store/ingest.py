@@ -23,13 +23,14 @@ from harness.paths import prepared_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Record
+from harness.pipeline.trained import read_label_free
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import tables
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
-from harness.store.run_files import BrokenResultError, RunResult, digest, read_label_free, read_run
+from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
 
 Progress = Callable[[int, int], None]
 
@@ -60,6 +61,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
+    report.rejected |= registry.unreadable_plans
     store = open_store(database_url(root))
     try:
         with store.writing() as session:

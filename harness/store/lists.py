@@ -19,6 +19,7 @@ from harness.inputs.files import MissingFileError
 from harness.paths import replacing, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
+from harness.pipeline.trained import read_scores
 from harness.specs import Registry
 from harness.specs.pairing import parse_key
 from harness.store.run_files import verified_queries
@@ -179,8 +180,6 @@ def publish_lists(root: Path, keys: Sequence[str], limit: int = LIMIT) -> list[s
 
 def _headline(registry: Registry, root: Path, keys: Sequence[str]) -> list[str]:
     """The first seed of each method and task, best of every task first, then every second one, and so on."""
-    import json
-
     first: dict[tuple[str, str], str] = {}
     for key in sorted(keys):
         pairing = parse_key(key)
@@ -189,8 +188,9 @@ def _headline(registry: Registry, root: Path, keys: Sequence[str]) -> list[str]:
             first.setdefault((pairing.task, pairing.method), key)
     tasks: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for (task, _), key in first.items():
-        metrics = json.loads((run_folder(root, key) / "metrics.json").read_text(encoding="utf-8"))
-        tasks[task].append((-metrics["map"], key))
+        metrics = read_scores(run_folder(root, key))
+        if metrics is not None:
+            tasks[task].append((-metrics.map, key))
     turns = [(turn, task, key) for task, runs in tasks.items() for turn, (_, key) in enumerate(sorted(runs))]
     return [key for _, _, key in sorted(turns)]
 

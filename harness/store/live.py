@@ -52,7 +52,7 @@ def unfinished_history(root: Path, key: str) -> History | None:
             (size,) = struct.unpack("<Q", file.read(8))
             if size > LONGEST_HEADER:
                 return None
-            rows = json.loads(json.loads(file.read(size))["__metadata__"]["session"])["rows"]
+            rows = json.loads(json.loads(file.read(size))["__metadata__"]["progress"])["rows"]
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
     names = list(dict.fromkeys(name for row in rows for name in row))

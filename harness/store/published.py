@@ -23,7 +23,7 @@ from harness.inputs.files import MissingFileError
 from harness.inputs.json import read_json, validated
 from harness.paths import write_text
 from harness.pipeline.records import Metrics, Record
-from harness.pipeline.trained import check_history, check_record
+from harness.pipeline.trained import check_history, check_record, read_label_free
 from harness.specs import Registry
 from harness.specs.base import Frozen
 from harness.store.lists import publish_lists
@@ -74,6 +74,8 @@ def publish(root: Path, partial: bool = False) -> int:
         try:
             if digest(folder) is None:
                 wrong.append(f"{key}: not finished")
+                continue
+            if read_label_free(folder):  # there is no score to publish
                 continue
             result = read_run(folder)
         except UserError as error:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.inputs.csv import Columns
 from harness.inputs.files import MissingFileError, read_bytes
-from harness.inputs.json import parse_document, parse_json, validated
+from harness.inputs.json import parse_document
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.pipeline.records import QUERY_COLUMNS, LabelFree, Metrics, Record
+from harness.pipeline.records import QUERY_COLUMNS, Metrics, Record
 from harness.pipeline.trained import read_trained
 
 if TYPE_CHECKING:
@@ -64,23 +64,6 @@ def digest(folder: Path) -> str | None:
         content.update(f"{name} {len(data)}\n".encode())
         content.update(data)
     return content.hexdigest()
-
-
-def read_label_free(folder: Path) -> LabelFree | None:
-    """Return the figures of a run on a target without labeled test images; None if `folder` holds another result.
-
-    Raises BrokenResultError if they are damaged, or of another record.
-    """
-    try:
-        tree = parse_json(read_bytes(folder / "metrics.json"), Path("metrics.json"))
-        if not isinstance(tree, dict) or "unlabeled" not in tree:
-            return None
-        found = validated(tree, "metrics.json", LabelFree)
-        if found.record_sha256 != read_trained(folder).record_sha256:
-            raise UserError("metrics.json belongs to another record: evaluate the run again")
-    except UserError as error:
-        raise BrokenResultError(str(error).replace(f"{folder}/", "")) from None
-    return found
 
 
 def read_run(folder: Path) -> RunResult:

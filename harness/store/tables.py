@@ -102,6 +102,7 @@ class Figure(Row, table=True):
     rank10: float | None
     quoted_from: str
     verified: bool
+    selection: str
     note: str
 
 
@@ -248,6 +249,9 @@ class Entry(Row, table=True):
     reported_rank10: float | None = None
     reported_from: str = ""
     reported_verified: bool = False
+    reported_selection: str = ""
+    reported_low: float | None = None
+    reported_high: float | None = None
     reported_note: str = Field(default="", sa_column_kwargs={"server_default": ""})
     difference: float | None = None
     verdict: str = ""

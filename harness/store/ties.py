@@ -1,4 +1,4 @@
-"""Which methods of a view cannot be told apart?
+"""Tie groups: methods whose mAP does not differ significantly.
 
 Every pair is compared over seeds and identities (`compare_runs`), the p-values are corrected after Holm over the pairs
 of the view. Methods with one seed are not among them: nothing is known of their other seeds.

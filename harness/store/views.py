@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from sqlmodel import col, func, select
 
 from harness.errors import UserError
+from harness.specs.yamlfile import nearest
 from harness.store import tables
 from harness.store.database import Store
 
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
 ALL = "all"
-QUOTED = "only quoted from the literature, which reports nothing here"
+QUOTED = "quoted from the literature; no figure for this task"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Score:
 
 @dataclass(frozen=True)
 class LeaderRow:
-    """A method on a task: what was reproduced, what was reported, or why neither."""
+    """One leaderboard row: our scores, the reported ones, or the reason for having neither."""
 
     method: str
     title: str
@@ -57,6 +58,8 @@ class LeaderRow:
     reported_from: str = ""
     reported_verified: bool = False
     reported_note: str = ""
+    reported_selection: str = ""
+    reported_range: tuple[float, float] | None = None
     difference: float | None = None
     verdict: str = ""
     verdict_note: str = ""
@@ -149,8 +152,10 @@ def task(store: Store, name: str) -> tables.Task:
     """Return a task. Raises UserError for an unknown name."""
     with store.reading() as session:
         found = session.get(tables.Task, name)
+        known = session.exec(select(tables.Task.name)).all() if found is None else []
     if found is None:
-        raise UserError(f"no task is called {name!r}; `harness list pairings` shows those planned")
+        near = nearest(name, known) if known else ""
+        raise UserError(f"no task is called {name!r}{near}; `harness list pairings` shows those planned")
     return found
 
 
@@ -237,6 +242,10 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
         reported_from=entry.reported_from,
         reported_verified=entry.reported_verified,
         reported_note=entry.reported_note,
+        reported_selection=entry.reported_selection,
+        reported_range=(entry.reported_low, entry.reported_high)
+        if entry.reported_low is not None and entry.reported_high is not None
+        else None,
         difference=entry.difference,
         verdict=entry.verdict,
         verdict_note=entry.verdict_note,

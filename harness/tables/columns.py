@@ -53,6 +53,16 @@ def _spread(metric: str) -> Callable[[LeaderRow], Value]:
     return spread
 
 
+def _doubt(row: LeaderRow) -> str:
+    low, high = row.reported_range or (0.0, 0.0)
+    parts = [f"{low:.1f}–{high:.1f}"] if f"{low:.1f}" != f"{high:.1f}" else []
+    if row.reported and not row.reported_verified:
+        parts.append("not verified")
+    if row.reported_selection == "best":
+        parts.append("best epoch")
+    return "; ".join(parts)
+
+
 def _status(row: LeaderRow) -> str:
     if row.state == "reported":
         return "reported, not run here"
@@ -61,7 +71,7 @@ def _status(row: LeaderRow) -> str:
         parts.append("published")
     if row.stale:
         parts.append("outdated")
-    detail = row.stale or row.reason
+    detail = row.reason  # what is outdated about a run stands on its page
     return f"{', '.join(parts)}: {detail}" if parts and detail else ", ".join(parts) or row.reason
 
 
@@ -136,6 +146,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("cpu_minutes", "CPU min", "processor time per run, mean over seeds", lambda row: row.cpu_minutes or None, 1),
     Column("memory", "GiB", "peak memory of the device, most over seeds", lambda row: row.peak_memory_gib, 1),
     Column("status", "status", "why there is no result, and what to know about the one there is", _status),
+    Column(
+        "doubt",
+        "sources",
+        "what to doubt about the reported figure: the range where sources state several, whether it was seen in its "
+        "source, and whether it is of the best epoch on the test set",
+        _doubt,
+    ),
     Column("source", "quoted from", "where the reported figure was read", lambda row: row.reported_from),
     Column("rank1_std", "± R-1", "standard deviation of Rank-1 over seeds", _spread("rank1"), 1, shown=False),
     Column("note", "note", "what to know about the reported figure", lambda row: row.reported_note, shown=False),

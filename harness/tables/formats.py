@@ -183,8 +183,11 @@ def _html(table: Table) -> str:
     )
 
 
-def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
-    """Return text for a terminal `width` characters wide (default: this one's; as wide as needed where it is none)."""
+def to_terminal(tables: Sequence[Table], width: int | None = None, color: bool | None = None) -> str:
+    """Return text for a terminal `width` characters wide (default: this one's; as wide as needed where it is none).
+
+    `color`: with bold, underlined and dim text (default: on a terminal). NO_COLOR forbids colors, not weight.
+    """
     from rich.console import Console  # the pages do without
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -192,7 +195,8 @@ def to_terminal(tables: Sequence[Table], width: int | None = None) -> str:
     if width is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
     out = io.StringIO()
-    console = Console(width=width, file=out, force_terminal=False)
+    color = sys.stdout.isatty() if color is None else color
+    console = Console(width=width, file=out, force_terminal=color, legacy_windows=False)
     for whole in tables:
         table = _narrowed(whole, width)
         grid = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.pipeline.records import LabelFree
+from harness.pipeline.trained import read_label_free
 from harness.specs.pairing import Pairing, parse_key
-from harness.store.run_files import read_label_free
 
 COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "camera bias")
 NOTE = (

@@ -17,13 +17,19 @@ from harness.store.database import database_url
 from harness.store.tables import Task
 from harness.tables.columns import COLUMNS, METRICS, notes_on, telling
 from harness.tables.exports import paper_table
-from harness.tables.formats import FORMATS, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
+from harness.tables.formats import FORMATS, UNLIMITED, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal
 from harness.tables.table import Table, leader_table
 from harness.tables.text import signed, task_title
 from harness.tables.verdicts import probability, remarks, sentence
 
 TERMINAL = ("method", "setting", "map", "map_std", "tie", "rank1", "rank5", "rank10", "minp", "seeds", "reported",
             "difference", "verdict", "best", "chosen", "status")  # fmt: skip
+
+
+def metric_name(text: str) -> str:
+    """Return the metric that a user calls `text`: by its name (rank1) or as tables print it (Rank-1, R-1, mAP)."""
+    spoken = {name.lower(): metric for metric, title in METRICS.items() for name in (metric, title)}
+    return {"r-1": "rank1", "r-5": "rank5", "r-10": "rank10"}.get(text.lower(), spoken.get(text.lower(), text))
 
 
 def check_choices(format: str, metric: str) -> None:  # noqa: A002 - the option's name
@@ -40,10 +46,12 @@ def render_leaderboard(
     setting: str = views.ALL,
     metric: str = "map",
     width: int | None = None,
+    wide: bool = False,
 ) -> str:
     """Return the leaderboard of project `root` from its database, one table per task.
 
-    `format` is one of `FORMATS`; `width` is the terminal's, in characters. Raises UserError for an unknown format,
+    `format` is one of `FORMATS`; `width` is the terminal's, in characters; `wide` shows every column. Raises
+    UserError for an unknown format,
     task, setting or metric.
     """
     check_choices(format, metric)
@@ -52,7 +60,7 @@ def render_leaderboard(
         known = views.tasks(store)
         everything = format in ("csv", "json")
         names = [task] if task else [found.name for found in known] if everything else _worth_showing(known)
-        tables = [_table(store, name, setting, metric, format) for name in names]
+        tables = [_table(store, name, setting, metric, format, wide) for name in names]
         tables = [table for table in tables if table.rows]
         footer = _footer(views.snapshot(store), sum(1 for found in known if not found.reproduced) if not task else 0)
     finally:
@@ -69,7 +77,7 @@ def render_leaderboard(
         return to_markdown(tables)
     if format == "latex":
         return to_latex(tables)
-    return f"{to_terminal(tables, width)}{footer}\n"
+    return f"{to_terminal(tables, UNLIMITED if wide else width)}{footer}\n"
 
 
 def _worth_showing(tasks: list[Task]) -> list[str]:
@@ -79,7 +87,7 @@ def _worth_showing(tasks: list[Task]) -> list[str]:
     return [task.name for task in filled if task.source is not None or task.target not in covered]
 
 
-def _table(store: Store, name: str, setting: str, metric: str, format: str) -> Table:  # noqa: A002
+def _table(store: Store, name: str, setting: str, metric: str, format: str, wide: bool) -> Table:  # noqa: A002
     rows = views.leaderboard(store, name, setting, metric)
     if format in ("csv", "json"):
         return leader_table(task_title(name), rows, COLUMNS)
@@ -89,7 +97,7 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str) -> T
     if format == "latex":
         methods = {method.name: method for method in views.methods(store)}
         return paper_table(title, rows, rows, methods, views.snapshot_id(store))
-    columns = telling(rows, [column for column in COLUMNS if column.key in TERMINAL])
+    columns = telling(rows, [column for column in COLUMNS if wide or column.key in TERMINAL])
     notes = notes_on(columns)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `harness run` runs them",)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from harness.data.scan import Progress
 from harness.errors import UserError
 from harness.learning.augment import MEAN, STD
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import BATCH
 from harness.learning.state import read_tensors
-from harness.matrix import Matrix
+from harness.matrix import Matrix, as_matrix
 from harness.paths import project_root, run_folder
 from harness.pipeline.records import Input, Record
 from harness.specs.method import ResolvedMethod
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.learning.algorithm import Algorithm
-    from harness.learning.extract import Embedder
 
 CHECKPOINT, RECORD, CALIBRATION = "checkpoint.safetensors", "record.json", "calibration.json"
 
@@ -48,7 +50,7 @@ class Model:
     record: Record
     input: Input
     checkpoint: str
-    embedder: Embedder
+    embedder: Callable[[npt.NDArray[np.uint8]], Matrix]
 
     def embed(self, images: Any, progress: Progress | None = None) -> Matrix:
         """Return L2-normalized features of pictures, float32 [N, d], whose inner products are cosine similarities.
@@ -110,7 +112,12 @@ def load(folder: Path | str) -> Model:
     Raises UserError for a folder that holds no run, or a damaged one.
     """
     run = open_run(folder)
-    embedder = run.algorithm.embedder(run.method.compute, run.tensors, choose_device())
+    device = choose_device()
+    features = run.algorithm.embedder(run.method.compute, run.tensors, device)
+
+    def embedder(images: npt.NDArray[np.uint8]) -> Matrix:
+        return as_matrix(features(UnlabeledSet(images, np.zeros(len(images), np.int64), device)), "features")
+
     with (run.folder / CHECKPOINT).open("rb") as file:
         checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
     return Model(run.folder, run.record, run.input, checkpoint, embedder)

@@ -10,7 +10,7 @@ import griffe
 Thing = griffe.Object | griffe.Alias
 
 FIRST = ("harness", "harness.evaluation", "harness.labels", "harness.data", "harness.specs", "harness.learning")
-HIDDEN = {"harness.cli", "harness.lazy"}  # described as commands; a detail
+HIDDEN = {"harness.cli", "harness.start", "harness.lazy"}  # described as commands; details
 
 INDEX = """\
 # Python API

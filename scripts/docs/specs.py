@@ -9,25 +9,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.labels.clusterings import Clustering
-from harness.labels.distances import Distance
-from harness.learning.backbones import Backbone
-from harness.learning.optimizers import Optimizer
-from harness.learning.pooling import Pooling
-from harness.learning.schedules import Schedule
+from harness.commands.list_parts import SOCKETS
 from harness.specs.compute import Compute
 from harness.specs.dataset import DatasetSpec
 from harness.specs.method import MethodSpec
 from harness.specs.registry import Registry, import_algorithm
 from scripts.docs.keys import Table
 
-COMPUTE_SOCKETS: Mapping[str, Any] = {
-    "compute.network.backbone": Backbone,
-    "compute.network.pooling": Pooling,
-    "compute.optimizer": Optimizer,
-    "compute.schedule": Schedule,
-}
-LABEL_SOCKETS: Mapping[str, Any] = {"params.labels.distance": Distance, "params.labels.clustering": Clustering}
+COMPUTE_SOCKETS = {where: socket for where, socket in SOCKETS.items() if where.startswith("compute.")}
+LABEL_SOCKETS = {where: socket for where, socket in SOCKETS.items() if where.startswith("params.")}
 
 DATASETS = """\
 # Keys of a dataset
@@ -39,13 +29,15 @@ METHODS = """\
 # Keys of a method
 
 `methods/NAME.yaml`. `extends` names another method, whose keys apply where this one states none: mappings are merged
-key by key, all else is replaced. The keys of `params` are the algorithm's own: see [algorithms](algorithms.md).
+key by key (one whose `kind` differs replaces the other), all else is replaced. The keys of `params` are the algorithm's
+own: see [algorithms](algorithms.md).
 """
 COMPUTE = """\
 # Keys of compute
 
-How much compute a run gets, and on what network: `regimes.NAME.compute` of a method, complete after `extends`, and
-adjusted by `regimes.NAME.targets.TARGET.compute`.
+How much compute a run gets, and on what network. What all methods of a regime share stands in
+`methods/regimes/REGIME.yaml`; a method states only what differs, in `regimes.REGIME.compute`, or for one target in
+`regimes.REGIME.targets.TARGET.compute`. A record states all of it.
 """
 PARTS = """\
 # Parts
@@ -69,7 +61,7 @@ def pages(root: Path) -> dict[str, str]:
         "datasets.md": f"{DATASETS}\n{Table(DatasetSpec.model_json_schema())}\n",
         "methods.md": f"{METHODS}\n{Table(MethodSpec.model_json_schema(), {'Compute': '[compute](compute.md)'})}\n",
         "compute.md": f"{COMPUTE}\n{Table(Compute.model_json_schema(), compute)}\n",
-        "parts.md": "\n".join([PARTS, *_parts({**COMPUTE_SOCKETS, **LABEL_SOCKETS})]),
+        "parts.md": "\n".join([PARTS, *_parts(SOCKETS)]),
         "algorithms.md": f"{ALGORITHMS}\n{_algorithms(Registry.load(root).checked(), labels)}",
     }
 

@@ -25,11 +25,12 @@ regimes:
   paper:
     init: random
     compute:
-      network: {backbone: narrow}
+      network: {backbone: {kind: narrow}}
       batch: {identities: 2, instances: 1}
       epochs: 2
       iterations: 2
-      schedule: {kind: constant, warmup_epochs: 0, milestones: []}
+      schedule: {kind: constant}
+      warmup: {epochs: 0, factor: 1}
       precision: float32
       evaluate_every: 1
 """
@@ -164,7 +165,7 @@ def test_official_archives_reach_their_scores(tmp_path, project):
     for name, pack in ARCHIVES.items():
         archive = pack(tmp_path / name)
         said = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=True))
-        assert f"{name}: {IMAGES[name]} images in data/raw/{name}" in said
+        assert f"{name}: {IMAGES[name]} images in data/raw/{name}, read from {archive}" in said
         assert any(f" pairings with {name} added" in line for line in said)
     plan = generated(project)
     again = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=False))

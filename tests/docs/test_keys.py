@@ -8,12 +8,13 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from harness.commands.list_parts import SOCKETS
 from harness.specs.compute import Compute
 from harness.specs.dataset import DatasetSpec
 from harness.specs.method import MethodSpec
 from harness.specs.registry import Registry, import_algorithm
 from scripts.docs.keys import Table
-from scripts.docs.specs import COMPUTE_SOCKETS, LABEL_SOCKETS, kinds, links
+from scripts.docs.specs import kinds, links
 
 REGISTRY = Registry.load(Path(__file__).parents[2]).checked()
 ALGORITHMS = sorted({method.algorithm for method in REGISTRY.methods.values()})
@@ -33,9 +34,6 @@ class Whole(BaseModel):
     by_name: dict[str, Part] = {}
     pair: tuple[float, float] | None = Field(default=None, description="two numbers")
     count: int = Field(default=3, ge=1, description="a number")
-
-
-SOCKETS = {**COMPUTE_SOCKETS, **LABEL_SOCKETS}
 
 
 def rows(model: type[BaseModel]) -> dict[str, tuple[str, str, str, str]]:

@@ -20,6 +20,7 @@ from harness.cli import app
 from harness.labels.distances.base import Distances
 from harness.learning.algorithm import Algorithm
 from harness.specs import Registry, load_dataset
+from scripts.docs import api
 from scripts.docs.specs import pages
 
 ROOT = Path(__file__).parents[2]
@@ -131,11 +132,18 @@ def test_the_guides_part_is_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kind.cluster(Distances(4, lambda reach: near), {}).tolist() == [0, -1, 0, -1]
 
 
-def test_python_in_the_reference_runs(site: Path) -> None:
-    from scripts.docs.api import pages as api_pages
-
-    code = re.search(r"```python\n(.*?)```", api_pages(ROOT)["index.md"], re.DOTALL)
+def test_python_in_the_reference_runs() -> None:
+    code = re.search(r"```python\n(.*?)```", api.pages(ROOT)["index.md"], re.DOTALL)
     assert code
-    result = subprocess.run([sys.executable, "-c", code[1]], cwd=ROOT, capture_output=True, text=True)
+    assert re.match(r"mAP 0\.\d{3}, Rank-1 0\.\d{3}, mINP 0\.\d{3}", output(code[1]))
+
+
+def test_python_in_the_guide_to_comparisons_runs() -> None:
+    (code,) = blocks(ROOT / "docs" / "guides" / "compare.md", "python")
+    assert output(code).endswith(": better\n")
+
+
+def output(code: str) -> str:
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert re.match(r"mAP 0\.\d{3}, Rank-1 0\.\d{3}, mINP 0\.\d{3}", result.stdout)
+    return result.stdout

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import read_dataset
+from harness.data import read_dataset, read_folder
 from harness.data.prepare import prepare
 from harness.data.reading import to_number
 from harness.errors import UserError
@@ -194,3 +194,13 @@ def test_own_data_is_not_called_published(tmp_path: Path, project: Path) -> None
         add_dataset(spec, root, project, workers=1)
     assert "as published" not in str(caught.value)
     assert "cannot be used as it is" in str(caught.value)
+
+
+def test_market_gt_bbox_is_read_by_the_datasets_own_pattern(tmp_path: Path) -> None:
+    root = market(tmp_path)
+    images(root / "gt_bbox", "0001_c1s1_001051_00.jpg", "0001_c1s1_001076_00.jpg", "-1_c3s1_000001_00.jpg")
+    records = read_folder(shipped("market1501"), root, "gt_bbox")
+    assert [(r.path.as_posix(), r.id, r.camera) for r in records] == [
+        ("gt_bbox/0001_c1s1_001051_00.jpg", 1, 1),
+        ("gt_bbox/0001_c1s1_001076_00.jpg", 1, 1),
+    ]

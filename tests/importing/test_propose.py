@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from ruamel.yaml import YAML
 
 from harness.data.reading import read_dataset
 from harness.importing.propose import propose
 from harness.specs import Registry
+from harness.specs.dataset import DatasetSpec
 from tests.specs.conftest import small, specs
 from tests.test_cli import Command, harness, project
 
@@ -68,6 +70,10 @@ def test_one_camera_and_none(tmp_path: Path) -> None:
         "one camera only" in note for note in propose("a", crops(tmp_path / "a", ["c1_1.png", "c1_2.png"])).notes
     )
     assert any("no camera was recognized" in note for note in propose("b", crops(tmp_path / "b", ["1.png"])).notes)
+    data = read_dataset(
+        DatasetSpec.model_validate(YAML(typ="safe").load(propose("b", tmp_path / "b").text)), tmp_path / "b"
+    )
+    assert (len(data.train), data.has_cameras, data.has_ids) == (1, False, False)
     wide = propose("c", crops(tmp_path / "c", ["1.png"], (60, 30)))
     assert "kind: vehicle" in wide.text
 

@@ -64,13 +64,6 @@ def test_many_mistakes_are_counted_not_all_listed(tmp_path: Path) -> None:
     assert time.process_time() - begun < 5
 
 
-@pytest.mark.parametrize("text", ["runs: 5", "runs: [1, 2]", "runs: {1: {}}", "<<<<<<< a\nruns: {}\n", "\xff"])
-def test_a_plan_that_cannot_be_read_says_so(project: Project, text: str) -> None:
-    (project.root / "pairings.yaml").write_bytes(text.encode("latin1"))
-    with pytest.raises(UserError, match=r"pairings.yaml:\d+"):
-        _ = Registry.load(project.root).planned
-
-
 def test_extends_must_be_one_name(project: Project) -> None:
     project.method("other", extends=["cluster-contrast"])
     problems = Registry.load(project.root).problems

@@ -385,6 +385,7 @@ def test_no_path_or_index_of_a_result_reaches_a_file(
     pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    ingest(project.root)  # altered afterwards: ingestion itself would reject it
     path = project.root / "results" / "runs" / "supervised__beta__s0" / "queries.parquet"
     table = pq.read_table(path)
     evil = pa.array(["../../../../etc/passwd"] * len(table))

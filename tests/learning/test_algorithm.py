@@ -1,13 +1,11 @@
 """What a run gives its algorithm: random streams and training sets; and the networks it starts from."""
 
-from functools import partialmethod
-
 import numpy as np
 import pytest
 import torch
 
 from harness.errors import UserError
-from harness.learning import ema, initialize
+from harness.learning import initialize
 from harness.learning.networks import build
 from tests.learning.parts import CPU, compute, context, labeled, network, unlabeled
 
@@ -65,25 +63,6 @@ def test_a_given_start_is_copied() -> None:
         state = initialize.network(run, f"peer{position}", position).state_dict()
         assert all(torch.equal(state[name], start[name]) for name in start)
         assert state["backbone.0.weight"].data_ptr() != start["backbone.0.weight"].data_ptr()
-
-
-def test_a_compiled_network_is_the_same_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiled, or a teacher's copy of it: the same names, and features up to rounding; the record says so."""
-    monkeypatch.setattr(torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend="eager"))
-    monkeypatch.setenv("HARNESS_COMPILE", "1")
-    run, plain = context(), initialize.network(context(), "network")
-    compiled = initialize.network(run, "network")
-    assert run.notes == ["network: compiled by torch.compile"]
-    assert compiled.state_dict().keys() == plain.state_dict().keys()
-    batch = torch.randn(4, 3, 16, 8)
-    for net in (compiled, ema.copy_of(compiled)):
-        torch.testing.assert_close(net(batch).normalized, plain(batch).normalized)
-
-
-def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_COMPILE", "yes")
-    with pytest.raises(UserError, match="HARNESS_COMPILE"):
-        initialize.network(context(), "network")
 
 
 def test_a_start_of_another_architecture_is_an_error() -> None:

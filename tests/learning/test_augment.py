@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 from scipy.stats import chisquare, ks_2samp
 
-from harness.learning.augment import Draw, augmented, augmented_on_device, draw, unchanged
+from harness.learning.augment import Transforms, augmented, augmented_on_device, sample_transforms, send, unchanged
 from harness.specs.compute import Augment
 from tests.learning.parts import STRONG, images
 
@@ -27,7 +27,7 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def with_pil(image: npt.NDArray[np.uint8], drawn: Draw, at: int, pad: int) -> npt.NDArray[np.float64]:
+def with_pil(image: npt.NDArray[np.uint8], drawn: Transforms, at: int, pad: int) -> npt.NDArray[np.float64]:
     """One image: flip, pad with black, crop, normalize, erase, in the published order. Float64 [3, H, W]."""
     height, width, _ = image.shape
     picture = Image.fromarray(image)
@@ -41,7 +41,7 @@ def with_pil(image: npt.NDArray[np.uint8], drawn: Draw, at: int, pad: int) -> np
     return result
 
 
-def by_pixel(image: npt.NDArray[np.uint8], drawn: Draw, at: int) -> npt.NDArray[np.float64]:
+def by_pixel(image: npt.NDArray[np.uint8], drawn: Transforms, at: int) -> npt.NDArray[np.float64]:
     """One image with jitter: brightness, then contrast about the mean grey, then saturation about each pixel's grey."""
     height, width, _ = image.shape
     cropped = np.zeros((height, width, 3))
@@ -66,8 +66,9 @@ def by_pixel(image: npt.NDArray[np.uint8], drawn: Draw, at: int) -> npt.NDArray[
     return result
 
 
-def both_paths(pictures: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Draw) -> list[torch.Tensor]:
-    on_device = augmented_on_device(torch.from_numpy(pictures), torch.from_numpy(index), drawn)
+def both_paths(pictures: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Transforms) -> list[torch.Tensor]:
+    where, (sent,) = send(index, [drawn], torch.device("cpu"))
+    on_device = augmented_on_device(torch.from_numpy(pictures), where, sent)
     return [augmented(pictures, index, drawn), on_device]
 
 
@@ -75,7 +76,7 @@ def both_paths(pictures: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], dr
 def test_both_paths_are_pils(pad: int) -> None:
     pictures, stream = images(10, 20, 12), rng(1)
     index = stream.integers(0, 10, 30)
-    drawn = draw(Augment(flip=0.5, pad=pad, erase=0.5, jitter=0), 30, 20, 12, stream)
+    drawn = sample_transforms(Augment(flip=0.5, pad=pad, erase=0.5, jitter=0), 30, 20, 12, stream)
     expected = np.stack([with_pil(pictures[i], drawn, at, pad) for at, i in enumerate(index)])
     for result in both_paths(pictures, index, drawn):
         assert result.dtype == torch.float32
@@ -85,7 +86,7 @@ def test_both_paths_are_pils(pad: int) -> None:
 def test_both_paths_are_the_pixel_loop_with_jitter() -> None:
     pictures, stream = images(6, 10, 7), rng(2)
     index = stream.integers(0, 6, 12)
-    drawn = draw(Augment(flip=0.5, pad=3, erase=0.5, jitter=0.9), 12, 10, 7, stream)
+    drawn = sample_transforms(Augment(flip=0.5, pad=3, erase=0.5, jitter=0.9), 12, 10, 7, stream)
     drawn.factors[3] = 1  # an unchanged image among the others
     expected = np.stack([by_pixel(pictures[i], drawn, at) for at, i in enumerate(index)])
     for result in both_paths(pictures, index, drawn):
@@ -95,7 +96,7 @@ def test_both_paths_are_the_pixel_loop_with_jitter() -> None:
 def test_jitter_is_what_pil_calls_brightness_contrast_and_colour() -> None:
     """Up to PIL's cutting off fractions of a level after every step, on images that no step clips."""
     pictures = rng(3).integers(90, 160, (8, 12, 9, 3), dtype=np.uint8)
-    drawn = draw(Augment(flip=0, pad=0, erase=0, jitter=0.3), 8, 12, 9, rng(4))
+    drawn = sample_transforms(Augment(flip=0, pad=0, erase=0, jitter=0.3), 8, 12, 9, rng(4))
     result = augmented(pictures, np.arange(8), drawn).numpy()
     for at, picture in enumerate(pictures):
         jittered = Image.fromarray(picture)
@@ -113,7 +114,7 @@ def test_both_paths_agree(seed: int, pad: int, jitter: float, size: tuple[int, i
     """Padding may be wider than the image."""
     pictures, stream = images(4, *size, seed=seed), rng(seed)
     index = stream.integers(0, 4, 6)
-    drawn = draw(Augment(flip=0.5, pad=pad, erase=0.5, jitter=jitter), 6, *size, stream)
+    drawn = sample_transforms(Augment(flip=0.5, pad=pad, erase=0.5, jitter=jitter), 6, *size, stream)
     compiled, on_device = both_paths(pictures, index, drawn)
     torch.testing.assert_close(compiled, on_device, atol=1e-4, rtol=0)
     assert compiled.is_contiguous(memory_format=torch.channels_last)
@@ -137,7 +138,7 @@ def test_every_level_is_normalized_to_the_last_bit() -> None:
 def test_rows_outside_the_index_change_nothing(tmp_path: Path) -> None:
     """A mapped file gives the same views, whatever its other rows hold."""
     pictures, index = images(9), np.array([7, 2, 7])
-    drawn = draw(STRONG, 3, 16, 8, rng())
+    drawn = sample_transforms(STRONG, 3, 16, 8, rng())
     expected = augmented(pictures, index, drawn)
     others = np.setdiff1d(np.arange(9), index)
     pictures[others] = 255 - pictures[others]
@@ -150,7 +151,7 @@ def test_rows_outside_the_index_change_nothing(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_draws_the_same_numbers() -> None:
-    first, again, other = (draw(STRONG, 20, 16, 8, rng(seed)) for seed in (0, 0, 1))
+    first, again, other = (sample_transforms(STRONG, 20, 16, 8, rng(seed)) for seed in (0, 0, 1))
     for name in ("flip", "offset", "erase", "factors"):
         assert np.array_equal(getattr(first, name), getattr(again, name))
         assert not np.array_equal(getattr(first, name), getattr(other, name))
@@ -158,14 +159,14 @@ def test_the_same_seed_draws_the_same_numbers() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
 def test_flips_and_erasings_have_their_probability(share: float) -> None:
-    drawn = draw(Augment(flip=share, pad=0, erase=share, jitter=0), MANY, 256, 128, rng())
+    drawn = sample_transforms(Augment(flip=share, pad=0, erase=share, jitter=0), MANY, 256, 128, rng())
     tolerance = 4 * math.sqrt(share * (1 - share) / MANY)
     assert abs(drawn.flip.mean() - share) <= tolerance
     assert abs((drawn.erase[:, 2] > 0).mean() - share) <= tolerance
 
 
 def test_crops_are_uniform_over_the_padded_image() -> None:
-    offset = draw(PUBLISHED, MANY, 256, 128, rng()).offset
+    offset = sample_transforms(PUBLISHED, MANY, 256, 128, rng()).offset
     for axis in (0, 1):
         counts = np.bincount(offset[:, axis] + 10, minlength=21)
         assert len(counts) == 21
@@ -174,7 +175,7 @@ def test_crops_are_uniform_over_the_padded_image() -> None:
 
 
 def test_jitter_is_uniform_about_one() -> None:
-    factors = draw(Augment(flip=0, pad=0, erase=0, jitter=0.2), MANY, 16, 8, rng()).factors
+    factors = sample_transforms(Augment(flip=0, pad=0, erase=0, jitter=0.2), MANY, 16, 8, rng()).factors
     assert factors.min() >= np.float32(0.8)
     assert factors.max() <= np.float32(1.2)
     for column in factors.T:
@@ -198,7 +199,7 @@ def erased_one_by_one(height: int, width: int, count: int) -> npt.NDArray[np.int
 @pytest.mark.parametrize("size", [(256, 128), (224, 224), (64, 32)])
 def test_erased_boxes_follow_the_released_code(size: tuple[int, int]) -> None:
     height, width = size
-    boxes = draw(Augment(flip=0, pad=0, erase=1, jitter=0), MANY, height, width, rng()).erase
+    boxes = sample_transforms(Augment(flip=0, pad=0, erase=1, jitter=0), MANY, height, width, rng()).erase
     assert (boxes[:, 2] > 0).all()
     assert (boxes[:, 2:] < [height, width]).all()  # strictly smaller than the image
     assert (boxes[:, :2] >= 0).all()
@@ -216,7 +217,7 @@ def test_erased_boxes_follow_the_released_code(size: tuple[int, int]) -> None:
 
 def test_images_are_drawn_independently() -> None:
     """No number of one image follows from the neighbour's, nor one kind of transform from another."""
-    drawn = draw(Augment(flip=0.5, pad=10, erase=0.5, jitter=0.2), MANY, 256, 128, rng())
+    drawn = sample_transforms(Augment(flip=0.5, pad=10, erase=0.5, jitter=0.2), MANY, 256, 128, rng())
     columns = np.column_stack([drawn.flip, drawn.offset, drawn.erase[:, 2] > 0, drawn.factors])
     together = np.column_stack([columns[:-1], columns[1:]]).astype(np.float64)
     correlation = np.corrcoef(together.T) - np.eye(together.shape[1])
@@ -225,5 +226,5 @@ def test_images_are_drawn_independently() -> None:
 
 def test_views_of_one_stream_differ() -> None:
     stream = rng()
-    first, second = (draw(PUBLISHED, 64, 256, 128, stream) for _ in range(2))
+    first, second = (sample_transforms(PUBLISHED, 64, 256, 128, stream) for _ in range(2))
     assert not np.array_equal(first.offset, second.offset)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from harness.learning.augment import augmented, draw
+from harness.learning.augment import augmented, sample_transforms
 from harness.learning.data import LabeledSet, UnlabeledBatch, UnlabeledSet
 from tests.learning.parts import CPU, STRONG, images, labeled, unlabeled
 
@@ -24,7 +24,7 @@ def endless() -> Iterator[npt.NDArray[np.int64]]:
 
 def test_an_unlabeled_set_and_its_batches_hold_no_identities() -> None:
     target = unlabeled()
-    assert set(vars(target)) == {"images", "cameras", "device", "_pixels"}
+    assert set(vars(target)) == {"images", "_cameras", "cameras_used", "device", "_pixels"}
     assert {field.name for field in dataclasses.fields(UnlabeledBatch)} == {"views", "index"}
     batch = next(target.batches(endless(), 1, STRONG, [rng()]))
     assert not hasattr(batch, "ids")
@@ -47,7 +47,7 @@ def test_a_view_is_the_augmentation_of_its_own_stream() -> None:
     one = next(target.batches(iter([index]), 1, STRONG, [rng(1)])).views
     two = next(target.batches(iter([index]), 1, STRONG, [rng(1), rng(2)])).views
     assert torch.equal(one[0], two[0])
-    assert torch.equal(two[1], augmented(target.images, index, draw(STRONG, 3, 16, 8, rng(2))))
+    assert torch.equal(two[1], augmented(target.images, index, sample_transforms(STRONG, 3, 16, 8, rng(2))))
 
 
 def test_identities_are_numbered_in_order_and_follow_their_images() -> None:

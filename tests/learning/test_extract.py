@@ -46,11 +46,18 @@ def test_extraction_in_bf16_is_close_and_float32(net: ReidNetwork) -> None:
 
 def test_an_embedder_of_exported_tensors_is_the_network(net: ReidNetwork) -> None:
     embed = extract.network_embedder(compute(network=network(bn_groups=2)), net.state_dict(), CPU)
-    pictures = images(5)
-    found = embed(pictures)
-    expected = extract.features(net, UnlabeledSet(pictures, np.zeros(5, np.int64), CPU), "float32")
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, expected.numpy())
+    pictures = UnlabeledSet(images(5), np.zeros(5, np.int64), CPU)
+    assert torch.equal(torch.as_tensor(embed(pictures)), extract.features(net, pictures, "float32"))
+
+
+def test_embedders_of_one_architecture_keep_to_their_own_tensors(net: ReidNetwork) -> None:
+    other = build(network(bn_groups=2), 1, CPU)
+    pictures = UnlabeledSet(images(5), np.zeros(5, np.int64), CPU)
+    first, second = (
+        extract.network_embedder(compute(network=network(bn_groups=2)), n.state_dict(), CPU) for n in (net, other)
+    )
+    second(pictures)
+    assert torch.equal(torch.as_tensor(first(pictures)), extract.features(net, pictures, "float32"))
 
 
 def test_the_mean_of_features_has_unit_length() -> None:

@@ -1,16 +1,19 @@
 """A run's state comes back bit for bit; what cannot be read or written is a clear error and leaves nothing behind."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
 from harness.learning import optim
 from harness.learning.networks import build
-from harness.learning.state import RunState, read_tensors, write_tensors
+from harness.learning.state import CheckpointWriter, RunState, read_tensors, write_tensors
 from tests.learning.parts import CPU, adam, network
+from tests.pretend.accelerator import GPU, pretend_gpu
 
 
 def state_of_a_run(seed: int) -> tuple[RunState, nn.Module, torch.optim.Adam]:
@@ -156,6 +159,56 @@ def test_a_read_only_folder_keeps_its_old_file(tmp_path: Path, monkeypatch: pyte
             write_tensors({"a": torch.zeros(1)}, path, {})
     assert read_tensors(path)[0]["a"].item() == 1
     assert [p.name for p in tmp_path.iterdir()] == ["t.safetensors"]
+
+
+def test_moments_come_back_in_the_layout_of_their_parameters(tmp_path: Path) -> None:
+    """CUDA's fused Adam refuses another one; weights are channels-last, files are contiguous."""
+    state, net, optimizer = state_of_a_run(0)
+    train(net, optimizer, 1, seed=1)
+    state.save(tmp_path / "state.safetensors", {})
+    other, *_ = state_of_a_run(5)
+    other.load(tmp_path / "state.safetensors")
+    found = 0
+    for parameter, slots in other.optimizers["adam"].state.items():
+        for name in ("exp_avg", "exp_avg_sq"):
+            assert slots[name].stride() == parameter.stride()
+            found += not parameter.is_contiguous()
+    assert found
+
+
+def test_a_gpus_checkpoint_is_of_the_moment_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written beside the next epoch, whose changes it must not see; the next save waits for it."""
+    go_on, path = threading.Event(), tmp_path / "state.safetensors"
+
+    def slow(*arguments: Any) -> None:
+        assert go_on.wait(60)
+        write_tensors(*arguments)
+
+    monkeypatch.setattr("harness.learning.state.write_tensors", slow)
+    with pretend_gpu():
+        writer, state = CheckpointWriter(GPU), RunState()
+        state.tensors["memory"] = torch.zeros(3, device="cuda")
+        writer.save(state, path, {})
+        state.tensors["memory"] += 1
+        assert not path.exists()
+        go_on.set()
+        writer.finish()
+        assert read_tensors(path)[0]["tensor/memory"].tolist() == [0, 0, 0]
+        writer.save(state, path, {})
+        writer.save(state, path, {})  # waits for the one before
+        writer.finish()
+    assert read_tensors(path)[0]["tensor/memory"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("device", [CPU, GPU])
+def test_a_checkpoint_that_cannot_be_written_is_told_once(tmp_path: Path, device: torch.device) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    with pretend_gpu():
+        writer = CheckpointWriter(device)
+        with pytest.raises(DiskError, match="cannot be written"):
+            writer.save(RunState(), tmp_path / "file" / "state.safetensors", {})
+            writer.finish()
+        writer.finish()
 
 
 def test_equal_tensors_and_metadata_are_equal_bytes(tmp_path: Path) -> None:

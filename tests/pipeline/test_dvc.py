@@ -60,6 +60,11 @@ def test_nothing_runs_twice(project: Versioned) -> None:
     assert stages(project.run("dvc", "repro")) == []
 
 
+def test_harness_run_has_nothing_to_do_either(project: Versioned) -> None:
+    assert project.run("harness", "run") == "11 stages of 2 runs: 11 unchanged\n"
+    assert project.run("harness", "run", "colour*", "--jobs", "2") == "7 stages of 1 run: 7 unchanged\n"
+
+
 def test_what_changes_no_number_trains_nothing(project: Versioned) -> None:
     project.edit(SPEC, "title: Cluster Contrast", "title: Clusters, contrasted")
     project.edit(SPEC, "venue: ACCV", "venue: Asian Conference on Computer Vision")
@@ -95,9 +100,12 @@ def test_a_run_that_fails_keeps_no_other_from_running(project: Versioned) -> Non
     project.append("methods/colour_histogram.py", "\n# The method's own code has changed.\n")
     rate = "learning_rate: 0.0008"
     project.edit(SPEC, rate, "learning_rate: 1.0e+30")
-    failed = project.attempt("dvc", "repro", "--keep-going")
-    assert failed.returncode != 0
-    assert sorted(stages(failed.stdout)) == sorted([*RUN_OF_CLUSTERS[:2], *RUN_OF_COLOURS])
+    failed = project.attempt("harness", "run")
+    assert failed.returncode == 1
+    assert failed.stdout.startswith("11 stages of 2 runs: 4 done, 4 unchanged, 1 failed, 2 skipped")
+    assert f"error: 1 stage failed\n{RUN_OF_CLUSTERS[1]}: " in failed.stderr
+    assert "loss 'total' is nan" in failed.stderr
+    assert f"{RUN_OF_CLUSTERS[2]}: skipped, it needs {RUN_OF_CLUSTERS[1]}" in failed.stderr
     assert "Traceback" not in failed.stdout + failed.stderr
     now = statuses(project)
     assert now[COLOURS] == ("finished", "")

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from harness.commands.list import listing
-from harness.errors import UserError
+from harness.errors import OutOfMemoryError, UserError
 from harness.labels import cluster
 from harness.learning import state
 from harness.paths import attempts_folder, prepared_folder, run_folder
@@ -25,6 +25,7 @@ from harness.specs import Pairing
 from tests.learning.parts import network
 from tests.methods.parts import shuffle_identities
 from tests.pipeline.tiny import Tiny, files_below, history, read, same_weights, silent, write
+from tests.pretend.accelerator import pretend_gpu
 
 METHOD = "cluster-contrast"
 Change = Callable[[dict[str, Any]], object]
@@ -201,7 +202,8 @@ def test_memory_that_runs_out(project: Tiny, pairing: Pairing, monkeypatch: pyte
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr("harness.pipeline.training.train.run_epochs", run_out)
-    with pytest.raises((UserError, torch.OutOfMemoryError)):
+    monkeypatch.setenv("HARNESS_DEVICE", "cuda")
+    with pretend_gpu(), pytest.raises(OutOfMemoryError, match=r"out of memory: .*what needs less: precision: bf16"):
         train(project.registry, pairing, silent)
     assert last_attempt(project, pairing)["reason"] == "out-of-memory"
 

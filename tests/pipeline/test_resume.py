@@ -146,7 +146,7 @@ def test_what_was_begun_otherwise_is_not_continued(
         own(project.root / "methods")
         path = project.root / "methods" / f"{METHOD}.yaml"
         spec = read(path)
-        spec["params"]["temperature"] = 0.07
+        spec["regimes"]["drawn"]["params"]["temperature"] = 0.07
         write(path, spec)
     elif changed == "data":
         own(project.root / "data")

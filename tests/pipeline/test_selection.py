@@ -13,7 +13,7 @@ import torch
 from harness.labels.label_free import RULE, score
 from harness.learning.state import RunState
 from harness.pipeline.evaluate import evaluate
-from harness.pipeline.records import LABEL_FREE_COLUMNS
+from harness.pipeline.records import LABEL_FREE_COLUMNS, Metrics
 from harness.pipeline.training import selection
 from harness.pipeline.training.train import train
 from tests.pipeline.tiny import Tiny, history, interrupt_in_epoch, read, silent, write
@@ -39,6 +39,7 @@ def test_every_method_with_pseudo_labels_has_the_figures(tiny: Tiny, method: str
     assert (chosen["epoch"], chosen["rule"]) == (last_best + 1, RULE)
     assert record["train_cameras"] is True
     metrics = evaluate(tiny.registry, tiny.pairing(method))
+    assert isinstance(metrics, Metrics)
     assert metrics.chosen_without_labels is not None
     assert metrics.chosen_without_labels.model_dump() == chosen
     assert json.loads((folder / "metrics.json").read_text())["chosen_without_labels"] == chosen

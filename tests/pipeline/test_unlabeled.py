@@ -90,3 +90,13 @@ def test_what_needs_labels_is_not_compatible(project: Registry, method: str, sou
     assert reason is not None
     assert said in reason
     assert "yard has no identities" in (project.incompatible("cluster-contrast-uda", "yard", TARGET) or "")
+
+
+def test_three_images_are_too_few_and_it_says_so(project: Registry) -> None:
+    folder = raw_folder(project.root, "yard") / "bounding_box_train"
+    for path in sorted(folder.iterdir())[3:]:
+        path.unlink()
+    prepare(project.dataset("yard"), raw_folder(project.root, "yard"), prepared_folder(project.root, "yard"), workers=1)
+    with pytest.raises(UserError, match=r"3 images|cluster"):
+        train(project, YARD, silent)
+    assert not run_folder(project.root, YARD.key).exists()

@@ -234,15 +234,24 @@ def test_a_damaged_value_in_the_database_is_said_so(project: Project, change: st
         ingest(project.root)
 
 
-@pytest.mark.parametrize(
-    "text", ["<<<<<<< ours\nruns: {}\n=======\n", "runs: 5", "runs: [1, 2]", "runs: {1: {}}", "[]"]
-)
-def test_a_plan_that_cannot_be_read_is_named_and_the_results_are_shown(project: Project, text: str) -> None:
-    (project.root / "pairings.yaml").write_text(text)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_a_plan_that_cannot_be_read_is_named_and_the_results_are_shown(
+    project: Project, make: Callable[[Path], object]
+) -> None:
+    path = project.root / "pipelines" / "cluster-contrast" / "dvc.yaml"
+    path.unlink()
+    make(path)
     report = ingest(project.root)
     assert len(report.added) == 10
-    (place,) = report.rejected
-    assert place.startswith("pairings.yaml:")
+    assert list(report.rejected) == ["pipelines/cluster-contrast/dvc.yaml"]
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< ours\n", "runs: [1, 2]\n", "\0\xff", "- " * 5000])
+def test_a_plan_that_a_merge_or_an_editor_broke_stops_nothing(project: Project, text: str) -> None:
+    path = project.root / "pipelines" / "cluster-contrast" / "dvc.yaml"
+    path.write_bytes(text.encode("latin1") + path.read_bytes())
+    report = ingest(project.root)
+    assert (len(report.added), report.rejected) == (10, {})
 
 
 def test_a_dataset_that_was_prepared_anew_is_marked(project: Project) -> None:

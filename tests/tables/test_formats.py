@@ -58,7 +58,7 @@ def test_markdown_has_one_width(evil: Project) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(re.findall(r"\|", lines[1]))}
     assert "<script>" not in "".join(lines)
     assert re.search(r"\*\*58\.\d\*\*", lines[2])
-    assert "*77." not in lines[-1]  # a bound takes no part
+    assert "**" not in lines[-1]  # a bound takes no part
 
 
 def test_latex_is_booktabs_with_best_and_second_marked(evil: Project) -> None:
@@ -70,7 +70,7 @@ def test_latex_is_booktabs_with_best_and_second_marked(evil: Project) -> None:
     assert {len(re.findall(r"(?<!\\)&", row)) + 1 for row in rows} == {len(columns[1])}
     assert re.search(r"\\textbf\{58\.\d \$\\pm\$ 0\.\d\}", rows[0])
     assert re.search(r"\\underline\{5[78]\.\d \$\\pm\$ 0\.\d\}", rows[1])
-    assert re.search(r"^Supervised & supervised & 77\.\d", rows[2])
+    assert re.search(r"^Supervised & supervised & \d\d\.\d", rows[2])
     assert body.splitlines().count(r"\midrule") == 2  # the bound stands below a rule of its own
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
 
@@ -142,7 +142,7 @@ def test_terminal_shows_states_and_ties(project: Project) -> None:
     text = render_leaderboard(project.root, task="alpha-to-beta", width=140)
     assert "running: train, epoch 3 of 6" in text
     lines = {line.split("  ")[0]: line for line in text.splitlines()}
-    assert re.search(r"58\.0 +0\.\d +a", lines["Cluster Contrast"])
+    assert re.search(r"58\.\d +0\.\d +a", lines["Cluster Contrast"])
 
 
 def test_a_narrow_terminal_loses_no_number() -> None:

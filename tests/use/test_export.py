@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from harness.data import open_prepared
 from harness.errors import UserError
@@ -36,13 +37,16 @@ def exported(run: Path, name: str, half: bool = False) -> Exported:
 def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> None:
     model, found = load(run), exported(run, name, half)
     assert found.cosine >= (0.999 if half else 0.9999)
-    gallery = open_prepared(prepared_folder(tiny.root, TARGET)).split("gallery")
+    target = open_prepared(prepared_folder(tiny.root, TARGET))
+    query, gallery = target.split("query"), target.split("gallery")
     for size in (1, 2, 17):
         pixels = np.asarray(gallery.images[:size])
         cosine = np.einsum("nd,nd->n", found.embed(pixels), model.embedder(pixels))
         assert cosine.min() > (0.999 if half else 0.99999)
-    evaluator = Evaluator(open_prepared(prepared_folder(tiny.root, TARGET)))
-    ours, theirs = evaluator.scores(model.embedder).map, evaluator.scores(found.embed).map
+    evaluator = Evaluator(target, torch.device("cpu"))
+    ours, theirs = (
+        evaluator.ranked(embed(query.images), embed(gallery.images)).map for embed in (model.embedder, found.embed)
+    )
     assert theirs == pytest.approx(ours, abs=0.02 if half else 1e-9)
     assert not list(found.folder.parent.glob(".*"))
 

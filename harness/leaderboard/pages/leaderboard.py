@@ -10,11 +10,11 @@ import streamlit as st
 
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title
+from harness.leaderboard.state import project, read, task_title
 from harness.store import views
 from harness.store.tables import Task
 from harness.store.views import LeaderRow
-from harness.tables import addresses, exports
+from harness.tables import addresses, exports, label_free
 from harness.tables.columns import BY_KEY, COLUMNS, COMPARABLE, METRICS, Column, Value, notes_on, telling, useful
 from harness.tables.formats import escape_markdown
 from harness.tables.table import place, places
@@ -51,6 +51,7 @@ def page() -> None:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     name_window(task_title(task))
     notices.show()
+    _label_free(task)
     rows, shown, columns, metric = _filters(task, setting)
     if not rows:
         _nothing(tasks[task], list(tasks.values()), setting)
@@ -66,6 +67,15 @@ def page() -> None:
     with plot:
         if plot.open:
             _pareto([row for row in shown if row.scores], metric)
+
+
+def _label_free(task: str) -> None:
+    """Runs on a target without labeled test images: figures without labels, never an mAP."""
+    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project())
+            if pairing.task == task]  # fmt: skip
+    if rows:
+        st.dataframe(pd.DataFrame(rows, columns=list(label_free.COLUMNS)), hide_index=True, alt="Runs without labels")
+        st.caption(label_free.NOTE)
 
 
 def _words() -> None:

@@ -126,7 +126,8 @@ def _quotes(figures: list[Figure]) -> str:
             if getattr(figure, metric, None) is not None
         ]
         seen = "verified" if figure.verified else "not verified"
-        source = "; ".join(text for text in (figure.quoted_from, seen, figure.note) if text)
+        epoch = {"last": "last epoch", "best": "best epoch on the test set"}.get(figure.selection, "")
+        source = "; ".join(text for text in (figure.quoted_from, seen, epoch, figure.note) if text)
         where = f"{task_title(figure.task)} ({figure.regime} regime)"
         mark = "" if figure.verified else " (?)"
         linked = REPOSITORY.sub(lambda found: f"[{found[1]}](https://github.com/{found[1]})", escape_markdown(source))

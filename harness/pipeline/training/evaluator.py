@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from harness.data.prepared import Prepared
 from harness.evaluation import RankingResult, evaluate_ranking
 from harness.labels.label_free import agreement, camera_bias
 from harness.labels.quality import label_quality
+from harness.learning.data import UnlabeledSet
 from harness.learning.extract import Embedder
 
 
 class Evaluator:
     """Holds the target's identities. The epoch loop's observer owns it; algorithms are never given one."""
 
-    def __init__(self, target: Prepared) -> None:
-        self._target = target
+    def __init__(self, target: Prepared, device: torch.device) -> None:
+        self._target, self._device = target, device
+        self._images: list[UnlabeledSet] = []
         train = target.split("train")
         self._train_ids, self._train_cameras = train.ids, train.cameras
 
@@ -55,9 +58,15 @@ class Evaluator:
 
     def scores(self, embed: Embedder, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of an embedding function, protocol reid-v1."""
-        return self.ranked(
-            embed(self._target.split("query").images), embed(self._target.split("gallery").images), top_k
-        )
+        return self.ranked(*self.embedded(embed), top_k)
+
+    def embedded(self, embed: Embedder) -> tuple[Any, Any]:
+        """Return the features of query and gallery; a GPU keeps their images from one evaluation to the next."""
+        if not self._images:
+            splits = (self._target.split("query"), self._target.split("gallery"))
+            self._images = [UnlabeledSet(split.images, split.cameras, self._device) for split in splits]
+        query, gallery = self._images
+        return embed(query), embed(gallery)
 
     def ranked(self, query_features: Any, gallery_features: Any, top_k: int = 0) -> RankingResult:
         """Return the target's test scores of the features of its query and gallery, protocol reid-v1."""

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from harness.data.prepared import Prepared, open_prepared
 from harness.errors import UserError
+from harness.learning import ranks
 from harness.learning.algorithm import RunContext
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.pretrained import WeightsFile, imagenet_tensors
+from harness.learning.pretrained import WeightsFile, file_tensors, imagenet_tensors
 from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import algorithm_hash, shared_code_hash
 from harness.pipeline.records import Input
-from harness.specs.method import ResolvedMethod
+from harness.specs.method import InitFile, ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
@@ -76,7 +77,7 @@ class Inputs:
                 "seed": self.pairing.seed,
                 "starts": [start.sha256 for start in self.starts],
                 "code": [algorithm_hash(self.method.algorithm), shared_code_hash()],
-                "device": device.type,
+                "device": [device.type, ranks.count()],
             }
         )
 
@@ -116,6 +117,9 @@ def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inpu
 def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
     if method.init == "imagenet":
         return (Start("imagenet", *imagenet_tensors(method.compute.network, root)),)
+    if isinstance(method.init, InitFile):
+        found = file_tensors(method.compute.network, root, method.init.file, method.init.sha256)
+        return (Start(method.init.file, *found),)
     return tuple(
         Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
         for init in registry.init_pairings(pairing)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
-from harness.learning.state import RunState, read_tensors
+from harness.learning.state import CheckpointWriter, RunState, read_tensors
 
 
 @dataclass
@@ -39,12 +39,16 @@ class Progress:
         self._wall, self._cpu = wall, cpu
 
 
-def save(path: Path, state: RunState, progress: Progress, identity: str) -> None:
-    """Write the unfinished run atomically, and keep the state before it. Raises DiskError if that fails."""
+def save(writer: CheckpointWriter, path: Path, state: RunState, progress: Progress, identity: str) -> None:
+    """Write the unfinished run atomically, and keep the state before it.
+
+    Raises DiskError if that, or the save before, fails.
+    """
     progress.measure()
+    writer.finish()
     if path.exists():
         path.replace(_before(path))
-    state.save(path, {"identity": identity, "progress": json.dumps(dataclasses.asdict(progress))})
+    writer.save(state, path, {"identity": identity, "progress": json.dumps(dataclasses.asdict(progress))})
 
 
 def restore(path: Path, state: RunState, progress: Progress, identity: str) -> str:

@@ -24,7 +24,7 @@ def consider(state: RunState, row: Mapping[str, Any], export: Callable[[], Mappi
         return
     state.values[CHOSEN] = {"epoch": row["epoch"], "score": found}
     # Clones, since training goes on in the network's own tensors.
-    state.tensors |= {f"{CHOSEN}/{name}": value.detach().cpu().clone() for name, value in export().items()}
+    state.tensors |= {f"{CHOSEN}/{name}": value.detach().clone() for name, value in export().items()}
 
 
 def chosen_epoch(

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib
 import io
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,14 +17,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from harness.errors import UserError
 from harness.evaluation import PROTOCOL
+from harness.learning import ranks
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.extract import Embedder
 from harness.learning.loop import EpochDone, run_epochs
 from harness.learning.optim import rate_factor
+from harness.learning.out_of_memory import explained
 from harness.learning.pseudo import LABELS, SEARCH, SILHOUETTE
-from harness.learning.state import RunState, write_tensors
+from harness.learning.state import CheckpointWriter, RunState, write_tensors
 from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
 from harness.pipeline.code import code_version
@@ -33,6 +37,7 @@ from harness.pipeline.training import resume, selection
 from harness.pipeline.training.evaluator import Evaluator
 from harness.pipeline.training.inputs import Inputs, gather
 from harness.pipeline.training.resume import Progress
+from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
@@ -40,19 +45,42 @@ from harness.specs.resolve import fingerprint
 Say = Callable[[str], None]
 
 
-def train(registry: Registry, pairing: Pairing, say: Say) -> Path:
+def train(registry: Registry, pairing: Pairing, say: Say, devices: int = 1) -> Path:
     """Run `pairing` to its last epoch and return its folder. An interrupted run continues where it stopped.
 
-    Raises UserError for whatever the user can mend; the attempt's document then holds the reason.
+    With several devices this command runs once for each; the first speaks and writes. Raises UserError for whatever
+    the user can mend; the attempt's document then holds the reason.
     """
     method = registry.resolved(pairing)
     device = choose_device()
+    if devices > 1:
+        ranks.check(method.compute, devices)
+        device = ranks.launch(devices, device)
+    if not ranks.is_first():
+        return _follow(registry, pairing, method, device)
     spec_hash = fingerprint(method.model_dump(mode="json"))
     name = hardware(device).device
-    with attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log:
-        session = _Session(registry.root, gather(registry, pairing, method), device, say)
-        session.run(log.progress)
-        return session.write(spec_hash)
+    with (
+        attempt(registry.root, pairing.key, "train", spec_hash, name, method.compute.epochs) as log,
+        explained(method.compute, device),
+    ):
+        try:
+            session = _Session(registry.root, gather(registry, pairing, method), device, say)
+            session.run(log.progress)
+            return session.write(spec_hash)
+        except BaseException:
+            ranks.stop()
+            raise
+
+
+def _follow(registry: Registry, pairing: Pairing, method: ResolvedMethod, device: torch.device) -> Path:
+    """Train as one of the other ranks. What the user can mend, the first rank says."""
+    try:
+        session = _Session(registry.root, gather(registry, pairing, method), device, lambda line: None)
+        session.run(lambda epoch: None)
+    except (UserError, KeyboardInterrupt) as error:
+        raise SystemExit(0) from error
+    return run_folder(registry.root, pairing.key)
 
 
 class _Session:
@@ -61,8 +89,8 @@ class _Session:
     def __init__(self, root: Path, inputs: Inputs, device: torch.device, say: Say) -> None:
         self.root, self.inputs, self.device, self.say = root, inputs, device, say
         self.key, self.compute = inputs.pairing.key, inputs.method.compute
-        self.evaluator = Evaluator(inputs.target)
-        self.state, self.progress = RunState(), Progress()
+        self.evaluator = Evaluator(inputs.target, device)
+        self.state, self.progress, self.writer = RunState(), Progress(), CheckpointWriter(device)
         self.identity = inputs.identity(device)
         module, class_name = inputs.method.algorithm.split(":")
         algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
@@ -73,15 +101,22 @@ class _Session:
     def run(self, report: Callable[[int], None]) -> None:
         """Restore an earlier attempt's state if it fits, then train to the last epoch."""
         self._resume()
+        begun, first = time.perf_counter(), len(self.progress.rows)
 
         def observe(done: EpochDone) -> None:
+            if not ranks.is_first():
+                return
             self.progress.rows.append(self._row(done))
-            self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1]))
+            left = (self.compute.epochs - done.epoch) * (time.perf_counter() - begun) / (done.epoch - first)
+            self.say(_line(self.key, self.compute.epochs, self.progress.rows[-1], left))
             if done.epoch < self.compute.epochs:  # after the last one the run's own files follow at once
-                resume.save(work_file(self.root, self.key), self.state, self.progress, self.identity)
+                resume.save(self.writer, work_file(self.root, self.key), self.state, self.progress, self.identity)
             report(done.epoch)
 
-        run_epochs(self.algorithm, observe)
+        try:
+            run_epochs(self.algorithm, observe)
+        finally:
+            self.writer.finish()
 
     def write(self, spec_hash: str) -> Path:
         """Write the run's files, each atomically, then forget the unfinished state."""
@@ -161,8 +196,8 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     return out.getvalue()
 
 
-def _line(key: str, epochs: int, row: dict[str, Any]) -> str:
-    """One line of progress for a log."""
+def _line(key: str, epochs: int, row: dict[str, Any], left: float) -> str:
+    """One line of progress for a log; `left`: seconds that the rest will take, going by the epochs so far."""
     parts = [f"{key}: epoch {row['epoch']}/{epochs}"]
     if row["loss"] is not None:
         parts.append(f"loss {row['loss']:.3f}")
@@ -171,4 +206,6 @@ def _line(key: str, epochs: int, row: dict[str, Any]) -> str:
     if row["target_map"] is not None:
         parts.append(f"mAP {row['target_map']:.1f}, Rank-1 {row['target_rank1']:.1f}")
     parts.append(f"{row['seconds']:.1f} s")
+    if row["epoch"] < epochs:
+        parts.append(f"about {left:.0f} s to go" if left < 120 else f"about {left / 60:.0f} min to go")
     return " · ".join(parts)

@@ -1,0 +1,5 @@
+"""No test fetches anything."""
+
+import os
+
+os.environ["HARNESS_OFFLINE"] = "1"
