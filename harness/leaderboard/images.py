@@ -16,7 +16,7 @@ from harness.data import Split, open_prepared
 from harness.drawn.spec import DrawnSpec
 from harness.errors import UserError
 from harness.leaderboard.state import project
-from harness.store.tables import Dataset
+from harness.store.models import DatasetRow
 from harness.tables.formats import escape_markdown
 
 HEIGHT = 150
@@ -47,7 +47,7 @@ def _drawn(spec: str, junk_ids: tuple[int, ...]) -> dict[str, Split]:
     return drawn_splits(DrawnSpec.model_validate_json(spec), junk_ids)
 
 
-def split(dataset: Dataset, name: str) -> tuple[Split, str]:
+def split(dataset: DatasetRow, name: str) -> tuple[Split, str]:
     """Return a split and its data's hash, read again if it was prepared again; a drawn one is drawn, with hash ''.
 
     Raises UserError if the images are not on this machine.

@@ -15,7 +15,7 @@ from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
 from harness.store import views
 from harness.store.maps import Cluster, FeatureMap, clusters, read_map, split_identities
-from harness.store.tables import Run
+from harness.store.models import Run
 from harness.tables.formats import prose
 
 COLORS = {"cluster": "pseudo-label", "identity": "identity", "camera": "camera", "outlier": "outliers"}

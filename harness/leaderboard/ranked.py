@@ -13,7 +13,7 @@ from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
 from harness.store import Store, views
 from harness.store.lists import Query, Ranked, histogram, read_queries, read_ranked, with_lists
-from harness.store.tables import Run
+from harness.store.models import Run
 from harness.tables.formats import escape_markdown, prose
 from harness.tables.style import JUNK, RIGHT, WRONG
 

@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.leaderboard.on_demand import drawn_splits
 from harness.paths import prepared_folder
 from harness.site.html import Site, code, figure, paragraph, table, text
-from harness.store import Store, open_store, tables, views
+from harness.store import Store, models, open_store, views
 from harness.store.compare import compare, contestant
 from harness.store.database import database_url
 from harness.store.lists import Query, read_queries, read_ranked, with_lists
@@ -74,7 +74,7 @@ class _Builder:
         return self.splits[dataset, name]
 
 
-def _split(root: Path, dataset: tables.Dataset, name: str) -> Split | None:
+def _split(root: Path, dataset: models.DatasetRow, name: str) -> Split | None:
     folder = prepared_folder(root, dataset.name)
     if (folder / "info.json").exists():
         with suppress(UserError):
@@ -172,7 +172,7 @@ def _plan(b: _Builder) -> Iterator[tuple[str, str, Body]]:
         yield file_of, dataset.title, lambda file, name=name: _dataset(b, file, name)  # type: ignore[misc]
 
 
-def _queries_view(run: tables.Run) -> View:
+def _queries_view(run: models.Run) -> View:
     return addresses.Queries(run=run.key)
 
 
@@ -316,7 +316,7 @@ def _queries(b: _Builder, file: str, key: str) -> list[str]:
     return parts
 
 
-def _list(b: _Builder, file: str, run: tables.Run, query: Query) -> str:
+def _list(b: _Builder, file: str, run: models.Run, query: Query) -> str:
     try:
         ranked = read_ranked(b.root, run.key, query.index)
     except UserError as error:

@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.specs.yamlfile import nearest
 from harness.statistics.basics import holm
 from harness.statistics.methods import RunComparison, Verdict, compare_runs, verdict
-from harness.store import tables, views
+from harness.store import models, views
 from harness.store.database import Store
 
 TIE = 0.05
@@ -47,7 +47,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MethodComparison:
     """`other` against `reference`: `result` in points of mAP, its p-value after Holm among the verdicts
     that are shown with it, queries won, tied and lost.
     """
@@ -84,7 +84,7 @@ def contestant(store: Store, task_name: str, name: str) -> Contestant:
     raise UserError(f"{name!r} has no finished run on {task_name}; {_hint(store, name)}")
 
 
-def _of_runs(store: Store, name: str, title: str, runs: Sequence[tables.Run]) -> Contestant:
+def _of_runs(store: Store, name: str, title: str, runs: Sequence[models.Run]) -> Contestant:
     values = [views.ap(store, run.key) for run in runs]
     if len({value.size for value in values}) > 1:
         raise UserError(f"the seeds of {name} on {runs[0].task} were evaluated on different query sets")
@@ -105,7 +105,7 @@ def _hint(store: Store, name: str) -> str:
     return "to run it there: harness run KEY, for a KEY of `harness list pairings`"
 
 
-def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Comparison]:
+def compare(reference: Contestant, others: Sequence[Contestant]) -> list[MethodComparison]:
     """Compare each of `others` with `reference` over seeds and identities, p-values corrected after Holm.
 
     Raises UserError if they were evaluated on different query sets, or the queries' identities are not known.
@@ -113,7 +113,7 @@ def compare(reference: Contestant, others: Sequence[Contestant]) -> list[Compari
     return corrected([_counted(reference, other) for other in others])
 
 
-def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def corrected(comparisons: Sequence[MethodComparison]) -> list[MethodComparison]:
     """Return the comparisons with their p-values corrected after Holm for the number of verdicts among them."""
     p_values = iter(holm([found.result.p_value for found in comparisons if found.result.about_methods]))
     return [
@@ -122,11 +122,11 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
     ]
 
 
-def _counted(reference: Contestant, other: Contestant) -> Comparison:
+def _counted(reference: Contestant, other: Contestant) -> MethodComparison:
     result = _compared(reference, other)
     gain = 100 * (other.per_query - reference.per_query)
     wins, losses = int((gain >= TIE).sum()), int((gain <= -TIE).sum())
-    return Comparison(reference, other, result, result.p_value, wins, result.queries - wins - losses, losses)
+    return MethodComparison(reference, other, result, result.p_value, wins, result.queries - wins - losses, losses)
 
 
 def _compared(reference: Contestant, other: Contestant) -> RunComparison:

@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from harness.errors import DiskError, UserError
 from harness.inputs.address import EXAMPLE, database_address, without_secrets
-from harness.store import tables
+from harness.store import models
 
 BUSY_SECONDS = 60
 REBUILD = "it is only an index over results/, nothing is lost: delete it and run `harness leaderboard`"
@@ -112,30 +112,30 @@ def _check_schema(store: Store) -> None:
     """Drop and recreate the tables of another schema: what they held is only an index."""
     with store.engine.connect() as connection:
         found = _schema(connection)
-    if found == tables.SCHEMA:
+    if found == models.SCHEMA:
         return
     if store.read_only:
         if found is None:
             raise StoreMissingError("the database is empty; run `harness leaderboard` to fill it")
         raise OtherSchemaError("the database has another version's schema; run `harness leaderboard` to rebuild it")
     with store.engine.begin() as connection:
-        if _schema(connection) == tables.SCHEMA:
+        if _schema(connection) == models.SCHEMA:
             return  # another process was faster
-        ours = tables.Row.metadata
+        ours = models.Row.metadata
         old = MetaData()
         old.reflect(connection, only=lambda name, _: name in ours.tables)
-        if old.tables and tables.Meta.__tablename__ not in old.tables:
+        if old.tables and models.Meta.__tablename__ not in old.tables:
             raise UserError("the database holds tables of another program; name another one in HARNESS_DATABASE_URL")
         old.drop_all(connection)
         ours.create_all(connection)
-        connection.execute(insert(tables.Meta).values(name="schema", value=tables.SCHEMA))
+        connection.execute(insert(models.Meta).values(name="schema", value=models.SCHEMA))
 
 
 def _schema(connection: Connection) -> str | None:
     """Return the number of the schema found, '' for one without, None if there are no tables."""
-    if not inspect(connection).has_table(str(tables.Meta.__tablename__)):
+    if not inspect(connection).has_table(str(models.Meta.__tablename__)):
         return None
-    found = connection.execute(select(tables.Meta.value).where(col(tables.Meta.name) == "schema")).scalar_one_or_none()
+    found = connection.execute(select(models.Meta.value).where(col(models.Meta.name) == "schema")).scalar_one_or_none()
     return found or ""
 
 

@@ -14,7 +14,7 @@ from harness.pipeline.plan import present_datasets
 from harness.pipeline.status import run_status
 from harness.specs import MethodSpec, Pairing, Registry
 from harness.statistics.basics import LEVEL, reported_p_value, spread
-from harness.store import tables
+from harness.store import models
 from harness.store.ties import refresh_ties
 
 REPORTED = ("map", "rank1", "rank5", "rank10")
@@ -28,14 +28,14 @@ TaskKey = tuple[str | None, str]
 
 def refresh_entries(session: Session, registry: Registry) -> None:
     """Recompute `Entry`, `Task` and `Tie` from the runs, figures and specs in this session."""
-    runs: dict[tuple[str, str], list[tables.Run]] = defaultdict(list)
-    for run in session.exec(select(tables.Run)):
+    runs: dict[tuple[str, str], list[models.Run]] = defaultdict(list)
+    for run in session.exec(select(models.Run)):
         runs[run.method, run.task].append(run)
-    figures: dict[tuple[str, str], list[tables.Figure]] = defaultdict(list)
-    for figure in session.exec(select(tables.Figure)):
+    figures: dict[tuple[str, str], list[models.Figure]] = defaultdict(list)
+    for figure in session.exec(select(models.Figure)):
         figures[figure.method, figure.task].append(figure)
     tasks = _tasks(registry, runs, figures)
-    methods = session.exec(select(tables.Method)).all()
+    methods = session.exec(select(models.Method)).all()
     names = {method.name for method in methods}
     settings = {method.name: method.setting for method in methods}
     settings |= {run.method: run.setting for group in runs.values() for run in group if run.method not in names}
@@ -48,11 +48,11 @@ def refresh_entries(session: Session, registry: Registry) -> None:
         for name, key in tasks.items()
         if method in registry.methods or runs[method, name] or figures[method, name]  # else only quoted elsewhere
     ]
-    session.exec(delete(tables.Entry))
-    session.exec(delete(tables.Task))
+    session.exec(delete(models.Entry))
+    session.exec(delete(models.Task))
     session.add_all(entries)
     session.add_all(
-        tables.Task.made(
+        models.Task.made(
             name=name,
             source=source,
             target=target,
@@ -70,8 +70,8 @@ def refresh_entries(session: Session, registry: Registry) -> None:
 
 def _tasks(
     registry: Registry,
-    runs: dict[tuple[str, str], list[tables.Run]],
-    figures: dict[tuple[str, str], list[tables.Figure]],
+    runs: dict[tuple[str, str], list[models.Run]],
+    figures: dict[tuple[str, str], list[models.Figure]],
 ) -> dict[str, TaskKey]:
     """Every task of the specs, the plan, the results and the literature, by name."""
     keys: set[TaskKey] = {(run.source, run.target) for group in runs.values() for run in group}
@@ -92,10 +92,10 @@ def _entry(
     method: str,
     setting: str,
     key: TaskKey,
-    runs: dict[tuple[str, str], list[tables.Run]],
-    figures: dict[tuple[str, str], list[tables.Figure]],
+    runs: dict[tuple[str, str], list[models.Run]],
+    figures: dict[tuple[str, str], list[models.Figure]],
     planned: dict[tuple[str, str], list[Pairing]],
-) -> tables.Entry:
+) -> models.Entry:
     source, target = key
     task = f"{source}-to-{target}" if source else target
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
@@ -123,10 +123,10 @@ def _entry(
         if mine and maps:
             judged = verdict([run.map for run in mine], maps)
             values |= {"difference": judged.difference, "verdict": judged.verdict, "verdict_note": judged.note}
-    return tables.Entry.made(**values)
+    return models.Entry.made(**values)
 
 
-def _trials(figures: list[tables.Figure], regime: str) -> list[tables.Figure]:
+def _trials(figures: list[models.Figure], regime: str) -> list[models.Figure]:
     """The figure to stand beside our own: same regime, seen in its source if possible.
 
     Several that one place states with the same note are the trials of one experiment, and stand together.
@@ -138,7 +138,7 @@ def _trials(figures: list[tables.Figure], regime: str) -> list[tables.Figure]:
     return [figure for figure in same if (figure.quoted_from, figure.note) == (best.quoted_from, best.note)]
 
 
-def _summary(runs: list[tables.Run]) -> dict[str, Any]:
+def _summary(runs: list[models.Run]) -> dict[str, Any]:
     if not runs:
         return {"seeds": []}
     summary: dict[str, Any] = {"seeds": [run.seed for run in runs]}
@@ -170,8 +170,8 @@ def _state(
     registry: Registry,
     method: str,
     key: TaskKey,
-    runs: list[tables.Run],
-    trials: list[tables.Figure],
+    runs: list[models.Run],
+    trials: list[models.Figure],
     planned: list[Pairing],
 ) -> tuple[str, str]:
     done = {run.key for run in runs}

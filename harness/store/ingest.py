@@ -26,7 +26,7 @@ from harness.pipeline.records import Record
 from harness.pipeline.trained import read_label_free
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import CyclicExtendsError, fingerprint
-from harness.store import tables
+from harness.store import models
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
@@ -68,11 +68,11 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
             _ingest_runs(session, root, registry, report, progress)
             _ingest_attempts(session, root, report)
             _replace_registry(session, registry)
-            _replace(session, tables.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
+            _replace(session, models.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
             session.flush()
             refresh_entries(session, registry)
             _stamp(session)
-            session.merge(tables.Meta.made(name="taken_in", value=str(begun)))
+            session.merge(models.Meta.made(name="taken_in", value=str(begun)))
     finally:
         store.close()
     return report
@@ -81,7 +81,7 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
 def _ingest_runs(
     session: Session, root: Path, registry: Registry, report: IngestReport, progress: Progress | None
 ) -> None:
-    known = {run.key: run for run in session.exec(select(tables.Run))}
+    known = {run.key: run for run in session.exec(select(models.Run))}
     folders = sorted(path for path in (root / "results" / "runs").glob("*") if path.is_dir())
     seen: set[str] = set()
     for done, folder in enumerate(folders):
@@ -106,7 +106,7 @@ def _ingest_runs(
 
 
 def _take(
-    session: Session, registry: Registry, known: dict[str, tables.Run], content: str, folder: Path, report: IngestReport
+    session: Session, registry: Registry, known: dict[str, models.Run], content: str, folder: Path, report: IngestReport
 ) -> bool:
     row = known.get(folder.name)
     if row is not None and row.digest == content and _unchanged(session, registry, row, report):
@@ -119,7 +119,7 @@ def _ingest_published(
     session: Session,
     root: Path,
     registry: Registry,
-    known: dict[str, tables.Run],
+    known: dict[str, models.Run],
     seen: set[str],
     report: IngestReport,
 ) -> None:
@@ -133,10 +133,10 @@ def _ingest_published(
         return
     snapshot, wrong = found
     report.rejected |= {f"{path}#{key[:200]}": reason for key, reason in wrong.items()}
-    session.merge(tables.Meta.made(name="published_version", value=snapshot.version))
-    session.merge(tables.Meta.made(name="published_written", value=f"{snapshot.written:%Y-%m-%d}"))
+    session.merge(models.Meta.made(name="published_version", value=snapshot.version))
+    session.merge(models.Meta.made(name="published_written", value=f"{snapshot.written:%Y-%m-%d}"))
     for data, packed in snapshot.identities.items():
-        if session.get(tables.QuerySet, data) is None:  # what was evaluated here is known already
+        if session.get(models.QuerySet, data) is None:  # what was evaluated here is known already
             try:
                 session.add(_query_set(data, unpacked_identities(packed)))
             except BrokenResultError as error:
@@ -160,9 +160,9 @@ def _published_digest(run: PublishedRun) -> str:
     return "published-" + hashlib.blake2b(run.model_dump_json().encode(), digest_size=12).hexdigest()
 
 
-def _unchanged(session: Session, registry: Registry, row: tables.Run, report: IngestReport) -> bool:
+def _unchanged(session: Session, registry: Registry, row: models.Run, report: IngestReport) -> bool:
     """Mark the run's staleness if its rows are those that were written; False if somebody altered them since."""
-    detail = session.get(tables.RunDetail, row.key)
+    detail = session.get(models.RunDetail, row.key)
     if detail is None or row.seal != _seal(row, detail):
         return False
     report.unchanged += 1
@@ -172,7 +172,7 @@ def _unchanged(session: Session, registry: Registry, row: tables.Run, report: In
     return True
 
 
-def _seal(row: tables.Run, detail: tables.RunDetail) -> str:
+def _seal(row: models.Run, detail: models.RunDetail) -> str:
     """Return the hash of every figure of a run: the database is only an index, and what was altered in it is reread."""
     figures = [row.model_dump(mode="json", exclude={"seal", "stale"}, warnings=False), detail.record, detail.history]
     digest = hashlib.blake2b(json.dumps(figures, sort_keys=True).encode(), digest_size=12)
@@ -183,7 +183,7 @@ def _seal(row: tables.Run, detail: tables.RunDetail) -> str:
 def _store(
     session: Session,
     registry: Registry,
-    row: tables.Run | None,
+    row: models.Run | None,
     result: RunResult,
     content: str,
     published: bool,
@@ -209,7 +209,7 @@ def _store(
         }
     )  # fmt: skip
     try:
-        run = tables.Run.made(
+        run = models.Run.made(
             **shared,
             **scores,
             digest=content,
@@ -228,7 +228,7 @@ def _store(
             pretraining=_pretraining(record),
             train_cameras=record.train_cameras,
         )
-        detail = tables.RunDetail.made(
+        detail = models.RunDetail.made(
             run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
         )
     except ValidationError as error:
@@ -251,8 +251,8 @@ def _pretraining(record: Record) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _query_set(data: str, identities: NDArray[np.int32]) -> tables.QuerySet:
-    return tables.QuerySet.made(data=data, identities=identities.astype("<i4").tobytes())
+def _query_set(data: str, identities: NDArray[np.int32]) -> models.QuerySet:
+    return models.QuerySet.made(data=data, identities=identities.astype("<i4").tobytes())
 
 
 def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None:
@@ -267,7 +267,7 @@ def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None
                 continue
             ended = {} if document.status != "running" or alive(document.process) else {"status": "interrupted"}
             rows.append({"path": name, **document.model_dump(exclude={"process"}), **ended})
-    _replace(session, tables.Attempt, rows)
+    _replace(session, models.AttemptRow, rows)
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -291,12 +291,12 @@ def _replace_registry(session: Session, registry: Registry) -> None:
                  "quoted": True, "document": {"description": quoted.note}}
             )  # fmt: skip
         figures += [(quoted.name, figure) for figure in quoted.reported]
-    session.exec(delete(tables.Figure))
-    _replace(session, tables.Method, methods)
+    session.exec(delete(models.Figure))
+    _replace(session, models.Method, methods)
     session.flush()
     _replace(
         session,
-        tables.Figure,
+        models.Figure,
         [
             {"id": i, "method": name, "task": task_name(f.source, f.target), **f.model_dump()}
             for i, (name, f) in enumerate(figures)
@@ -304,7 +304,7 @@ def _replace_registry(session: Session, registry: Registry) -> None:
     )
     _replace(
         session,
-        tables.Dataset,
+        models.DatasetRow,
         [
             {"name": d.name, "title": d.title, "kind": d.kind, "regime": d.regime, "role": d.role,
              "document": d.model_dump(mode="json")}
@@ -318,19 +318,19 @@ def task_name(source: str | None, target: str) -> str:
     return f"{source}-to-{target}" if source else target
 
 
-def _replace(session: Session, table: type[tables.Row], rows: list[dict[str, Any]]) -> None:
+def _replace(session: Session, table: type[models.Row], rows: list[dict[str, Any]]) -> None:
     session.exec(delete(table))
     session.add_all([table.made(**row) for row in rows])
 
 
 def _stamp(session: Session) -> None:
     """Name the state of the database by its content, so that the same results give the same permalink."""
-    runs = session.exec(select(tables.Run.key, tables.Run.digest, tables.Run.stale).order_by(col(tables.Run.key))).all()
-    entries = [entry.model_dump(mode="json") for entry in session.exec(select(tables.Entry))]
+    runs = session.exec(select(models.Run.key, models.Run.digest, models.Run.stale).order_by(col(models.Run.key))).all()
+    entries = [entry.model_dump(mode="json") for entry in session.exec(select(models.Entry))]
     entries.sort(key=lambda entry: (entry["method"], entry["task"]))
-    tried = session.exec(select(tables.Attempt.path, tables.Attempt.status, tables.Attempt.epoch)).all()
+    tried = session.exec(select(models.AttemptRow.path, models.AttemptRow.status, models.AttemptRow.epoch)).all()
     content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, tried))])))
-    session.merge(tables.Meta.made(name="snapshot", value=content))
+    session.merge(models.Meta.made(name="snapshot", value=content))
 
 
 def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:

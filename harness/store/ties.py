@@ -17,7 +17,7 @@ from sqlmodel import Session, col, delete, select
 from harness.specs.resolve import fingerprint
 from harness.statistics.basics import LEVEL, holm
 from harness.statistics.methods import compare_runs
-from harness.store import tables
+from harness.store import models
 
 ALL = "all"
 
@@ -38,34 +38,34 @@ class _Runs:
         )
 
 
-def refresh_ties(session: Session, entries: list[tables.Entry], tasks: dict[str, tuple[str | None, str]]) -> None:
+def refresh_ties(session: Session, entries: list[models.Entry], tasks: dict[str, tuple[str | None, str]]) -> None:
     """Recompute `Tie` from the runs of the reproduced `entries`, for every task whose runs have changed."""
     digests: dict[tuple[str, str], list[str]] = defaultdict(list)
     for method, task, digest in session.exec(
-        select(tables.Run.method, tables.Run.task, tables.Run.digest).order_by(col(tables.Run.key))
+        select(models.Run.method, models.Run.task, models.Run.digest).order_by(col(models.Run.key))
     ):
         digests[method, task].append(digest)
-    session.exec(delete(tables.Tie).where(col(tables.Tie.task).not_in(list(tasks))))
-    known_sets = sorted(session.exec(select(tables.QuerySet.data)).all())
+    session.exec(delete(models.Tie).where(col(models.Tie.task).not_in(list(tasks))))
+    known_sets = sorted(session.exec(select(models.QuerySet.data)).all())
     for task, (_, target) in tasks.items():
         view = [entry for entry in entries if entry.task in (task, target)]
         mark = fingerprint([known_sets, *([e.method, e.setting, *digests[e.method, e.task]] for e in view)])
-        known = session.get(tables.Meta, f"ties of {task}")
+        known = session.get(models.Meta, f"ties of {task}")
         if known is not None and known.value == mark:
             continue
-        session.exec(delete(tables.Tie).where(col(tables.Tie.task) == task))
+        session.exec(delete(models.Tie).where(col(models.Tie.task) == task))
         session.add_all(_ties(session, task, view))
-        session.merge(tables.Meta.made(name=f"ties of {task}", value=mark))
+        session.merge(models.Meta.made(name=f"ties of {task}", value=mark))
 
 
-def _runs(session: Session, view: list[tables.Entry]) -> dict[tuple[str, str], _Runs]:
+def _runs(session: Session, view: list[models.Entry]) -> dict[tuple[str, str], _Runs]:
     """The runs of every method with several seeds, all on the same queries."""
     grouped: dict[tuple[str, str], list[_Runs]] = defaultdict(list)
     found = session.exec(
-        select(tables.Run.method, tables.Run.task, tables.Run.target_hash, tables.RunDetail.ap)
-        .join(tables.RunDetail, col(tables.RunDetail.run_key) == tables.Run.key)
-        .where(col(tables.Run.task).in_({entry.task for entry in view}))
-        .order_by(col(tables.Run.key))
+        select(models.Run.method, models.Run.task, models.Run.target_hash, models.RunDetail.ap)
+        .join(models.RunDetail, col(models.RunDetail.run_key) == models.Run.key)
+        .where(col(models.Run.task).in_({entry.task for entry in view}))
+        .order_by(col(models.Run.key))
     )
     for method, task, data, blob in found:
         grouped[method, task].append(_Runs(data, np.frombuffer(blob, dtype="<f4")[None]))
@@ -76,7 +76,7 @@ def _runs(session: Session, view: list[tables.Entry]) -> dict[tuple[str, str], _
     }
 
 
-def _ties(session: Session, task: str, view: list[tables.Entry]) -> list[tables.Tie]:
+def _ties(session: Session, task: str, view: list[models.Entry]) -> list[models.Tie]:
     """The rows of a task, best method first; those on other data than the best have none."""
     runs = _runs(session, view)
     view = [entry for entry in view if (entry.method, entry.task) in runs]
@@ -85,20 +85,20 @@ def _ties(session: Session, task: str, view: list[tables.Entry]) -> list[tables.
         return []
     top = runs[view[0].method, view[0].task]
     view = [entry for entry in view if runs[entry.method, entry.task].comparable(top)]
-    queries = session.get(tables.QuerySet, top.data)
+    queries = session.get(models.QuerySet, top.data)
     identities = np.frombuffer(queries.identities, dtype="<i4") if queries else np.empty(0, np.int32)
     if identities.size != top.ap.shape[1] or len(np.unique(identities[~np.isnan(top.ap[0])])) < 2:
         return []  # a comparison says why
     p = pairwise_p([runs[entry.method, entry.task].ap for entry in view], identities)
     rows = []
-    for scope in (ALL, *tables.SETTINGS):
+    for scope in (ALL, *models.SETTINGS):
         inside = [i for i, entry in enumerate(view) if scope in (ALL, entry.setting)]
         if len(inside) < 2:
             continue
         part = p[np.ix_(inside, inside)]
         letters, against_top = tie_letters(part), [None, *(float(x) for x in holm(part[0, 1:]))]
         rows += [
-            tables.Tie.made(task=task, scope=scope, method=view[i].method, letters=letters[n], p_top=against_top[n])
+            models.Tie.made(task=task, scope=scope, method=view[i].method, letters=letters[n], p_top=against_top[n])
             for n, i in enumerate(inside)
         ]
     return rows

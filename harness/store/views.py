@@ -10,7 +10,7 @@ from sqlmodel import col, func, select
 
 from harness.errors import UserError
 from harness.specs.yamlfile import nearest
-from harness.store import tables
+from harness.store import models
 from harness.store.database import Store
 
 SCORES = ("map", "rank1", "rank5", "rank10", "minp")
@@ -94,12 +94,12 @@ class LeaderRow:
 def snapshot(store: Store) -> Snapshot:
     """Return what the database holds."""
     with store.reading() as session:
-        meta = {row.name: row.value for row in session.exec(select(tables.Meta))}
+        meta = {row.name: row.value for row in session.exec(select(models.Meta))}
         runs, published, stale = (
-            session.exec(select(func.count()).select_from(tables.Run).where(*conditions)).one()
-            for conditions in ((), (col(tables.Run.published),), (tables.Run.stale != "",))
+            session.exec(select(func.count()).select_from(models.Run).where(*conditions)).one()
+            for conditions in ((), (col(models.Run.published),), (models.Run.stale != "",))
         )
-        rejected = session.exec(select(tables.Rejected).order_by(col(tables.Rejected.path))).all()
+        rejected = session.exec(select(models.Rejected).order_by(col(models.Rejected.path))).all()
     return Snapshot(
         id=meta.get("snapshot", ""),
         published_version=meta.get("published_version", ""),
@@ -114,28 +114,28 @@ def snapshot(store: Store) -> Snapshot:
 def snapshot_id(store: Store) -> str:
     """Return the name of the database's state: a key for caches."""
     with store.reading() as session:
-        row = session.get(tables.Meta, "snapshot")
+        row = session.get(models.Meta, "snapshot")
         return row.value if row else ""
 
 
 def taken_in(store: Store) -> float:
     """Return when `results/` was last taken in, in seconds since the epoch; 0 if that is not known."""
     with store.reading() as session:
-        row = session.get(tables.Meta, "taken_in")
+        row = session.get(models.Meta, "taken_in")
         return float(row.value) if row else 0.0
 
 
 def own_runs(store: Store) -> dict[str, int]:
     """Return how many runs of each task were computed on this machine."""
-    query = select(tables.Run.task, func.count()).where(col(tables.Run.published).is_(False)).group_by(tables.Run.task)
+    query = select(models.Run.task, func.count()).where(col(models.Run.published).is_(False)).group_by(models.Run.task)
     with store.reading() as session:
         return dict(session.exec(query).all())
 
 
-def tasks(store: Store) -> list[tables.Task]:
+def tasks(store: Store) -> list[models.Task]:
     """Return every task that has something to show, those with results first."""
     with store.reading() as session:
-        rows = session.exec(select(tables.Task)).all()
+        rows = session.exec(select(models.Task)).all()
     return sorted(
         rows,
         key=lambda task: (
@@ -148,11 +148,11 @@ def tasks(store: Store) -> list[tables.Task]:
     )
 
 
-def task(store: Store, name: str) -> tables.Task:
+def task(store: Store, name: str) -> models.Task:
     """Return a task. Raises UserError for an unknown name."""
     with store.reading() as session:
-        found = session.get(tables.Task, name)
-        known = session.exec(select(tables.Task.name)).all() if found is None else []
+        found = session.get(models.Task, name)
+        known = session.exec(select(models.Task.name)).all() if found is None else []
     if found is None:
         near = nearest(name, known) if known else ""
         raise UserError(f"no task is called {name!r}{near}; `harness list pairings` shows those planned")
@@ -170,19 +170,19 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
     names = {wanted.name, wanted.target}
     with store.reading() as session:
         query = (
-            select(tables.Entry, tables.Method, tables.Tie)
-            .join(tables.Method, col(tables.Method.name) == tables.Entry.method, isouter=True)
+            select(models.Entry, models.Method, models.Tie)
+            .join(models.Method, col(models.Method.name) == models.Entry.method, isouter=True)
             .join(
-                tables.Tie,
-                (col(tables.Tie.method) == tables.Entry.method)
-                & (col(tables.Tie.task) == wanted.name)
-                & (col(tables.Tie.scope) == setting),
+                models.Tie,
+                (col(models.Tie.method) == models.Entry.method)
+                & (col(models.Tie.task) == wanted.name)
+                & (col(models.Tie.scope) == setting),
                 isouter=True,
             )
-            .where(col(tables.Entry.task).in_(names), col(tables.Entry.state).not_in(["incompatible", "not planned"]))
+            .where(col(models.Entry.task).in_(names), col(models.Entry.state).not_in(["incompatible", "not planned"]))
         )
         if setting != ALL:
-            query = query.where(tables.Entry.setting == setting)
+            query = query.where(models.Entry.setting == setting)
         found = session.exec(query).all()
     rows = [_leader_row(entry, method, tie) for entry, method, tie in found if method is None or method.role != "init"]
     return sorted(rows, key=lambda row: _order(row, metric))
@@ -192,12 +192,12 @@ def matrix(store: Store) -> list[LeaderRow]:
     """Return every method on every task; where a quoted method has no figure, a row that says so."""
     with store.reading() as session:
         found = session.exec(
-            select(tables.Entry, tables.Method).join(
-                tables.Method, col(tables.Method.name) == tables.Entry.method, isouter=True
+            select(models.Entry, models.Method).join(
+                models.Method, col(models.Method.name) == models.Entry.method, isouter=True
             )
         ).all()
-        quoted = session.exec(select(tables.Method).where(tables.Method.quoted)).all()
-        names = session.exec(select(tables.Task.name)).all()
+        quoted = session.exec(select(models.Method).where(models.Method.quoted)).all()
+        names = session.exec(select(models.Task.name)).all()
     rows = [_leader_row(entry, method, None) for entry, method in found]
     known = {(row.method, row.task) for row in rows}
     return rows + [
@@ -214,10 +214,10 @@ def _order(row: LeaderRow, metric: str) -> tuple[int, float, str]:
         return 0, -ours, row.method
     if row.state == "reported":
         return 1, -(quoted if quoted is not None else -1), row.method
-    return 2, tables.STATES.index(row.state), row.method
+    return 2, models.STATES.index(row.state), row.method
 
 
-def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.Tie | None) -> LeaderRow:
+def _leader_row(entry: models.Entry, method: models.Method | None, tie: models.Tie | None) -> LeaderRow:
     scores = {}
     for metric in SCORES:
         mean = getattr(entry, f"{metric}_mean")
@@ -263,13 +263,13 @@ def _leader_row(entry: tables.Entry, method: tables.Method | None, tie: tables.T
     )
 
 
-def runs(store: Store, task_name: str | None = None, method: str | None = None) -> list[tables.Run]:
+def runs(store: Store, task_name: str | None = None, method: str | None = None) -> list[models.Run]:
     """Return the finished runs, by key; of one task or method if named."""
-    query = select(tables.Run).order_by(col(tables.Run.method), col(tables.Run.task), col(tables.Run.seed))
+    query = select(models.Run).order_by(col(models.Run.method), col(models.Run.task), col(models.Run.seed))
     if task_name is not None:
-        query = query.where(tables.Run.task == task_name)
+        query = query.where(models.Run.task == task_name)
     if method is not None:
-        query = query.where(tables.Run.method == method)
+        query = query.where(models.Run.method == method)
     with store.reading() as session:
         return list(session.exec(query).all())
 
@@ -277,27 +277,27 @@ def runs(store: Store, task_name: str | None = None, method: str | None = None) 
 def run_keys(store: Store) -> list[str]:
     """Return the keys of all finished runs and of all attempts."""
     with store.reading() as session:
-        finished = session.exec(select(tables.Run.key)).all()
-        tried = session.exec(select(tables.Attempt.key)).all()
+        finished = session.exec(select(models.Run.key)).all()
+        tried = session.exec(select(models.AttemptRow.key)).all()
     return sorted({*finished, *tried})
 
 
-def run(store: Store, key: str) -> tables.Run | None:
+def run(store: Store, key: str) -> models.Run | None:
     """Return a finished run, or None."""
     with store.reading() as session:
-        return session.get(tables.Run, key)
+        return session.get(models.Run, key)
 
 
-def run_detail(store: Store, key: str) -> tables.RunDetail | None:
+def run_detail(store: Store, key: str) -> models.RunDetail | None:
     """Return a finished run's record, curves and AP, or None."""
     with store.reading() as session:
-        return session.get(tables.RunDetail, key)
+        return session.get(models.RunDetail, key)
 
 
 def ap(store: Store, key: str) -> NDArray[np.float32]:
     """Return a run's AP per query, float32 in [0, 1], NaN without a match. Raises UserError for an unknown run."""
     with store.reading() as session:
-        blob = session.exec(select(tables.RunDetail.ap).where(tables.RunDetail.run_key == key)).one_or_none()
+        blob = session.exec(select(models.RunDetail.ap).where(models.RunDetail.run_key == key)).one_or_none()
     if blob is None:
         raise UserError(f"there is no finished run {key!r}")
     return np.frombuffer(blob, dtype="<f4")
@@ -306,42 +306,42 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
 def identities(store: Store, data: str) -> NDArray[np.int32] | None:
     """Return the identity of every query of a dataset's version (its hash), or None if it is not known here."""
     with store.reading() as session:
-        found = session.get(tables.QuerySet, data)
+        found = session.get(models.QuerySet, data)
         return None if found is None else np.frombuffer(found.identities, dtype="<i4")
 
 
-def attempts(store: Store, key: str | None = None) -> list[tables.Attempt]:
+def attempts(store: Store, key: str | None = None) -> list[models.AttemptRow]:
     """Return the attempts, newest first; of one run if named."""
-    query = select(tables.Attempt).order_by(col(tables.Attempt.started).desc())
+    query = select(models.AttemptRow).order_by(col(models.AttemptRow.started).desc())
     if key is not None:
-        query = query.where(tables.Attempt.key == key)
+        query = query.where(models.AttemptRow.key == key)
     with store.reading() as session:
         return list(session.exec(query).all())
 
 
-def methods(store: Store) -> list[tables.Method]:
+def methods(store: Store) -> list[models.Method]:
     """Return all methods, by name."""
     with store.reading() as session:
-        return list(session.exec(select(tables.Method).order_by(col(tables.Method.name))).all())
+        return list(session.exec(select(models.Method).order_by(col(models.Method.name))).all())
 
 
-def datasets(store: Store) -> list[tables.Dataset]:
+def datasets(store: Store) -> list[models.DatasetRow]:
     """Return all datasets, by name."""
     with store.reading() as session:
-        return list(session.exec(select(tables.Dataset).order_by(col(tables.Dataset.name))).all())
+        return list(session.exec(select(models.DatasetRow).order_by(col(models.DatasetRow.name))).all())
 
 
-def dataset(store: Store, name: str) -> tables.Dataset:
+def dataset(store: Store, name: str) -> models.DatasetRow:
     """Return a dataset. Raises UserError if it has no spec any more."""
     with store.reading() as session:
-        found = session.get(tables.Dataset, name)
+        found = session.get(models.DatasetRow, name)
     if found is None:
         raise UserError(f"dataset {name} has no spec here any more, so its images cannot be shown")
     return found
 
 
-def figures(store: Store, method: str) -> list[tables.Figure]:
+def figures(store: Store, method: str) -> list[models.Figure]:
     """Return every reported figure of a method, by task."""
-    query = select(tables.Figure).where(tables.Figure.method == method)
+    query = select(models.Figure).where(models.Figure.method == method)
     with store.reading() as session:
-        return list(session.exec(query.order_by(col(tables.Figure.task), col(tables.Figure.id))).all())
+        return list(session.exec(query.order_by(col(models.Figure.task), col(models.Figure.id))).all())

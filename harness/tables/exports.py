@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.inputs.text import printable
-from harness.store.tables import Method
+from harness.store.models import Method
 from harness.store.views import LeaderRow
 from harness.tables.columns import BY_KEY, COLUMNS, METRICS, Column, notes_on, useful
 from harness.tables.formats import to_csv, to_html, to_latex, to_markdown

@@ -9,7 +9,7 @@ from harness.errors import UserError
 from harness.paths import write_text
 from harness.specs.registry import Registry
 from harness.store import Store, open_store, views
-from harness.store.compare import Comparison, compare, contestant, corrected
+from harness.store.compare import MethodComparison, compare, contestant, corrected
 from harness.store.database import database_url
 from harness.tables.formats import escape_markdown
 from harness.tables.terminal import render_leaderboard
@@ -48,9 +48,9 @@ def write_report(root: Path) -> Path:
     return path
 
 
-def _comparisons(store: Store, registry: Registry, task: str) -> list[Comparison]:
+def _comparisons(store: Store, registry: Registry, task: str) -> list[MethodComparison]:
     """Compare every method with runs on exactly this task with those it is judged against; p-values after Holm."""
-    results: list[Comparison] = []
+    results: list[MethodComparison] = []
     for name in sorted({pairing.method for pairing in registry.planned.values() if pairing.task == task}):
         if views.runs(store, task, name):
             for other in registry.methods[name].judged_against:
@@ -59,7 +59,7 @@ def _comparisons(store: Store, registry: Registry, task: str) -> list[Comparison
     return corrected(results)
 
 
-def _table(task: str, rows: list[Comparison]) -> str:
+def _table(task: str, rows: list[MethodComparison]) -> str:
     """Return the comparisons as a Markdown table."""
     lines = [
         f"Comparisons on {escape_markdown(task_title(task))}:",

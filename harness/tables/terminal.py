@@ -14,7 +14,7 @@ from harness.store import Store, open_store, views
 from harness.store.compare import TIE, Contestant, check_same_queries, contestant
 from harness.store.compare import compare as compare_contestants
 from harness.store.database import database_url
-from harness.store.tables import Task
+from harness.store.models import Task
 from harness.tables.columns import COLUMNS, METRICS, notes_on, telling
 from harness.tables.exports import paper_table
 from harness.tables.formats import FORMATS, UNLIMITED, to_csv, to_html, to_json, to_latex, to_markdown, to_terminal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.store.compare import TIE, Comparison, Contestant
+from harness.store.compare import TIE, Contestant, MethodComparison
 
 METHOD = """Seeds and identities are both random: the squared standard error of the difference is the variance of mAP
 over A's seeds / their number + the same of B + the variance of the mean difference per query, clustered by identity
@@ -16,7 +16,7 @@ ONE_SEED = "one seed is one network: no verdict about methods"
 MORE_SEEDS = (5, 10, 20)
 
 
-def sentence(comparison: Comparison, other: str, reference: str) -> str:
+def sentence(comparison: MethodComparison, other: str, reference: str) -> str:
     """Return the verdict as a sentence about two titles; with one seed on either side, that there is none."""
     verdict = comparison.verdict
     if verdict is None:
@@ -26,7 +26,7 @@ def sentence(comparison: Comparison, other: str, reference: str) -> str:
     return f"{other} is {verdict} than {reference}"
 
 
-def remarks(comparison: Comparison) -> list[str]:
+def remarks(comparison: MethodComparison) -> list[str]:
     """Return what a reader must know of a comparison: of whom it speaks, missing seeds, and what it would take."""
     result, lines = comparison.result, []
     sides = (comparison.other, comparison.reference)
@@ -44,7 +44,7 @@ def remarks(comparison: Comparison) -> list[str]:
     return [*lines, *would_take(comparison)]
 
 
-def would_take(comparison: Comparison) -> list[str]:
+def would_take(comparison: MethodComparison) -> list[str]:
     """Return what more seeds could tell, if the methods cannot be told apart."""
     if comparison.verdict != "cannot be told apart":
         return []

@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
 from harness.errors import UserError
-from harness.store import Store, database, ingest, open_store, tables, views
+from harness.store import Store, database, ingest, models, open_store, views
 from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from tests.store.factory import Project
 
-HARNESS = Path(tables.__file__).parent.parent
+HARNESS = Path(models.__file__).parent.parent
 
 
 def test_pragmas(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_pragmas(tmp_path: Path) -> None:
 def test_constraints_stand_behind_the_models(tmp_path: Path) -> None:
     store = open_store(tmp_path / "leaderboard.db")
     with pytest.raises(IntegrityError, match="FOREIGN KEY"), store.writing() as session:
-        session.add(tables.RunDetail.made(run_key="nobody", record={}, history={}, ap=b""))
+        session.add(models.RunDetail.made(run_key="nobody", record={}, history={}, ap=b""))
 
 
 def test_the_read_only_store_cannot_write(store: Store) -> None:
@@ -93,7 +93,7 @@ def test_tables_of_another_program_are_left_alone(project: Project) -> None:
 
 
 def test_the_schema_is_postgresql_too() -> None:
-    for table in tables.Row.metadata.sorted_tables:
+    for table in models.Row.metadata.sorted_tables:
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=PGDialect()))  # type: ignore[no-untyped-call]
 
 
@@ -105,7 +105,7 @@ def test_ingests_at_the_same_time_do_not_hurt_each_other(project: Project) -> No
 
 
 def test_table_classes_are_made_in_one_way_only() -> None:
-    names = {name for name, value in vars(tables).items() if isinstance(value, type) and issubclass(value, tables.Row)}
+    names = {name for name, value in vars(models).items() if isinstance(value, type) and issubclass(value, models.Row)}
     for path in HARNESS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):

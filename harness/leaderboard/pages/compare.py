@@ -16,7 +16,7 @@ from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import read, task_title
 from harness.statistics.basics import spread
 from harness.store import Store, views
-from harness.store.compare import Comparison, Contestant, compare, contestant
+from harness.store.compare import Contestant, MethodComparison, compare, contestant
 from harness.store.run_files import History
 from harness.store.views import LeaderRow
 from harness.tables import addresses
@@ -90,7 +90,7 @@ def _default(rows: Sequence[LeaderRow]) -> list[str]:
     return [row.method for row in rows]
 
 
-def _compared(store: Store, task: str, names: tuple[str, ...]) -> tuple[list[Contestant], list[Comparison], str]:
+def _compared(store: Store, task: str, names: tuple[str, ...]) -> tuple[list[Contestant], list[MethodComparison], str]:
     try:
         chosen = [contestant(store, task, name) for name in names]
         return chosen, compare(chosen[0], chosen[1:]), ""
@@ -102,7 +102,7 @@ def _histories(who: Contestant) -> list[History]:
     return [detail.history for key in who.keys if (detail := read(views.run_detail, key)) is not None]
 
 
-def _differences(comparisons: Sequence[Comparison], titles: dict[str, str]) -> None:
+def _differences(comparisons: Sequence[MethodComparison], titles: dict[str, str]) -> None:
     verdicts = sum(found.verdict is not None for found in comparisons)
     tested = f"p-value, Holm over {verdicts}" if verdicts > 1 else "p-value"
     for found in comparisons:
@@ -123,7 +123,7 @@ def _differences(comparisons: Sequence[Comparison], titles: dict[str, str]) -> N
             st.caption(escape_markdown(line))
 
 
-def _parts(found: Comparison) -> str:
+def _parts(found: MethodComparison) -> str:
     """What each source of chance adds to the standard error."""
     result = found.result
     seeds = f"seeds {result.seed_std_a:.2f} and {result.seed_std_b:.2f}, " if result.about_methods else ""

@@ -16,7 +16,7 @@ from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.images import Picture
 from harness.leaderboard.state import read, task_title
 from harness.store import views
-from harness.store.tables import Dataset
+from harness.store.models import DatasetRow
 from harness.tables import addresses
 from harness.tables.formats import escape_markdown, prose
 
@@ -35,7 +35,7 @@ def page() -> None:
     url.check(addresses.Datasets)
     left, right = st.columns(2)
     with left:
-        name = url.select("Dataset", list(datasets), "dataset", show=lambda name: datasets[name].title)
+        name = url.select("DatasetRow", list(datasets), "dataset", show=lambda name: datasets[name].title)
     with right:
         split = url.segments("Split", SPLITS, "split", "train")
     dataset = datasets[name]
@@ -59,14 +59,14 @@ def page() -> None:
             link(addresses.Leaderboard(task=task), f"Leaderboard of {escape_markdown(task_title(task))}")
 
 
-def _splits(dataset: Dataset) -> tuple[dict[str, Split], str]:
+def _splits(dataset: DatasetRow) -> tuple[dict[str, Split], str]:
     try:
         return {split: images.split(dataset, split)[0] for split in SPLITS}, ""
     except UserError as error:
         return {}, str(error)
 
 
-def _counts(dataset: Dataset, found: dict[str, Split]) -> None:
+def _counts(dataset: DatasetRow, found: dict[str, Split]) -> None:
     """Counts as published beside those of the prepared data."""
     rows: list[dict[str, Any]] = []
     for split in SPLITS:
@@ -145,7 +145,7 @@ def _histograms(split: Split) -> None:
         charts.show(chart.properties(height=220), "per-camera", "Images per camera")
 
 
-def _access(dataset: Dataset) -> None:
+def _access(dataset: DatasetRow) -> None:
     access = dataset.document["access"]
     left, right = st.columns([3, 2])
     with left:

@@ -12,7 +12,7 @@ from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title
 from harness.store import views
-from harness.store.tables import Task
+from harness.store.models import Task
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports, label_free
 from harness.tables.columns import BY_KEY, COLUMNS, COMPARABLE, METRICS, Column, Value, notes_on, telling, useful

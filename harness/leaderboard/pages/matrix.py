@@ -10,7 +10,7 @@ import streamlit as st
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import read, task_title, theme
-from harness.store import tables, views
+from harness.store import models, views
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
 from harness.tables.columns import BY_KEY, METRICS
@@ -158,7 +158,7 @@ def _cell(cells: Mapping[tuple[str, str], LeaderRow], titles: dict[str, str]) ->
 
 def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
     empty = [row for row in rows if not row.scores and not row.reported]
-    states = [state for state in tables.STATES if any(row.state == state for row in empty)]
+    states = [state for state in models.STATES if any(row.state == state for row in empty)]
     if not states:
         return
     with st.expander(f"Why {len(empty)} cells are empty", expanded="states" in st.query_params, icon=":material/help:"):

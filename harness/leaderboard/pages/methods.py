@@ -18,7 +18,7 @@ from harness.leaderboard.state import project, read, task_title
 from harness.specs.compute import Compute
 from harness.specs.registry import import_algorithm
 from harness.store import views
-from harness.store.tables import Figure, Method
+from harness.store.models import Figure, Method
 from harness.tables import addresses
 from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown

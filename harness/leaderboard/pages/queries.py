@@ -13,7 +13,7 @@ from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title
 from harness.store import Store, views
 from harness.store.lists import Query, camera_pairs, read_lists
-from harness.store.tables import Run
+from harness.store.models import Run
 from harness.tables import addresses
 from harness.tables.formats import escape_markdown, prose
 from harness.tables.text import unsigned_zero

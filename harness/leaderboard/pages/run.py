@@ -18,8 +18,8 @@ from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, store, task_title
 from harness.pipeline.status import Status
 from harness.store import live, views
+from harness.store.models import AttemptRow, Run, RunDetail
 from harness.store.run_files import History
-from harness.store.tables import Attempt, Run, RunDetail
 from harness.tables import addresses
 from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
@@ -286,7 +286,7 @@ def _scores(run: Run) -> None:
             )  # fmt: skip
 
 
-def _unfinished(attempts: list[Attempt], trial: Status | None) -> None:
+def _unfinished(attempts: list[AttemptRow], trial: Status | None) -> None:
     last = trial.attempt if trial else attempts[0] if attempts else None
     if last is None:
         st.info("It has not been started: the command below runs it.")
@@ -399,7 +399,7 @@ def _record(run: Run, record: dict[str, object]) -> None:
     st.dataframe(pd.DataFrame(rows, columns=["what", "value"]), hide_index=True, height=560, alt="The run's record")
 
 
-def _attempts(attempts: list[Attempt]) -> None:
+def _attempts(attempts: list[AttemptRow]) -> None:
     if not attempts:
         return
     with st.expander(f"{len(attempts)} attempt{'s' * (len(attempts) > 1)}", icon=":material/history:"):

@@ -17,7 +17,7 @@ from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
 from harness.paths import run_folder
 from harness.store import views
-from harness.store.tables import Dataset
+from harness.store.models import DatasetRow
 from harness.tables import addresses
 from harness.tables.formats import escape_markdown, prose
 from harness.tables.style import JUNK, RIGHT, WRONG
@@ -129,7 +129,7 @@ def _model(key: str, _changed: float) -> Model:
     return load(run_folder(project(), key))
 
 
-def _gallery(model: Model, dataset: Dataset) -> tuple[Gallery, Split]:
+def _gallery(model: Model, dataset: DatasetRow) -> tuple[Gallery, Split]:
     split, data = images.split(dataset, "gallery")
     if not len(split):
         raise UserError(f"{dataset.title} has no gallery to search in")

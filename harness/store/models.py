@@ -76,7 +76,7 @@ class Method(Row, table=True):
     document: dict[str, Any] = _json()
 
 
-class Dataset(Row, table=True):
+class DatasetRow(Row, table=True):
     """A registered dataset."""
 
     name: str = Field(primary_key=True)
@@ -172,7 +172,7 @@ class QuerySet(Row, table=True):
     identities: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class Attempt(Row, table=True):
+class AttemptRow(Row, table=True):
     """One try to train or evaluate a run."""
 
     __table_args__ = (_one_of("status", STATUSES),)
