@@ -35,7 +35,7 @@ def page() -> None:
     url.check(addresses.Datasets)
     left, right = st.columns(2)
     with left:
-        name = url.select("DatasetRow", list(datasets), "dataset", show=lambda name: datasets[name].title)
+        name = url.select("Dataset", list(datasets), "dataset", show=lambda name: datasets[name].title)
     with right:
         split = url.segments("Split", SPLITS, "split", "train")
     dataset = datasets[name]
