@@ -6,6 +6,7 @@ reference of the store is reading the result files themselves; the limit of a pa
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import time
@@ -17,9 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from benchmarks.measure import Outcome, measured
 from harness.evaluation import compare_runs
+from harness.evaluation.counting import Ranks
+from harness.evaluation.ranking import score
 from harness.pipeline.records import HISTORY_COLUMNS, Best, Hardware, Metrics, Record
 from harness.store import ingest, open_store, views
 from harness.store.compare import compare, contestant
@@ -33,6 +37,7 @@ SIZES = {"small": (100, 1_000), "full": (1_000, 12_000)}
 SEEDS = 5
 METHODS = 20
 EPOCHS = 50
+GALLERY = 1_000
 FILES = "reading the files"
 GRID = '[data-testid="stDataFrame"] canvas'
 # What the server does of itself after its start is done by then.
@@ -63,11 +68,8 @@ def make_results(root: Path, runs: int, query_count: int) -> list[str]:
     fixed = {
         "query": pa.array(rows, pa.int32()),
         "path": pa.array([f"query/{i:05d}.jpg" for i in rows]),
-        "identity": pa.array(rows // 4, pa.int32()),
+        "identity": pa.array(rows // 4, pa.int64()),
         "camera": pa.array(rows % 6, pa.int32()),
-        "first_hit": pa.array(np.ones(query_count), pa.int32()),
-        "gallery": pa.array([[0]] * query_count, pa.list_(pa.int32())),
-        "correct": pa.array([[True]] * query_count, pa.list_(pa.bool_())),
     }
     history = ",".join(HISTORY_COLUMNS) + "\n"
     history += "".join(
@@ -76,22 +78,29 @@ def make_results(root: Path, runs: int, query_count: int) -> list[str]:
     for done in range(runs):
         task, method, seed = tasks[done // (METHODS * SEEDS)], done // SEEDS % METHODS, done % SEEDS
         hard = np.random.default_rng(int(task[4:])).normal(0.3 + 0.02 * (method // 2), 0.2, query_count)
-        ap = np.clip(hard + generator.normal(0, 0.1, query_count), 0.001, 1)
+        ap = np.clip(hard + generator.normal(0, 0.1, query_count), 1 / GALLERY, 1)
         key = f"method{method:02d}__{task}__s{seed}"
-        _write(root / "results" / "runs" / key, key, ap, fixed, history)
+        _write(root / "results" / "runs" / key, key, np.rint(1 / ap).astype(np.int64), fixed, history)
     return tasks
 
 
-def _write(folder: Path, key: str, ap: np.ndarray, fixed: dict[str, pa.Array], history: str) -> None:
+def _write(folder: Path, key: str, first: NDArray[np.int64], fixed: dict[str, pa.Array], history: str) -> None:
+    """Write a run whose queries have one right answer each, at rank `first` [queries]; its list shows two images."""
     method, task, seed = key.split("__")
     folder.mkdir(parents=True)
-    pq.write_table(pa.table(fixed | {"ap": ap}), folder / "queries.parquet")
-    score = 100 * float(ap.astype(np.float32).mean(dtype=np.float64))
-    metrics = Metrics(
-        map=score, rank1=score, rank5=score, rank10=score, minp=score, map_trapezoid=score, protocol="reid-v1",
-        queries=len(ap), queries_without_match=0, gallery=1, best_on_test=Best(epoch=EPOCHS, map=score, rank1=score),
-        seconds=1,
-    )  # fmt: skip
+    count = len(first)
+    ranked = np.tile(np.arange(2), (count, 1))
+    result = score(iter([Ranks(np.ones(count, np.int64), first, ranked)]))
+    right = np.stack([first == 1, first == 2], axis=1)
+    table = fixed | {
+        "ap": pa.array(result.ap),
+        "first_hit": pa.array(first, pa.int32()),
+        "gallery": pa.array(ranked.tolist(), pa.list_(pa.int32())),
+        "correct": pa.array(right.tolist(), pa.list_(pa.bool_())),
+        "match_ranks": pa.array(first[:, None].tolist(), pa.list_(pa.int32())),
+    }
+    pq.write_table(pa.table(table), folder / "queries.parquet")
+    (folder / "history.csv").write_text(history)
     record = Record(
         key=key, method=method, setting="usl", source=None, target=task, seed=int(seed[1:]), regime="paper", spec={},
         spec_hash="", code_version="", data_hashes={task: "0"}, init=(), protocol="reid-v1", bn_groups=1,
@@ -99,10 +108,22 @@ def _write(folder: Path, key: str, ap: np.ndarray, fixed: dict[str, pa.Array], h
         started=datetime(2026, 1, 1, tzinfo=UTC), seconds=3600, cpu_seconds=3600,
         gpu_seconds=3600 * (1 + int(method[6:])),
         peak_memory_gib=8, images_per_second=None, epochs=EPOCHS,
+        checkpoint_sha256="0" * 64, history_sha256=_sha256(folder / "history.csv"),
+    )  # fmt: skip
+    (folder / "record.json").write_text(record.model_dump_json())
+    best = Best(epoch=EPOCHS - 1, map=100 * result.map, rank1=100 * result.cmc[1])
+    metrics = Metrics(
+        map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
+        minp=100 * result.minp, map_trapezoid=100 * result.map_trapezoid, protocol="reid-v1",
+        record_sha256=_sha256(folder / "record.json"), checkpoint_sha256="0" * 64,
+        queries_sha256=_sha256(folder / "queries.parquet"),
+        queries=count, queries_without_match=0, gallery=GALLERY, best_on_test=best, seconds=1,
     )  # fmt: skip
     (folder / "metrics.json").write_text(metrics.model_dump_json())
-    (folder / "record.json").write_text(record.model_dump_json())
-    (folder / "history.csv").write_text(history)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def store_outcomes(root: Path, tasks: list[str], shape: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
