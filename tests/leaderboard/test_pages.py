@@ -229,7 +229,9 @@ def test_absent_images_say_how_to_get_them(project: Project, monkeypatch: pytest
 def test_a_fresh_clone_shows_published_ranked_lists(
     pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    project = Project(
+        shutil.copytree(pictured.root, tmp_path / "copy", ignore=shutil.ignore_patterns("leaderboard.db*"))
+    )
     project.plan("supervised__beta__s0", "cc-twin__beta__s0")
     publish(project.root)
     shutil.rmtree(project.root / "results" / "runs")
