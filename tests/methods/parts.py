@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,9 @@ def shuffle_identities(prepared: Path) -> None:
     identities[training] = np.random.default_rng(0).permutation(identities[training])
     column = table.schema.get_field_index("identity")
     pq.write_table(table.set_column(column, "identity", pa.array(identities)), path)
+    info = json.loads((prepared / "info.json").read_text())
+    info["files"][path.name] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    (prepared / "info.json").write_text(json.dumps(info))
     assert (open_prepared(prepared).split("train").ids == identities[training]).all()
 
 
