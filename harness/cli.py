@@ -448,7 +448,10 @@ def export(
     opset: Annotated[int, typer.Option(help="Of ONNX, 18 to 23.")] = 18,
     measure: Annotated[bool, typer.Option("--measure", help="Also evaluate the file on the run's target.")] = False,
 ) -> None:
-    """Write a trained run as a file that other programs load, with a model card; proven the same model."""
+    """Write a trained run as a file that other programs load, with a model card; proven the same model.
+
+    Example: harness export sskd__drawn-summer-to-drawn-winter__s0 --format onnx
+    """
     from harness.commands.export import export_run
 
     for line in export_run(run, format, output, fp16, opset, measure):
@@ -465,7 +468,10 @@ def data_specs() -> None:
 
 @weights_app.command("list")
 def weights_list() -> None:
-    """Say which files of weights the specs start from, and where each is."""
+    """Say which files of weights the specs start from, and where each is.
+
+    Example: harness weights list
+    """
     from harness.commands.weights import list_weights
 
     for line in list_weights(_registry()):
@@ -476,7 +482,10 @@ def weights_list() -> None:
 def weights_fetch(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all that are missing.")] = None,
 ) -> None:
-    """Fetch missing files of weights into data/weights/, their SHA-256 checked."""
+    """Fetch missing files of weights into data/weights/, their SHA-256 checked.
+
+    Example: harness weights fetch
+    """
     from harness.commands.weights import fetch_weights
 
     for line in fetch_weights(_registry(), names or []):

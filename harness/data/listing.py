@@ -13,6 +13,7 @@ from harness.inputs.files import read_text
 from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES
 from harness.inputs.limits import NAME
+from harness.inputs.parquet import load_table
 from harness.inputs.xml import read_attributes
 from harness.specs.layout import ImageSet
 
@@ -115,10 +116,9 @@ def _csv_rows(path: Path) -> list[dict[str, str]]:
 
 def _parquet_rows(path: Path) -> list[dict[str, str]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = load_table(path)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: not readable as Parquet: {error}") from error
     if "path" not in table.column_names:

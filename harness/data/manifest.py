@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from harness.data.records import SPLITS, Dataset
 from harness.errors import UserError
 from harness.inputs.images import Facts
+from harness.inputs.parquet import load_table
 
 SCHEMA = pa.schema(
     [
@@ -63,8 +64,8 @@ def write_manifest(manifest: pa.Table, path: Path) -> None:
 def read_manifest(path: Path) -> pa.Table:
     """Return the manifest at `path`. Raises UserError."""
     try:
-        return pq.read_table(path, schema=SCHEMA)
-    except (OSError, pa.ArrowException) as error:
+        return load_table(path).select(SCHEMA.names).cast(SCHEMA)
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: not a readable manifest: {error}; delete it and run the command again") from error
 
 

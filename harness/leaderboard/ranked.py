@@ -11,6 +11,7 @@ from harness.errors import UserError
 from harness.leaderboard import images
 from harness.leaderboard.images import Picture
 from harness.leaderboard.state import project, read
+from harness.paths import run_folder
 from harness.store import Store, views
 from harness.store.lists import Query, Ranked, histogram, read_queries, read_ranked, with_lists
 from harness.store.models import Run
@@ -21,8 +22,14 @@ LEGEND = "By rank, with the cosine similarity. ✓ in green: the same identity; 
 NO_CAMERA = "-"
 
 
-def queries(_store: Store, key: str) -> tuple[list[Query], str]:
-    """Return a run's queries, or why they are not here."""
+def queries(key: str) -> tuple[list[Query], str]:
+    """Return a run's queries, or why they are not here; read again when its files change."""
+    folder = run_folder(project(), key)
+    files = [folder / name for name in ("queries.parquet", "metrics.json")]
+    return read(_queries, key, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files))
+
+
+def _queries(_store: Store, key: str, _stamps: tuple[int, ...]) -> tuple[list[Query], str]:
     try:
         return read_queries(project(), key), ""
     except UserError as error:

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
+from harness.inputs.parquet import load_table
 from harness.paths import replacing, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
@@ -105,7 +106,7 @@ def _rows(root: Path, key: str, columns: Sequence[str], query: int | None = None
             table = file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names])
             rows = table.to_pylist() if query is None else table.slice(query, 1).to_pylist()
             return [_unpacked(row) for row in rows]
-        table = pq.read_table(pa.BufferReader(verified_queries(path.parent)))
+        table = load_table(verified_queries(path.parent))
         table = table.select([name for name in columns if name in table.column_names])
         return list((table if query is None else table.slice(query, 1)).to_pylist())
     except MissingFileError:
@@ -157,8 +158,8 @@ def publish_lists(root: Path, keys: Sequence[str], limit: int = LIMIT) -> list[s
     size = 0
     for key in _headline(registry, root, keys):
         path = run_folder(root, key) / "queries.parquet"
-        table = _packed(pq.read_table(path, columns=[n for n in (*QUERY_COLUMNS, *QUERY_EXTRAS)
-                                                      if n in pq.read_schema(path).names]))  # fmt: skip
+        stored = load_table(path)
+        table = _packed(stored.select([n for n in (*QUERY_COLUMNS, *QUERY_EXTRAS) if n in stored.column_names]))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", compression_level=19)
         size += sink.getvalue().size

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.inputs.parquet import load_table
 from harness.paths import map_file
 from harness.specs.pairing import parse_key
 
@@ -52,10 +53,9 @@ def read_map(root: Path, key: str) -> FeatureMap | None:
     if not path.exists():
         return None
     import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = load_table(path)
         columns = {name: table[name].to_numpy() for name in ("image", "x", "y", "identity", "camera", "cluster")}
         found = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
         return FeatureMap(

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import UserError
+from harness.inputs.parquet import load_table
 from harness.matrix import Matrix
 from harness.paths import replacing, write_text
 
@@ -88,7 +89,7 @@ def _write_parquet(features: Features, path: Path) -> None:
 
 
 def _read_parquet(path: Path) -> Features:
-    table = pq.read_table(path)
+    table = load_table(path)
     about = json.loads((table.schema.metadata or {})[ABOUT.encode()])
     size = table.schema.field("feature").type.list_size
     matrix = table["feature"].combine_chunks().flatten().to_numpy().reshape(-1, size)

@@ -48,7 +48,7 @@ def test_an_epochs_phases_and_the_schedule_made_of_them():
 
 @pytest.mark.parametrize("name", ["adabn", "sskd"])
 def test_a_method_on_drawn_images(name: str):
-    few = {"network": {"backbone": "narrow"}, "batch": {"identities": 4, "instances": 4}}
+    few = {"network": {"backbone": {"kind": "narrow"}}, "batch": {"identities": 4, "instances": 4}}
     registry = Registry.load(Path(__file__).parents[2]).checked()
     trial = methods.Trial(registry, CPU, methods.Scale(32, 16, 16, 2, 20, few))
     for precision in methods.PRECISIONS:

@@ -92,6 +92,7 @@ VIEWS = {
     "run": "run?run=cc-twin__beta__s0",
     "methods": "methods?method=cc-twin",
     "datasets": "datasets?dataset=beta",
+    "search": "search",
 }
 
 
@@ -242,7 +243,7 @@ def test_a_cell_of_the_matrix_says_why_it_is_empty(browser: Watched) -> None:
     browser.page.mouse.click(grid["x"] + grid["width"] - 40, grid["y"] + 33 + 17)
     browser.page.wait_for_url(re.compile("cell=cluster-contrast%40alpha"))
     settle(browser.page)
-    assert browser.page.get_by_text(re.compile("^not planned: pairings.yaml does not plan it")).count() == 1
+    assert browser.page.get_by_text(re.compile("^not planned: no run of it is planned")).count() == 1
     browser.check()
 
 

@@ -21,7 +21,7 @@ from harness.tables import addresses
 from harness.tables.columns import BY_KEY
 from harness.tables.table import leader_table, place, places
 from harness.tables.text import bibtex
-from tests.store.factory import Project
+from tests.store.factory import Project, reseal
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -396,6 +396,9 @@ def test_no_path_or_index_of_a_result_reaches_a_file(
     for name, column in (("path", evil), ("gallery", outside), ("correct", wrong)):
         table = table.set_column(table.column_names.index(name), name, column)
     pq.write_table(table, path)
+    app = opened(project.root, monkeypatch, "queries", task="beta", run="supervised__beta__s0")
+    assert "queries.parquet is damaged" in app.info[0].value
+    reseal(path.parent)  # as a program does that writes wrong files
     app = opened(project.root, monkeypatch, "queries", task="beta", run="supervised__beta__s0")
     assert not app.exception
     assert app.dataframe[0].value["image"].unique().tolist() == ["../../../../etc/passwd"]

@@ -90,7 +90,9 @@ def test_code_that_can_change_a_number_is_a_dependency_of_every_run(project: Ver
 
 
 def test_an_experiment_with_one_value_runs_that_method_alone(project: Versioned) -> None:
-    output = project.run("dvc", "exp", "run", "-S", f"{SPEC}:params.temperature=0.07", RUN_OF_CLUSTERS[-1])
+    output = project.run(
+        "dvc", "exp", "run", "-S", f"{SPEC}:regimes.drawn.params.temperature=0.07", RUN_OF_CLUSTERS[-1]
+    )
     assert stages(output) == RUN_OF_CLUSTERS
     record = json.loads((project.root / "results" / "runs" / CLUSTERS / "record.json").read_text())
     assert record["spec"]["params"]["temperature"] == 0.07

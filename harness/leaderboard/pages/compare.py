@@ -145,7 +145,7 @@ def _per_query(chosen: Sequence[Contestant], titles: dict[str, str], task: str, 
     lists = ranked.listed()
     sides = [(who, next((key for key in who.keys if key in lists), None)) for who in (reference, other)]
     key = next((key for _, key in sides if key), None)
-    paths = {query.index: query.path for query in read(ranked.queries, key)[0]} if key else {}
+    paths = {query.index: query.path for query in ranked.queries(key)[0]} if key else {}
     if paths:
         data["image"] = [paths.get(int(i), "") for i in index]
     st.caption("Choose a dot or a row: the query's ranked lists open below.")
@@ -226,7 +226,7 @@ def _lists(
             icon=":material/cloud_off:",
         )
         return
-    found = {query.index: query for query in read(ranked.queries, keys[0])[0]}
+    found = {query.index: query for query in ranked.queries(keys[0])[0]}
     for who, key in sides:
         run = read(views.run, key) if key else None
         if run is None or int(asked) not in found:

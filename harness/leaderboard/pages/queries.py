@@ -52,7 +52,7 @@ def page() -> None:
         beside = url.select("Beside it", others, "beside", NOBODY,
                             show=lambda key: named(key) if key in names else "no other run")  # fmt: skip
     name_window(f"{names[key]} · {task_title(task)}")
-    found, reason = read(ranked.queries, key) if key in lists else ranked.queries(None, key)  # type: ignore[arg-type]
+    found, reason = ranked.queries(key)
     if reason:
         st.info(prose(reason), icon=":material/cloud_off:")
         if not lists:

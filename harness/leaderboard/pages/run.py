@@ -358,7 +358,7 @@ def _history_csv(history: History) -> str:
 
 
 def _queries_csv(key: str) -> str:
-    queries, _ = ranked.queries(store(), key)
+    queries, _ = ranked.queries(key)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     if queries:
