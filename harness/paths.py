@@ -62,12 +62,37 @@ def spec_file(root: Path, method: str, task: str) -> Path:
 
 def run_folder(root: Path, key: str) -> Path:
     """A run's results."""
-    return root / "results" / "runs" / key
+    return runs_folder(root) / key
+
+
+def runs_folder(root: Path) -> Path:
+    """The folders of all runs."""
+    return root / "results" / "runs"
+
+
+def all_attempts_folder(root: Path) -> Path:
+    """The folders of the attempts at each run."""
+    return root / "results" / "attempts"
 
 
 def attempts_folder(root: Path, key: str) -> Path:
     """One JSON document per attempt at a run, outside DVC."""
-    return root / "results" / "attempts" / key
+    return all_attempts_folder(root) / key
+
+
+def published_file(root: Path) -> Path:
+    """The snapshot of results that git carries."""
+    return root / "results" / "published.json"
+
+
+def published_lists_file(root: Path) -> Path:
+    """The compact ranked lists that git carries."""
+    return root / "results" / "published-lists.parquet"
+
+
+def database_file(root: Path) -> Path:
+    """The SQLite database: an index over `results/`, rebuilt at any time."""
+    return root / "results" / "leaderboard.db"
 
 
 def map_file(root: Path, key: str) -> Path:

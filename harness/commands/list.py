@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from harness.commands.screen import table
 from harness.errors import UserError
-from harness.paths import raw_folder, run_folder
+from harness.paths import published_file, raw_folder, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.status import run_status
 from harness.pipeline.trained import read_scores
@@ -85,7 +85,7 @@ def _filtered(registry: Registry, pairings: list[Pairing], method: str, task: st
 def _published(root: Path) -> dict[str, dict[str, Any]]:
     """The scores of published runs, by key; none if the snapshot is missing or cannot be read: `check` says why."""
     try:
-        document = json.loads((root / "results" / "published.json").read_text(encoding="utf-8"))
+        document = json.loads(published_file(root).read_text(encoding="utf-8"))
         return {key: run["metrics"] for key, run in document["runs"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -13,12 +13,12 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from harness.data.listing import images_below
+from harness.data.records import SPLITS
 from harness.errors import UserError
 from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES
 from harness.inputs.patterns import Pattern
 
-SPLITS = ("train", "query", "gallery")
 LOOKED_AT = 200
 """Images whose sizes are read."""
 MOST_CAMERAS = 64

@@ -24,12 +24,17 @@ class Pairing:
     @property
     def task(self) -> str:
         """`<source>-to-<target>` or `<target>`: what the leaderboard compares methods on."""
-        return f"{self.source}-to-{self.target}" if self.source else self.target
+        return task_name(self.source, self.target)
 
     @property
     def key(self) -> str:
         """The run's name: folder, DVC stage, database key."""
         return f"{self.method}__{self.task}__s{self.seed}"
+
+
+def task_name(source: str | None, target: str) -> str:
+    """Return the name of a task: `<source>-to-<target>`, or the target alone."""
+    return f"{source}-to-{target}" if source else target
 
 
 def parse_key(key: str) -> Pairing:

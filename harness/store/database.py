@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 
 from harness.errors import DiskError, UserError
 from harness.inputs.address import EXAMPLE, database_address, without_secrets
+from harness.paths import database_file
 from harness.store import models
 
 BUSY_SECONDS = 60
@@ -63,7 +64,7 @@ def database_url(root: Path) -> str:
     stated = os.environ.get("HARNESS_DATABASE_URL")
     if stated and "://" not in stated:
         raise UserError(f"HARNESS_DATABASE_URL is not a database's address: {EXAMPLE}")
-    return stated or str(root.resolve() / "results" / "leaderboard.db")
+    return stated or str(database_file(root.resolve()))
 
 
 def open_store(where: str | Path, read_only: bool = False) -> Store:

@@ -13,6 +13,7 @@ from sqlmodel import Session, delete, select
 from harness.pipeline.plan import present_datasets
 from harness.pipeline.status import run_status
 from harness.specs import MethodSpec, Pairing, Registry
+from harness.specs.pairing import task_name
 from harness.statistics.basics import LEVEL, reported_p_value, spread
 from harness.store import models
 from harness.store.ties import refresh_ties
@@ -97,7 +98,7 @@ def _entry(
     planned: dict[tuple[str, str], list[Pairing]],
 ) -> models.Entry:
     source, target = key
-    task = f"{source}-to-{target}" if source else target
+    task = task_name(source, target)
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
     trials = _trials(figures.get((method, task), []), _regime(registry, target))
     state, reason = _state(registry, method, key, mine, trials, planned[method, task])

@@ -19,12 +19,13 @@ from sqlmodel import Session, col, delete, select
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
-from harness.paths import prepared_folder
+from harness.paths import all_attempts_folder, prepared_folder, runs_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Record
 from harness.pipeline.trained import read_label_free
 from harness.specs import Registry, ResolvedMethod, parse_key
+from harness.specs.pairing import task_name
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import models
 from harness.store.database import database_url, open_store
@@ -82,7 +83,7 @@ def _ingest_runs(
     session: Session, root: Path, registry: Registry, report: IngestReport, progress: Progress | None
 ) -> None:
     known = {run.key: run for run in session.exec(select(models.Run))}
-    folders = sorted(path for path in (root / "results" / "runs").glob("*") if path.is_dir())
+    folders = sorted(path for path in runs_folder(root).glob("*") if path.is_dir())
     seen: set[str] = set()
     for done, folder in enumerate(folders):
         if progress:
@@ -216,7 +217,7 @@ def _store(
             seal="",
             published=published,
             stale=stale,
-            task=f"{record.source}-to-{record.target}" if record.source else record.target,
+            task=task_name(record.source, record.target),
             target_hash=record.data_hashes.get(record.target, ""),
             device=record.hardware.device,
             best_epoch=best.epoch if best else None,
@@ -257,7 +258,7 @@ def _query_set(data: str, identities: NDArray[np.int32]) -> models.QuerySet:
 
 def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None:
     rows = []
-    for folder in sorted((root / "results" / "attempts").glob("*")):
+    for folder in sorted(all_attempts_folder(root).glob("*")):
         for path in attempts(root, folder.name):
             name = _shown(path, root)
             try:
@@ -311,11 +312,6 @@ def _replace_registry(session: Session, registry: Registry) -> None:
             for d in registry.datasets.values()
         ],
     )  # fmt: skip
-
-
-def task_name(source: str | None, target: str) -> str:
-    """Return the name of a task: `<source>-to-<target>`, or the target alone."""
-    return f"{source}-to-{target}" if source else target
 
 
 def _replace(session: Session, table: type[models.Row], rows: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
 from harness.inputs.parquet import load_table
-from harness.paths import replacing, run_folder
+from harness.paths import published_lists_file, replacing, run_folder, runs_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
 from harness.pipeline.trained import read_scores
@@ -63,12 +63,12 @@ class Ranked:
 
 def lists_path(root: Path) -> Path:
     """Return where the published lists lie."""
-    return root / "results" / "published-lists.parquet"
+    return published_lists_file(root)
 
 
 def with_lists(root: Path) -> frozenset[str]:
     """Return the keys of the runs whose ranked lists are on this machine."""
-    own = {path.parent.name for path in (root / "results" / "runs").glob("*/queries.parquet")}
+    own = {path.parent.name for path in runs_folder(root).glob("*/queries.parquet")}
     return frozenset(own | _published_keys(root).keys())
 
 

@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from harness.paths import work_file
+from harness.paths import all_attempts_folder, runs_folder, work_file
 from harness.pipeline.status import Status, run_status
 from harness.store import views
 from harness.store.database import Store
@@ -21,7 +21,7 @@ LONGEST_HEADER = 64 * 2**20
 def tried(root: Path) -> dict[str, Status]:
     """Return what became of every run that was tried, by key."""
     found = {}
-    with suppress(FileNotFoundError), os.scandir(root / "results" / "attempts") as folders:
+    with suppress(FileNotFoundError), os.scandir(all_attempts_folder(root)) as folders:
         for folder in folders:
             status = run_status(root, folder.name)
             if status.attempt is not None:
@@ -35,7 +35,7 @@ def untaken(root: Path, store: Store) -> list[str]:
     rejected = {path for path, _ in views.snapshot(store).rejected}
     since = views.taken_in(store)
     found = []
-    with suppress(FileNotFoundError), os.scandir(root / "results" / "runs") as folders:
+    with suppress(FileNotFoundError), os.scandir(runs_folder(root)) as folders:
         for folder in folders:
             with suppress(OSError):
                 newest = max(os.stat(f"{folder.path}/{name}").st_mtime for name in WATCHED)  # noqa: PTH116

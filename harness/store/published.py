@@ -21,7 +21,7 @@ from harness import __version__
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
 from harness.inputs.json import read_json, validated
-from harness.paths import write_text
+from harness.paths import published_file, run_folder, write_text
 from harness.pipeline.records import Metrics, Record
 from harness.pipeline.trained import check_history, check_record, read_label_free
 from harness.specs import Registry
@@ -58,7 +58,7 @@ class Published(Frozen):
 
 def published_path(root: Path) -> Path:
     """Return where the snapshot lies."""
-    return root / "results" / "published.json"
+    return published_file(root)
 
 
 def publish(root: Path, partial: bool = False) -> int:
@@ -70,7 +70,7 @@ def publish(root: Path, partial: bool = False) -> int:
     planned = Registry.load(root).checked().planned
     runs, identities, wrong = {}, {}, []
     for key in sorted(planned):
-        folder = root / "results" / "runs" / key
+        folder = run_folder(root, key)
         try:
             if digest(folder) is None:
                 wrong.append(f"{key}: not finished")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.paths import runs_folder
 from harness.pipeline.records import LabelFree
 from harness.pipeline.trained import read_label_free
 from harness.specs.pairing import Pairing, parse_key
@@ -20,7 +21,7 @@ Cell = str
 
 def label_free_runs(root: Path) -> Iterator[tuple[Pairing, LabelFree]]:
     """Yield the runs of project `root` whose targets have no labeled test images, by task, method and seed."""
-    folders = [path.parent for path in (root / "results" / "runs").glob("*/metrics.json")]
+    folders = [path.parent for path in runs_folder(root).glob("*/metrics.json")]
     pairings = []
     for folder in folders:
         try:

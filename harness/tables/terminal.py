@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
+from harness.specs.pairing import task_name
 from harness.statistics.basics import spread
 from harness.statistics.methods import verdict
 from harness.statistics.networks import compare_ap
@@ -129,7 +130,7 @@ def compare(root: Path, a: str, b: str, target: str, source: str | None = None) 
         raise UserError(f"{a!r} is on both sides; name two methods")
     store = open_store(database_url(root), read_only=True)
     try:
-        task = f"{source}-to-{target}" if source else target
+        task = task_name(source, target)
         first, second = contestant(store, task, a), contestant(store, task, b)
         (found,) = compare_contestants(second, [first])
         origin = _origin(store, first, second)
