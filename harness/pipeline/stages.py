@@ -43,6 +43,7 @@ class Workspace:
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
         os.chdir(root)  # DVC names a stage by its path from the current folder
         logging.getLogger("dvc").setLevel(logging.WARNING)
+        logging.getLogger("dvc.progress").setLevel(logging.CRITICAL)  # its bars would run through ours
         self._held: dict[str, ExitStack] = {}
         self._elsewhere: set[str] = set()
         with _readable_errors():
