@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.learning.backbones import MobileNetV2, ResNet18, ResNet50
 from harness.learning.backbones.base import BackboneKind
 from harness.learning.networks import build
-from harness.learning.pretrained import imagenet_tensors
+from harness.learning.pretrained import file_tensors, imagenet_tensors
 from tests.learning.parts import CPU, network
 
 BACKBONES: dict[str, type[BackboneKind]] = {"resnet18": ResNet18, "resnet50": ResNet50, "mobilenet-v2": MobileNetV2}
@@ -188,3 +188,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
 def test_a_backbone_without_published_weights(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no ImageNet weights for backbone 'narrow'"):
         imagenet_tensors(network("narrow"), tmp_path)
+
+
+def test_a_file_of_ones_own_starts_a_backbone_that_nobody_published(tmp_path: Path) -> None:
+    """Its tensors are called as the backbone calls them."""
+    spec = network()
+    whole = build(spec, 3, CPU).state_dict()
+    tensors = {name.removeprefix("backbone."): value for name, value in whole.items() if name.startswith("backbone.")}
+    path = write(tmp_path / "mine.pth", tensors)
+    found, file = file_tensors(spec, tmp_path, "mine.pth", hashlib.sha256(path.read_bytes()).hexdigest())
+    assert file.file == "mine.pth"
+    assert all(found[f"backbone.{name}"].equal(value) for name, value in tensors.items())

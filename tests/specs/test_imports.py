@@ -26,8 +26,15 @@ def test_a_command(arguments: str) -> None:
 
 
 def test_the_packages() -> None:
-    code = f"import sys, harness, harness.cli, harness.specs, harness.store\nprint('loaded:', {LOADED})"
+    code = f"import sys, harness, harness.cli, harness.store\nfrom harness.specs import *\nprint('loaded:', {LOADED})"
     assert output(code) == "loaded: []\n"
+
+
+@pytest.mark.parametrize(
+    "module", ["learning.backbones", "labels.clusterings", "labels.distances", "specs.compute", "specs.registry"]
+)
+def test_a_module_may_be_the_first_that_is_imported(module: str) -> None:
+    assert output(f"import harness.{module}") == ""
 
 
 def output(code: str) -> str:

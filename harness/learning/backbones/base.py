@@ -28,5 +28,5 @@ class BackboneKind(Frozen):
         """Return the network with random weights, its BatchNorm layers made by `norm`."""
 
     def published(self, name: str) -> str:
-        """Return the name in the published weights of tensor `name` of `build()`."""
-        raise NotImplementedError
+        """Return what a file of weights calls tensor `name` of `build()`: the same, unless a family says otherwise."""
+        return name
