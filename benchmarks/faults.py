@@ -30,7 +30,7 @@ from harness.errors import UserError
 from harness.paths import write_text
 from harness.store import ingest, open_store, views
 from harness.store.database import database_url
-from tests.store.factory import small_project
+from tests.store.factory import Project, small_project
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from harness.start import main; main()"]
@@ -179,15 +179,24 @@ def checkpoints(source: random.Random, folder: Path) -> Iterator[tuple[str | Non
             yield f"{type(error).__name__}: {error}", ""
 
 
-def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
-    """An ingestion is killed: the next one gives what an undisturbed one gives, and the database is whole."""
+def _ingested(folder: Path) -> tuple[Project, list[object], Path]:
+    """Return a project that was taken in undisturbed, its figures, and its database."""
     project = small_project(folder / "project")
     (project.root / "dvc.yaml").write_text("stages: {}\n")
     ingest(project.root)
-    right, path = _figures(project.root), Path(database_url(project.root))
+    return project, _figures(project.root), Path(database_url(project.root))
+
+
+def _delete_database(path: Path) -> None:
+    for old in path.parent.glob("leaderboard.db*"):
+        old.unlink()
+
+
+def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
+    """An ingestion is killed: the next one gives what an undisturbed one gives, and the database is whole."""
+    project, right, path = _ingested(folder)
     while True:
-        for old in path.parent.glob("leaderboard.db*"):
-            old.unlink()
+        _delete_database(path)
         process = _start(project.root, "leaderboard")
         time.sleep(source.uniform(0.2, 2.0))
         process.kill()
@@ -204,13 +213,9 @@ def killed_ingestion(source: random.Random, folder: Path) -> Iterator[tuple[str 
 
 def many_at_once(_source: random.Random, folder: Path) -> Iterator[tuple[str | None, str]]:
     """Four ingesters at once, from an empty database: all end well, the rows are those of one."""
-    project = small_project(folder / "project")
-    (project.root / "dvc.yaml").write_text("stages: {}\n")
-    ingest(project.root)
-    right, path = _figures(project.root), Path(database_url(project.root))
+    project, right, path = _ingested(folder)
     while True:
-        for old in path.parent.glob("leaderboard.db*"):
-            old.unlink()
+        _delete_database(path)
         processes = [_start(project.root, "leaderboard") for _ in range(4)]
         ended = [(process.communicate()[1], process.returncode) for process in processes]
         bad = [said for said, code in ended if code or "Traceback" in said]
