@@ -54,8 +54,8 @@ def _neighbours(registry: Registry, pairing: Pairing, method: ResolvedMethod) ->
 
 
 def _key_of_neighbours(distance: DistanceKind) -> str:
-    """The key of a distance that says how many neighbours it looks at."""
-    return next(key for key, value in distance if value == distance.neighbours)
+    """The key of a distance that says how many neighbours it looks at, with or without the image itself."""
+    return next(key for key, value in distance if value in (distance.neighbours, distance.neighbours - 1))
 
 
 def _training_images(registry: Registry, dataset: str) -> int | None:

@@ -10,7 +10,7 @@ from harness.lazy import lazy_attributes
 if TYPE_CHECKING:
     from harness.labels.clusterings.dbscan import cluster
     from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
-    from harness.labels.jaccard import jaccard_distance
+    from harness.labels.jaccard import jaccard_distance, reranking_jaccard_distance
     from harness.labels.neighbours import Neighbours, nearest_neighbours
     from harness.labels.quality import LabelQuality, label_quality
     from harness.labels.reliability import self_paced_reliability
@@ -23,6 +23,7 @@ __all__ = [
     "jaccard_distance",
     "label_quality",
     "nearest_neighbours",
+    "reranking_jaccard_distance",
     "self_paced_reliability",
 ]
 
@@ -36,6 +37,7 @@ __getattr__ = lazy_attributes(
         "jaccard_distance": "harness.labels.jaccard:jaccard_distance",
         "label_quality": "harness.labels.quality:label_quality",
         "nearest_neighbours": "harness.labels.neighbours:nearest_neighbours",
+        "reranking_jaccard_distance": "harness.labels.jaccard:reranking_jaccard_distance",
         "self_paced_reliability": "harness.labels.reliability:self_paced_reliability",
     },
 )

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from harness.labels.distances.cosine import Cosine
 from harness.labels.distances.jaccard import Jaccard
+from harness.labels.distances.jaccard_reranking import RerankingJaccard
 
-Distance = Annotated[Jaccard | Cosine, Field(discriminator="kind")]
+Distance = Annotated[Jaccard | RerankingJaccard | Cosine, Field(discriminator="kind")]
 
-__all__ = ["Cosine", "Distance", "Jaccard"]
+__all__ = ["Cosine", "Distance", "Jaccard", "RerankingJaccard"]
