@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from benchmarks import (
     batches,
+    choices,
     epoch,
     evaluate,
     gpu,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "leaderboard": leaderboard,
     "statistics": statistics,
     "selection": selection,
+    "choices": choices,
 }
 
 
