@@ -38,10 +38,10 @@ def ca_jaccard_distance(
     """Return the camera-aware Jaccard distances <= `max_distance` between rows of `features` [N, d] as float32 CSR.
 
     The rows must be L2-normalized; `cameras` [N] are integers or names. The result is symmetric, its column indices
-    ascend, and a distance of zero is stored explicitly. What is not stored is farther than `max_distance`; pairs without
-    any common neighbour, whose distance is exactly 1, are never stored. `neighbours`, where given, replaces the exact
-    search: those of `neighbours_by_camera` for k1_intra + 1 and k1_inter + 1. Raises UserError for NaN, zero-norm or not
-    normalized rows, for cameras or neighbours that do not fit, and for a k below 1.
+    ascend, and a distance of zero is stored explicitly. What is not stored is farther than `max_distance`; pairs
+    without any common neighbour, whose distance is exactly 1, are never stored. `neighbours`, where given, replaces the
+    exact search: those of `neighbours_by_camera` for k1_intra + 1 and k1_inter + 1. Raises UserError for NaN, zero-norm
+    or not normalized rows, for cameras or neighbours that do not fit, for a k below 1, and for a k2 above k1 + 1.
     """
     if min(k1_intra, k1_inter, k2_intra, k2_inter) < 1:
         raise UserError(f"every k must be at least 1, not {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}")

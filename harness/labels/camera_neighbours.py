@@ -4,6 +4,7 @@ Images are searched in the order of their cameras, so that every tile of similar
 the other, and each pair of strips is still multiplied once and read twice. Ties go by camera, then by index.
 """
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def _on_host(matrix: Matrix, camera: NDArray[np.int64], intra: int, inter: int) 
     lists = [(values[:, part].copy(), indices[:, part].copy()) for part in (np.s_[:intra], np.s_[intra:])]
     buffer = np.empty(min(n, search.TILE_ROWS) * min(n, search.TILE_COLUMNS), np.float32)
     bounds = np.flatnonzero(np.diff(camera, prepend=-1, append=camera.max() + 1))
-    for first, end in zip(bounds, bounds[1:], strict=False):
+    for first, end in itertools.pairwise(bounds):
         for top in range(first, end, search.TILE_ROWS):
             rows = matrix[top : min(top + search.TILE_ROWS, end)]
             for (start, stop), (near, found) in zip(((top, end), (end, n)), lists, strict=True):

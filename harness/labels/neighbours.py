@@ -98,7 +98,8 @@ def _exact(matrix: Matrix, k: int) -> Neighbours:
 
 def merge(tile: Matrix, top: int, left: int, values: Matrix, indices: NDArray[np.int32]) -> None:
     """Read a tile of similarities of images from `top` and images from `left` (not before it) both ways, into their
-    lists."""
+    lists.
+    """
     _merge_rows(tile, top, left, values, indices)
     # The square on the diagonal holds both directions already.
     below = max(top + len(tile) - left, 0)
