@@ -1,8 +1,8 @@
 """Cluster Contrast on the camera-aware Jaccard distance.
 
-Chen, Fan, Chen, Zhu, "CA-Jaccard: camera-aware Jaccard distance for person re-identification" (CVPR 2024). Images of the
-same camera look alike, and crowd out those of the other cameras among an image's neighbours; so either kind gets a list
-of its own. All else is Cluster Contrast; the first epoch averages over other neighbours than those after it.
+Chen, Fan, Chen, Zhu, "CA-Jaccard: camera-aware Jaccard distance for person re-identification" (CVPR 2024). Images of
+the same camera look alike, and crowd out those of the other cameras among an image's neighbours; so either kind gets a
+list of its own. All else is Cluster Contrast; the first epoch averages over other neighbours than those after it.
 """
 
 from __future__ import annotations
