@@ -62,25 +62,14 @@ def _key_of_neighbours(distance: DistanceKind) -> list[str]:
 
 
 def _cameras(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
-    """A method that is nothing without cameras, and images without."""
-    labels = [name for name, value in params if isinstance(value, Labels) and value.uses_cameras]
-    cameras = _training_cameras(registry, pairing.target)
-    if (labels or getattr(params, "uses_cameras", False)) and cameras is not None and cameras < 2:
-        found = "come without" if cameras == 0 else "all come from one"
-        where = _place(registry, pairing, ["params", *labels[:1]])
-        yield (
-            f"{where}: {pairing.method} uses the cameras of the images, and those of {pairing.target} {found}: "
-            "choose a method that does not"
-        )
-
-
-def _training_cameras(registry: Registry, dataset: str) -> int | None:
-    """The cameras of the training split as prepared, else as expected; 0 without camera labels, None if unknown."""
-    folder, spec = prepared_folder(registry.root, dataset), registry.dataset(dataset)
-    if folder.exists():
-        info = open_prepared(folder).info
-        return int(info["splits"]["train"]["cameras"]) if info["has_cameras"] else 0
-    return spec.expect.train.cameras if spec.expect else None
+    """A method that uses cameras and does not say so, or the other way round."""
+    uses = getattr(params, "uses_cameras", False)
+    uses = uses or any(isinstance(value, Labels) and value.uses_cameras for _, value in params)
+    spec = registry.method(pairing.method)
+    if uses != spec.needs_cameras:
+        path, line, _ = place_of(registry.spec_files(spec.name), [["needs_cameras"], ["params"]])
+        says, does = ("false", "do not work without") if uses else ("true", "use no")
+        yield f"{path.relative_to(registry.root)}:{line}: needs_cameras: is {says}, but the params {does} cameras"
 
 
 def _training_images(registry: Registry, dataset: str) -> int | None:
