@@ -86,7 +86,8 @@ def tiny_method(name: str) -> Mapping:
     if section["compute"]["epochs"]:
         section = merge(section, {"compute": COMPUTE})
     if "labels" in section["params"]:
-        labels = {socket: part | PARTS[part["kind"]] for socket, part in section["params"]["labels"].items()}
+        parts = {name: part for name, part in section["params"]["labels"].items() if isinstance(part, dict)}
+        labels = {socket: part | PARTS[part["kind"]] for socket, part in parts.items()}
         section = merge(section, {"params": {"labels": labels}})
     if "parts" in spec["params"]:
         section = merge(section, {"params": {"parts": ROWS}})
