@@ -125,7 +125,7 @@ def check() -> None:
 
     Example: harness check
     """
-    from harness.commands.check import check_project, unplanned_methods
+    from harness.commands.check import check_project, unplanned_methods, without_cameras
 
     registry = _registry()
     problems = check_project(registry)
@@ -136,6 +136,9 @@ def check() -> None:
     unplanned = sorted(unplanned_methods(registry))
     if unplanned:
         _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan --add")
+    for dataset, names in without_cameras(registry).items():
+        few = "come without cameras" if registry.dataset(dataset).cameras == 0 else "all come from one camera"
+        _say(f"not on {dataset}, whose images {few}: {', '.join(names)}")
 
 
 @app.command()

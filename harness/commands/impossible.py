@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from harness.data.prepared import open_prepared
 from harness.labels.distances.base import DistanceKind
 from harness.paths import prepared_folder
@@ -21,7 +23,9 @@ def impossibilities(registry: Registry, pairing: Pairing, method: ResolvedMethod
     Raises UserError if what it starts from has no valid spec.
     """
     yield from _start(registry, pairing, method)
-    yield from _neighbours(registry, pairing, method)
+    params = import_algorithm(method.algorithm, registry.spec_files(method.name)[0]).model_validate(method.params)
+    yield from _neighbours(registry, pairing, params)
+    yield from _cameras(registry, pairing, params)
 
 
 def _start(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iterator[str]:
@@ -40,22 +44,32 @@ def _start(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iter
                 )
 
 
-def _neighbours(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iterator[str]:
+def _neighbours(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
     """Distances that look at as many neighbours as there are images."""
-    params = import_algorithm(method.algorithm, registry.spec_files(method.name)[0]).model_validate(method.params)
     images = _training_images(registry, pairing.target)
     for name, value in params:
         if isinstance(value, Labels) and images is not None and value.distance.neighbours >= images:
-            where = _place(registry, pairing, ["params", name, "distance", _key_of_neighbours(value.distance)])
+            where = _place(registry, pairing, ["params", name, "distance", *_key_of_neighbours(value.distance)])
             yield (
                 f"{where}: params.{name}.distance: {value.distance.neighbours} neighbours, but {pairing.target} has "
                 f"{images} images to train on: choose fewer"
             )
 
 
-def _key_of_neighbours(distance: DistanceKind) -> str:
-    """The key of a distance that says how many neighbours it looks at."""
-    return next(key for key, value in distance if value == distance.neighbours)
+def _key_of_neighbours(distance: DistanceKind) -> list[str]:
+    """The key of a distance that says how many neighbours it looks at, if it is one alone."""
+    return next(([key] for key, value in distance if value == distance.neighbours), [])
+
+
+def _cameras(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
+    """A method that uses cameras and does not say so, or the other way round."""
+    uses = getattr(params, "uses_cameras", False)
+    uses = uses or any(isinstance(value, Labels) and value.uses_cameras for _, value in params)
+    spec = registry.method(pairing.method)
+    if uses != spec.needs_cameras:
+        path, line, _ = place_of(registry.spec_files(spec.name), [["needs_cameras"], ["params"]])
+        says, does = ("false", "do not work without") if uses else ("true", "use no")
+        yield f"{path.relative_to(registry.root)}:{line}: needs_cameras: is {says}, but the params {does} cameras"
 
 
 def _training_images(registry: Registry, dataset: str) -> int | None:

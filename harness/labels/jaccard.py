@@ -67,18 +67,18 @@ def weigh(features: Matrix, neighbours: Neighbours) -> Rows:
     n, k1 = ranked.shape
     half = min(round(k1 / 2) + 1, k1)  # Python, like NumPy, rounds halves to even
     sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
-    _in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
-    start, columns = _joined(_in_chunks(kernels.expanded_sets, n, *sets))
+    in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
+    start, columns = joined(in_chunks(kernels.expanded_sets, n, *sets))
     weights = np.empty(len(columns), np.float32)
     # Images with a common neighbour one after the other: the features they are compared with are still in the cache.
     order = np.argsort(ranked[:, :half].min(axis=1), kind="stable")
-    _in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities)
+    in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities)
     return start, columns, weights
 
 
 def expand(rows: Rows, ranked: NDArray[np.int32], k2: int) -> Rows:
     """Step 4: query expansion; nothing to do for k2 = 1."""
-    return rows if k2 == 1 else _joined(_in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2]))
+    return rows if k2 == 1 else joined(in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2]))
 
 
 def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
@@ -87,19 +87,19 @@ def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
     reach = min(max_distance, 1)
     least = 2 * (1 - reach) / (2 - reach) - ROUNDING  # S, where D is the reach
     lists = kernels.invert(*rows)
-    upper = _joined(_in_chunks(kernels.overlap_rows, n, *rows, *lists, np.float32(max_distance), np.float32(least)))
+    upper = joined(in_chunks(kernels.overlap_rows, n, *rows, *lists, np.float32(max_distance), np.float32(least)))
     start, indices, distances = kernels.both_halves(*upper)
     return csr_matrix((distances, indices, start), shape=(n, n))
 
 
-def _in_chunks(kernel: Callable[..., T], n: int, *arguments: Any) -> list[T]:
+def in_chunks(kernel: Callable[..., T], n: int, *arguments: Any) -> list[T]:
     """Run `kernel(first, last, *arguments)`, which makes rows first:last, over all n rows on all threads."""
     with ThreadPoolExecutor(get_num_threads()) as pool:
         jobs = [pool.submit(kernel, first, min(first + CHUNK, n), *arguments) for first in range(0, n, CHUNK)]
         return [job.result() for job in jobs]
 
 
-def _joined(chunks: list[tuple[Any, ...]]) -> Any:
+def joined(chunks: list[tuple[Any, ...]]) -> Any:
     """Make one sparse matrix of chunks (sizes of rows, their entries ...): where rows start, and all entries."""
     sizes, *entries = zip(*chunks, strict=True)
     start = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])

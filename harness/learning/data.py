@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from harness.errors import UserError
 from harness.learning import ranks
 from harness.learning.augment import sample_transforms, unchanged
 from harness.learning.device import to_device
@@ -59,6 +60,18 @@ class UnlabeledSet:
         """The camera of every image, [N]. Whether a method asked for them is recorded: `cameras_used`."""
         self.cameras_used = True
         return self._cameras
+
+    @property
+    def known_cameras(self) -> Index:
+        """The camera of every image, [N], for a method that is nothing without them.
+
+        Raises UserError if the images come without cameras, or all from one.
+        """
+        if (self.cameras < 0).any():
+            raise UserError("this method uses the camera of every image, and these come without")
+        if (self.cameras == self.cameras[:1]).all():
+            raise UserError("this method uses what differs between cameras, and all images come from one")
+        return self.cameras
 
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""

@@ -45,12 +45,14 @@ def begin_epoch(optimizer: torch.optim.Optimizer, compute: Compute, epoch: int) 
     set_rate(optimizer, compute.optimizer, rate_factor(compute, epoch + 1))
 
 
-def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One gradient step."""
-    optimizer.zero_grad(set_to_none=True)
+def minimize(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:
+    """One gradient step of each optimizer."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    ranks.average_gradients(optimizer)
-    optimizer.step()
+    for optimizer in optimizers:
+        ranks.average_gradients(optimizer)
+        optimizer.step()
 
 
 def precision(run: RunContext) -> AbstractContextManager[None]:

@@ -101,6 +101,9 @@ class MethodSpec(Frozen):
         description="`supervised`: labeled target; `direct`: labeled source, evaluated on the target unchanged; `uda`: "
         "labeled source and unlabeled target; `usl`: unlabeled target only"
     )
+    needs_cameras: bool = Field(
+        default=False, description="whether it is nothing without the camera of every training image of the target"
+    )
     algorithm: Annotated[str, AfterValidator(_check_import_path)] = Field(description="`package.module:Class`")
     params: dict[str, Any] = Field(description="hyper-parameters of the algorithm")
     regimes: dict[RegimeName, RegimeSection]

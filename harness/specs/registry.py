@@ -139,6 +139,9 @@ class Registry:
             return f"{method} is a 'supervised' method: it needs identities, {target} has none"
         if (spec.setting == "direct" or spec.role == "canary") and not dataset.evaluated:
             return f"{method} does not train on {target}, which has nothing to evaluate it on"
+        if spec.needs_cameras and dataset.cameras in (0, 1):
+            found = "come without" if dataset.cameras == 0 else "all come from one"
+            return f"{method} uses the cameras of the images, and those of {target} {found}"
         needs_source = spec.setting in ("uda", "direct")
         if needs_source and source is None:
             return f"{method} is a '{spec.setting}' method: it needs a labeled source"
