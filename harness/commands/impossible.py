@@ -57,8 +57,8 @@ def _neighbours(registry: Registry, pairing: Pairing, params: BaseModel) -> Iter
 
 
 def _key_of_neighbours(distance: DistanceKind) -> list[str]:
-    """The key of a distance that says how many neighbours it looks at, if it is one alone."""
-    return next(([key] for key, value in distance if value == distance.neighbours), [])
+    """The key of a distance that says how many neighbours it looks at, itself counted or not, if it is one alone."""
+    return next(([key] for key, value in distance if value in (distance.neighbours, distance.neighbours - 1)), [])
 
 
 def _cameras(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
