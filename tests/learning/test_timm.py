@@ -151,7 +151,7 @@ def test_another_networks_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "data" / "weights" / FILE
     path.parent.mkdir(parents=True)
     save_file(published("test_resnet"), path)
-    with pytest.raises(UserError, match="'cls_token' is missing.*as timm names them"):
+    with pytest.raises(UserError, match=r"'cls_token' is missing.*as timm names them"):
         published_tensors(network(), tmp_path, "pretrained")
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(UserError, match="not a readable weight file"):
