@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from harness.learning.normalization import Channels, Normalization
 from harness.specs.base import Frozen
 from harness.specs.dataset import RegimeName
 
@@ -77,8 +78,13 @@ class Input(Frozen):
 
     height: int
     width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
+
+    @property
+    def normalization(self) -> Normalization:
+        """Mean and standard deviation, as the data take them."""
+        return Normalization(self.mean, self.std)
 
 
 class Chosen(Frozen):
