@@ -105,6 +105,11 @@ def work_file(root: Path, key: str) -> Path:
     return root / "results" / "work" / f"{key}.safetensors"
 
 
+def fleet_file(root: Path) -> Path:
+    """What a fleet was at when its head last looked, outside DVC."""
+    return root / "results" / "fleet.json"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place if the block succeeds, and is removed if it fails.
