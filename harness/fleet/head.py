@@ -271,7 +271,19 @@ class _Loop:
 
 
 def run_worker(job: str, item: str) -> str:
-    """Work on an item in a process of its own (a task of Ray); return its result as JSON."""
+    """Work on an item in a process of its own (a task of Ray), a new one if it is killed; return its result as JSON."""
+    for _ in range(RETRIES):
+        code, said = _worker_process(job, item)
+        if code >= 0:
+            break
+    if code == 0 and said:
+        return said
+    why = f"its worker was killed by {signal.Signals(-code).name}" if code < 0 else f"its worker ended with {code}"
+    return Result(outcome="failed", host=socket.gethostname(), message=why).model_dump_json()
+
+
+def _worker_process(job: str, item: str) -> tuple[int, str]:
+    """Run a worker to its end; return its exit code and the last line that it wrote."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     process = subprocess.Popen(
         [sys.executable, "-c", "from harness.start import main; main()", "fleet", "work", item, "--job", "-"],
@@ -279,12 +291,13 @@ def run_worker(job: str, item: str) -> str:
         preexec_fn=die_with_parent,
     )  # fmt: skip
     told, heard = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
-    told.write(job)
-    told.close()
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(heard), daemon=True)
     reader.start()
     try:
+        with suppress(BrokenPipeError):
+            told.write(job)
+            told.close()
         while process.poll() is None:
             time.sleep(0.05)  # a call that only waits would not notice that Ray wants to cancel it
     except BaseException:
@@ -296,11 +309,7 @@ def run_worker(job: str, item: str) -> str:
             os.killpg(process.pid, signal.SIGKILL)
         raise
     reader.join()
-    if process.returncode == 0 and lines:
-        return lines[-1]
-    return Result(
-        outcome="failed", host=socket.gethostname(), message=f"its worker ended with exit code {process.returncode}"
-    ).model_dump_json()
+    return process.returncode, lines[-1].strip() if lines else ""
 
 
 def _ray() -> Any:

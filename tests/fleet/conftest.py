@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from harness.specs.registry import Registry
-from tests.pipeline.tiny import PROJECT, read, write
+from tests.pipeline.tiny import read, write
 from tests.pipeline.versioned import Versioned, versioned_project
 
 METHODS = ("source-baseline", "direct-transfer", "adabn")
