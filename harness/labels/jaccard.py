@@ -109,14 +109,21 @@ def weigh(features: Matrix, neighbours: Neighbours, half: int | None = None, far
     n, k1 = ranked.shape
     half = min(half or half_of(k1), k1)
     scale = np.ones(n, np.float32) if farthest is None else farthest
-    sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
-    in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
-    start, columns = joined(in_chunks(kernels.expanded_sets, n, *sets))
+    start, columns = expanded_sets(ranked, half)
     weights = np.empty(len(columns), np.float32)
     # Images with a common neighbour one after the other: the features they are compared with are still in the cache.
     order = np.argsort(ranked[:, :half].min(axis=1), kind="stable")
     in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities, scale)
     return start, columns, weights
+
+
+def expanded_sets(ranked: NDArray[np.int32], half: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Steps 1 and 2: where each row's set starts, and all sets, ascending; `half` columns make the half sets."""
+    n, k1 = ranked.shape
+    sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
+    in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
+    start, columns = joined(in_chunks(kernels.expanded_sets, n, *sets))
+    return start, columns
 
 
 def expand(rows: Rows, ranked: NDArray[np.int32], k2: int) -> Rows:
