@@ -19,6 +19,7 @@ from benchmarks import (
     leaderboard,
     methods,
     peers,
+    rerank,
     search,
     selection,
     startup,
@@ -42,6 +43,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "rerank": rerank,
     "search": search,
     "batches": batches,
     "training": training,

@@ -32,7 +32,7 @@ from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.loop import run_epochs
 from harness.learning.state import RunState, sha256
 from harness.paths import replacing
-from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.pipeline.code import code_hash
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs import Pairing, Registry
 from harness.specs.method import ResolvedMethod
@@ -212,8 +212,7 @@ class Trial:
         method = self._resolved(REFERENCE if changes is None else SHIPPED, TARGET, self.scale.epochs)
         params = method.params if changes is None else {**method.params, **AS_SHIPPED, **changes}
         made_of = [method.model_dump(mode="json"), params, seed, world.target.data_hash, self.start_hash]
-        code = [shared_code_hash(), algorithm_hash("methods.dkd_mpl:DKDMPL"), getsource(Variant)]
-        path = KEPT / f"{fingerprint([*made_of, *code])}.npz"
+        path = KEPT / f"{fingerprint([*made_of, code_hash(method), getsource(Variant)])}.npz"
         if not path.exists():
             begun = time.process_time()
             train = world.target.split("train")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from harness.labels.ca_jaccard import ca_jaccard_distance
     from harness.labels.clusterings.dbscan import cluster
     from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
     from harness.labels.jaccard import jaccard_distance, reranking_jaccard_distance
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LabelQuality",
     "Neighbours",
+    "ca_jaccard_distance",
     "cluster",
     "data_driven_eps",
     "jaccard_distance",
@@ -32,6 +34,7 @@ __getattr__ = lazy_attributes(
     {
         "LabelQuality": "harness.labels.quality:LabelQuality",
         "Neighbours": "harness.labels.neighbours:Neighbours",
+        "ca_jaccard_distance": "harness.labels.ca_jaccard:ca_jaccard_distance",
         "cluster": "harness.labels.clusterings.dbscan:cluster",
         "data_driven_eps": "harness.labels.clusterings.dbscan_data_driven:data_driven_eps",
         "jaccard_distance": "harness.labels.jaccard:jaccard_distance",

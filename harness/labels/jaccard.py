@@ -26,8 +26,7 @@ from scipy.sparse import csr_matrix
 
 from harness.errors import UserError
 from harness.labels import jaccard_kernels as kernels
-from harness.labels.farthest import farthest_distances
-from harness.labels.neighbours import Neighbours, check_normalized, nearest_neighbours
+from harness.labels.neighbours import Neighbours, check_normalized, nearest_and_farthest, nearest_neighbours
 from harness.matrix import Matrix, as_matrix
 
 T = TypeVar("T")
@@ -37,6 +36,8 @@ Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
 CHUNK = 512
 # More than the additions of a row in float32 can lose.
 ROUNDING = 1e-3
+# Squared distances up to this are the rounding errors of images that are alike: nothing to divide by.
+ALIKE = 1e-5
 
 
 def jaccard_distance(
@@ -77,6 +78,17 @@ def reranking_jaccard_distance(
     return distances_of(expand(weigh(matrix, near, half_of(k1), farthest), near.indices, k2), max_distance)
 
 
+def farthest_distances(features: Any) -> Matrix:
+    """Return the squared distance of each L2-normalized row of `features` [N, d] to the farthest of all: float32 [N].
+
+    1 where all images are alike, so that it can be divided by.
+    """
+    matrix, far = as_matrix(features, "features"), nearest_and_farthest(features, 1)[1]
+    parts = (slice(first, first + CHUNK) for first in range(0, len(matrix), CHUNK))
+    farthest = 2 - 2 * np.concatenate([np.einsum("nd,nd->n", matrix[rows], matrix[far[rows]]) for rows in parts])
+    return np.where(farthest > ALIKE, farthest, np.float32(1))
+
+
 def _checked(features: Any, k1: int, k2: int, wanted: int, neighbours: Neighbours | None) -> tuple[Matrix, Neighbours]:
     """The features on the host, and their first `wanted` neighbours."""
     if k1 < 1 or k2 < 1:
@@ -109,19 +121,26 @@ def weigh(features: Matrix, neighbours: Neighbours, half: int | None = None, far
     n, k1 = ranked.shape
     half = min(half or half_of(k1), k1)
     scale = np.ones(n, np.float32) if farthest is None else farthest
-    sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
-    _in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
-    start, columns = _joined(_in_chunks(kernels.expanded_sets, n, *sets))
+    start, columns = expanded_sets(ranked, half)
     weights = np.empty(len(columns), np.float32)
     # Images with a common neighbour one after the other: the features they are compared with are still in the cache.
     order = np.argsort(ranked[:, :half].min(axis=1), kind="stable")
-    _in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities, scale)
+    in_chunks(kernels.weigh_rows, n, order, start, columns, weights, features, ranked, neighbours.similarities, scale)
     return start, columns, weights
+
+
+def expanded_sets(ranked: NDArray[np.int32], half: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Steps 1 and 2: where each row's set starts, and all sets, ascending; `half` columns make the half sets."""
+    n, k1 = ranked.shape
+    sets = [array for k in (k1, half) for array in (np.empty((n, k), np.int32), np.empty(n, np.int32))]
+    in_chunks(kernels.reciprocal_rows, n, ranked, *sets)
+    start, columns = joined(in_chunks(kernels.expanded_sets, n, *sets))
+    return start, columns
 
 
 def expand(rows: Rows, ranked: NDArray[np.int32], k2: int) -> Rows:
     """Step 4: query expansion; nothing to do for k2 = 1."""
-    return rows if k2 == 1 else _joined(_in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2]))
+    return rows if k2 == 1 else joined(in_chunks(kernels.expand_rows, len(ranked), *rows, ranked[:, :k2]))
 
 
 def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
@@ -130,19 +149,19 @@ def distances_of(rows: Rows, max_distance: float) -> csr_matrix:
     reach = min(max_distance, 1)
     least = 2 * (1 - reach) / (2 - reach) - ROUNDING  # S, where D is the reach
     lists = kernels.invert(*rows)
-    upper = _joined(_in_chunks(kernels.overlap_rows, n, *rows, *lists, np.float32(max_distance), np.float32(least)))
+    upper = joined(in_chunks(kernels.overlap_rows, n, *rows, *lists, np.float32(max_distance), np.float32(least)))
     start, indices, distances = kernels.both_halves(*upper)
     return csr_matrix((distances, indices, start), shape=(n, n))
 
 
-def _in_chunks(kernel: Callable[..., T], n: int, *arguments: Any) -> list[T]:
+def in_chunks(kernel: Callable[..., T], n: int, *arguments: Any) -> list[T]:
     """Run `kernel(first, last, *arguments)`, which makes rows first:last, over all n rows on all threads."""
     with ThreadPoolExecutor(get_num_threads()) as pool:
         jobs = [pool.submit(kernel, first, min(first + CHUNK, n), *arguments) for first in range(0, n, CHUNK)]
         return [job.result() for job in jobs]
 
 
-def _joined(chunks: list[tuple[Any, ...]]) -> Any:
+def joined(chunks: list[tuple[Any, ...]]) -> Any:
     """Make one sparse matrix of chunks (sizes of rows, their entries ...): where rows start, and all entries."""
     sizes, *entries = zip(*chunks, strict=True)
     start = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])

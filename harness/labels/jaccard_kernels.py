@@ -81,6 +81,33 @@ def weigh_rows(first, last, order, start, columns, weights, features, ranked, si
 
 
 @njit(cache=True, nogil=True)
+def mutual_rows(first, last, ranked, similarities, intra):  # type: ignore[no-untyped-def]
+    """Camera-aware steps 1 and 3: per list, the neighbours that have the image in the same list of theirs; weighed."""
+    width = ranked.shape[1]
+    sizes = np.empty(last - first, np.int64)
+    indices, weights = np.empty(width * (last - first), np.int32), np.empty(width * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        start = end
+        for a in range(width):
+            j = ranked[i, a]
+            if j < 0:
+                continue
+            theirs = ranked[j, :intra] if a < intra else ranked[j, intra:]
+            if _place(theirs, i) == theirs.shape[0]:
+                continue
+            place = end
+            while place > start and indices[place - 1] > j:
+                indices[place], weights[place] = indices[place - 1], weights[place - 1]
+                place -= 1
+            indices[place], weights[place] = j, np.float32(2) * similarities[i, a] - np.float32(2)
+            end += 1
+        _softmax(weights[start:end])
+        sizes[i - first] = end - start
+    return sizes, indices[:end].copy(), weights[:end].copy()
+
+
+@njit(cache=True, nogil=True)
 def _add_unseen(images, stamp, seen, members, size):  # type: ignore[no-untyped-def]
     for image in images:
         if seen[image] != stamp:
@@ -139,15 +166,18 @@ def _softmax(values):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def expand_rows(first, last, start, columns, weights, ranked):  # type: ignore[no-untyped-def]
-    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order."""
+    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order; -1 is no neighbour."""
     total = np.zeros(start.shape[0] - 1, np.float32)
     touched = np.empty(start.shape[0] - 1, np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(256 * (last - first), np.int32), np.empty(256 * (last - first), np.float32)
     end = 0
     for i in range(first, last):
-        size = 0
+        size = averaged = 0
         for p in ranked[i]:
+            if p < 0:
+                continue
+            averaged += 1
             for e in range(start[p], start[p + 1]):
                 column = columns[e]
                 if total[column] == 0:
@@ -159,7 +189,7 @@ def expand_rows(first, last, start, columns, weights, ranked):  # type: ignore[n
             indices, values = _grown(indices, end + size), _grown(values, end + size)
         for t in range(size):
             indices[end + t] = touched[t]
-            values[end + t] = total[touched[t]] / np.float32(ranked.shape[1])
+            values[end + t] = total[touched[t]] / np.float32(averaged)
             total[touched[t]] = 0
         sizes[i - first] = size
         end += size

@@ -33,11 +33,22 @@ class DistanceKind(Frozen):
 
     symmetric: ClassVar[bool]
     """Whether the distance from i to j is stored wherever the one from j to i is."""
+    uses_cameras: ClassVar[bool] = False
+    """Whether it treats images of one camera otherwise than images of two."""
 
     @property
     @abstractmethod
     def neighbours(self) -> int:
         """Neighbours to search per image, the image itself among them."""
+
+    def search(self, features: Any, cameras: Any) -> Neighbours:
+        """Return what `measure` needs of L2-normalized features [N, d], found on their device.
+
+        `cameras` [N]: None for a distance that does not use them.
+        """
+        from harness.labels.neighbours import nearest_neighbours
+
+        return nearest_neighbours(features, self.neighbours)
 
     @abstractmethod
     def measure(self, features: Any, neighbours: Neighbours) -> Distances:
