@@ -141,14 +141,15 @@ BUDGET_FREE = {"adabn"}
 
 def test_on_the_drawn_benchmark_methods_of_a_setting_train_equally_long() -> None:
     """Where we decide the length, and not a publication, no comparison of methods is one of budgets."""
-    budgets: dict[tuple[str, str], dict[str, int]] = {}
+    budgets: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
     for name, spec in REGISTRY.methods.items():
         if spec.role != "method" or name in BUDGET_FREE:
             continue
         for pairing in tasks(name):
             if REGISTRY.datasets[pairing.target].regime == "drawn" and spec.setting in ("usl", "uda"):
                 compute = REGISTRY.resolved(pairing).compute
-                budgets.setdefault((spec.setting, pairing.target), {})[name] = compute.epochs * compute.iterations
+                iterations = compute.epochs * compute.iterations
+                budgets.setdefault((spec.setting, pairing.target), {})[name] = iterations, compute.batch.size
     assert {"sskd", "mmt", "uda-baseline", "spcl-uda"} <= budgets["uda", "drawn-summer"].keys()
     assert {"cluster-contrast", "dkd-mpl", "spcl"} <= budgets["usl", "drawn-vehicles"].keys()
     for task, found in budgets.items():
