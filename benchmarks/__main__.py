@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from benchmarks import (
     batches,
+    ca_jaccard,
     epoch,
     evaluate,
     gpu,
@@ -41,6 +42,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "ca-jaccard": ca_jaccard,
     "search": search,
     "batches": batches,
     "training": training,
