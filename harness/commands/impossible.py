@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from harness.data.prepared import open_prepared
 from harness.labels.distances.base import DistanceKind
+from harness.learning.published import no_weights
 from harness.paths import prepared_folder
 from harness.specs.base import Frozen
 from harness.specs.method import ResolvedMethod
@@ -31,13 +32,16 @@ def impossibilities(registry: Registry, pairing: Pairing, method: ResolvedMethod
 def _start(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iterator[str]:
     """Weights that there are not, or that belong to another network."""
     network, where = method.compute.network, _place(registry, pairing, ["init"])
-    if method.init == "imagenet" and network.backbone.imagenet is None:
-        yield f"{where}: init: there are no ImageNet weights for backbone {network.backbone.kind!r}"
+    if method.init in ("imagenet", "pretrained") and network.backbone.weights(method.init) is None:
+        yield f"{where}: {no_weights(network.backbone, method.init)}"
     for start in registry.init_pairings(pairing):
         theirs = registry.resolved(start).compute.network
-        for part in ("backbone", "pooling"):
+        for part, fits in (
+            ("backbone", network.backbone.takes_weights_of(theirs.backbone)),
+            ("pooling", network.pooling == theirs.pooling),
+        ):
             ours_is, theirs_is = getattr(network, part), getattr(theirs, part)
-            if ours_is != theirs_is:
+            if not fits:
                 yield (
                     f"{where}: init: {start.method} trains {part} {_stated(theirs_is)}, this method starts "
                     f"{part} {_stated(ours_is)}: its weights do not fit"
@@ -57,8 +61,8 @@ def _neighbours(registry: Registry, pairing: Pairing, params: BaseModel) -> Iter
 
 
 def _key_of_neighbours(distance: DistanceKind) -> list[str]:
-    """The key of a distance that says how many neighbours it looks at, if it is one alone."""
-    return next(([key] for key, value in distance if value == distance.neighbours), [])
+    """The key of a distance that says how many neighbours it looks at, itself counted or not, if it is one alone."""
+    return next(([key] for key, value in distance if value in (distance.neighbours, distance.neighbours - 1)), [])
 
 
 def _cameras(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from harness.labels.ca_jaccard import ca_jaccard_distance
     from harness.labels.clusterings.dbscan import cluster
     from harness.labels.clusterings.dbscan_data_driven import data_driven_eps
-    from harness.labels.jaccard import jaccard_distance
+    from harness.labels.jaccard import jaccard_distance, reranking_jaccard_distance
     from harness.labels.neighbours import Neighbours, nearest_neighbours
     from harness.labels.quality import LabelQuality, label_quality
     from harness.labels.reliability import self_paced_reliability
@@ -25,6 +25,7 @@ __all__ = [
     "jaccard_distance",
     "label_quality",
     "nearest_neighbours",
+    "reranking_jaccard_distance",
     "self_paced_reliability",
 ]
 
@@ -39,6 +40,7 @@ __getattr__ = lazy_attributes(
         "jaccard_distance": "harness.labels.jaccard:jaccard_distance",
         "label_quality": "harness.labels.quality:label_quality",
         "nearest_neighbours": "harness.labels.neighbours:nearest_neighbours",
+        "reranking_jaccard_distance": "harness.labels.jaccard:reranking_jaccard_distance",
         "self_paced_reliability": "harness.labels.reliability:self_paced_reliability",
     },
 )

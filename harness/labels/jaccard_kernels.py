@@ -63,8 +63,10 @@ def expanded_sets(first, last, reciprocal, reciprocal_size, core, core_size):  #
 
 
 @njit(cache=True, nogil=True)
-def weigh_rows(first, last, order, start, columns, weights, features, ranked, similarities):  # type: ignore[no-untyped-def]
-    """Step 3: fill in the weights of the expanded sets of `order[first:last]`, a softmax over each set in float32."""
+def weigh_rows(first, last, order, start, columns, weights, features, ranked, similarities, scale):  # type: ignore[no-untyped-def]
+    """Step 3: fill in the weights of the expanded sets of `order[first:last]`, a softmax over each set in float32 of
+    the squared distances over each image's `scale`.
+    """
     near, rank = np.full(features.shape[0], -1, np.int32), np.empty(features.shape[0], np.int32)
     for i in order[first:last]:
         for k in range(ranked.shape[1]):
@@ -74,7 +76,7 @@ def weigh_rows(first, last, order, start, columns, weights, features, ranked, si
         for m in range(values.shape[0]):
             j = columns[start[i] + m]
             similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
-            values[m] = np.float32(2) * similarity - np.float32(2)
+            values[m] = (np.float32(2) * similarity - np.float32(2)) / scale[i]
         _softmax(values)
 
 

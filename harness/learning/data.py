@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.learning import ranks
 from harness.learning.augment import sample_transforms, unchanged
 from harness.learning.device import to_device
+from harness.learning.normalization import IMAGENET, Normalization
 from harness.learning.pixels import choose_storage
 from harness.specs.compute import Augment
 
@@ -45,12 +46,18 @@ class LabeledBatch:
 class UnlabeledSet:
     """Images and cameras of a training split; whoever holds one cannot see an identity."""
 
-    def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        cameras: Index,
+        device: torch.device,
+        normalization: Normalization = IMAGENET,
+    ) -> None:
         self.images = images
         self._cameras = np.asarray(cameras, np.int64)
         self.cameras_used = False
         self.device = device
-        self._pixels = choose_storage(images, device)
+        self._pixels = choose_storage(images, device, normalization)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -110,8 +117,15 @@ class UnlabeledSet:
 class LabeledSet(UnlabeledSet):
     """A training split with identities, relabeled to 0 … classes - 1 in the order of their numbers."""
 
-    def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, ids: Index, device: torch.device) -> None:
-        super().__init__(images, cameras, device)
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        cameras: Index,
+        ids: Index,
+        device: torch.device,
+        normalization: Normalization = IMAGENET,
+    ) -> None:
+        super().__init__(images, cameras, device, normalization)
         names, self.ids = np.unique(ids, return_inverse=True)
         self.classes = len(names)
         self._ids_on_device = to_device(self.ids, device)

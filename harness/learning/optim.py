@@ -1,4 +1,4 @@
-"""Adam, and a learning rate that is a pure function of the epoch, so that resuming has no schedule to restore."""
+"""The optimizers, and the learning rate: a pure function of the epoch, so resuming has no schedule to restore."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from torch import Tensor, nn
 
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.learning.optimizers import Adam, Optimizer
+from harness.learning.optimizers import SGD, Adam, Optimizer
 from harness.specs.compute import Compute
 
 
 def adam(modules: Iterable[nn.Module], spec: Adam) -> torch.optim.Adam:
     """Return Adam on every trainable parameter of `modules`, weight decay on all of them, as the field does."""
-    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
-    fused = bool(parameters) and parameters[0].device.type == "cuda"
+    parameters, fused = _trainable(modules)
     return torch.optim.Adam(
         parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=fused, foreach=not fused
     )
+
+
+def sgd(modules: Iterable[nn.Module], spec: SGD) -> torch.optim.SGD:
+    """Return SGD with momentum on every trainable parameter of `modules`, weight decay on all of them."""
+    parameters, fused = _trainable(modules)
+    return torch.optim.SGD(
+        parameters, lr=spec.learning_rate, momentum=spec.momentum, weight_decay=spec.weight_decay,
+        fused=fused, foreach=not fused,
+    )  # fmt: skip
+
+
+def _trainable(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], bool]:
+    """Return what is to be trained, and whether one kernel can do it."""
+    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    return parameters, bool(parameters) and parameters[0].device.type == "cuda"
 
 
 def rate_factor(compute: Compute, epoch: int) -> float:

@@ -19,7 +19,6 @@ from harness.labels.distances.base import DistanceKind, Distances
 from harness.labels.label_free import centroid_silhouette
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.matrix import as_matrix
 from harness.specs.params import Labels
 
 SEARCH = "neighbour_search"
@@ -95,7 +94,7 @@ def _measure(features: Tensor, distance: DistanceKind, run: RunContext) -> Dista
     found = distance.search(features, run.unlabeled.known_cameras if distance.uses_cameras else None)
     lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
     run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
-    return distance.measure(as_matrix(features, "features"), found)  # on the host, once
+    return distance.measure(features, found)
 
 
 @_by_first_rank

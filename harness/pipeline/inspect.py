@@ -23,6 +23,7 @@ from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import map_file, prepared_folder, replacing, run_folder
+from harness.pipeline.training.inputs import normalization_of
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.params import Labels
@@ -52,7 +53,8 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     split = target.split("train")
     chosen = np.unique(np.linspace(0, len(split) - 1, min(images, len(split))).astype(np.int64))
     device = choose_device()
-    some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device)
+    shown = normalization_of(registry, pairing, method)
+    some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device, shown)
     features = as_matrix(algorithm.embedder(method.compute, tensors, device)(some), "features")
     features = features / row_norms(features, "features")[:, None]
     labels, own = _labels(features, split.cameras[chosen], algorithm.Params.model_validate(method.params))

@@ -21,7 +21,7 @@ from harness.specs.dataset import DatasetSpec, RegimeName
 from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
 from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.reported import ReportedMethod
-from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
+from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve, sized
 from harness.specs.yamlfile import line_of, nearest, validate
 
 PLANNED = re.compile(rf"^ *- ({re.sub(r'[(][?]P<[a-z]+>', '(?:', KEY.pattern)})$", re.MULTILINE)
@@ -107,7 +107,9 @@ class Registry:
 
     def merged(self, method: str, target: str) -> dict[str, Any]:
         """Return what a run of `method` on `target` computes, merged from all files and not validated."""
-        return resolve(method, self.raw_methods, self.bases, self.dataset(target).regime, target)
+        dataset = self.dataset(target)
+        found = resolve(method, self.raw_methods, self.bases, dataset.regime, target)
+        return sized(found, dataset.image.height, dataset.image.width)
 
     def resolved(self, pairing: Pairing) -> ResolvedMethod:
         """Return what a run of `pairing` computes, hyper-parameters validated by its algorithm.

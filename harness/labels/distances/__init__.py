@@ -7,7 +7,8 @@ from pydantic import Field
 from harness.labels.distances.ca_jaccard import CAJaccard
 from harness.labels.distances.cosine import Cosine
 from harness.labels.distances.jaccard import Jaccard
+from harness.labels.distances.jaccard_reranking import RerankingJaccard
 
-Distance = Annotated[Jaccard | CAJaccard | Cosine, Field(discriminator="kind")]
+Distance = Annotated[Jaccard | RerankingJaccard | CAJaccard | Cosine, Field(discriminator="kind")]
 
-__all__ = ["CAJaccard", "Cosine", "Distance", "Jaccard"]
+__all__ = ["CAJaccard", "Cosine", "Distance", "Jaccard", "RerankingJaccard"]

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 class Distances:
     """Distances between N images, computed as far as a clustering asks.
 
-    `within(reach)` returns the distances <= reach as float32 CSR [N, N]; what is not stored is farther.
+    `within(reach)` returns the distances <= reach as float32 CSR [N, N]; what is not stored is farther. Distances up
+    to `rounding` are zero, as the additions happened to round.
     """
 
     images: int
     within: Callable[[float], csr_matrix]
+    rounding: float = 1e-6
 
 
 class DistanceKind(Frozen):
@@ -50,4 +52,8 @@ class DistanceKind(Frozen):
 
     @abstractmethod
     def measure(self, features: Any, neighbours: Neighbours) -> Distances:
-        """Return the distances between L2-normalized features [N, d], given their nearest neighbours."""
+        """Return the distances between L2-normalized features [N, d], given their nearest neighbours.
+
+        The features may be a tensor on a device: bring them to the host once (`harness.matrix.as_matrix`), not at
+        every reach.
+        """
