@@ -20,10 +20,9 @@ from harness.learning.data import UnlabeledSet
 from harness.learning.networks import build
 from harness.learning.parts import PartEmbedding
 from harness.specs import Pairing
-from harness.specs.params import DebiasedLabels
 from methods.ca_jaccard import CAJaccardContrast
 from methods.cluster_contrast import ClusterContrast
-from methods.cluster_contrast_debiased import DebiasedClusterContrast
+from methods.cluster_contrast_debiased import DebiasedClusterContrast, DebiasedLabels
 from methods.o2cap import O2CAP
 from methods.pplr import PPLR, cross_agreement
 from tests.labels.oracles import clustered
