@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from benchmarks import (
     batches,
+    ca_jaccard,
     choices,
     epoch,
     evaluate,
@@ -43,6 +44,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "ca-jaccard": ca_jaccard,
     "rerank": rerank,
     "search": search,
     "batches": batches,
