@@ -59,7 +59,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device, shown)
     features = as_matrix(algorithm.embedder(method.compute, tensors, device)(some), "features")
     features = features / row_norms(features, "features")[:, None]
-    labels, own = _labels(features, method.params)
+    labels, own = own_clusters(features, method.params)
     places, explained = principal(features)
     table = pa.table(
         {
@@ -79,7 +79,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     return path
 
 
-def _labels(features: Matrix, params: Mapping[str, Any]) -> tuple[NDArray[np.int64], bool]:
+def own_clusters(features: Matrix, params: Mapping[str, Any]) -> tuple[NDArray[np.int64], bool]:
     """Cluster by the method's own values, if it has some: whether it has is the second value."""
     labels = Labels.model_validate(params.get("labels") or USUAL)
     wanted = min(labels.distance.neighbours, len(features) - 1)
