@@ -22,7 +22,7 @@ MODULES = [
     ".".join(path.relative_to(PROJECT).with_suffix("").parts)
     for folder in ("harness", "methods")
     for path in sorted((PROJECT / folder).rglob("*.py"))
-    if ">>> " in path.read_text(encoding="utf-8")
+    if any(">>> " in line and "+SKIP" not in line for line in path.read_text(encoding="utf-8").splitlines())
 ]
 
 
@@ -46,4 +46,4 @@ def test_a_run_is_loaded_and_used_as_the_example_says(
     list(calibrate_run(run.name, None, "drawn-summer"))
     found = examples(LOAD)
     assert found.failed == 0
-    assert found.attempted == 4
+    assert found.attempted == 5
