@@ -313,6 +313,16 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
     return np.frombuffer(blob, dtype="<f4")
 
 
+def test_size(store: Store, task_name: str) -> str:
+    """Return how much a task's scores rest on, in words; '' where nothing is scored."""
+    found = next((run for run in runs(store, task_name) if run.queries), None)
+    if found is None:
+        return ""
+    people = identities(store, found.target_hash)
+    of = f" of {len(np.unique(people))} identities" if people is not None else ""
+    return f"{found.queries} queries{of} in {found.gallery} images"
+
+
 def identities(store: Store, data: str) -> NDArray[np.int32] | None:
     """Return the identity of every query of a dataset's version (its hash), or None if it is not known here."""
     with store.reading() as session:

@@ -100,6 +100,8 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str, wide
         return paper_table(title, rows, rows, methods, views.snapshot_id(store))
     columns = telling(rows, [column for column in COLUMNS if wide or column.key in TERMINAL])
     notes = notes_on(columns)
+    if (size := views.test_size(store, name)) and format in ("table", "md"):
+        notes += (f"scores on {size}",)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `harness run` runs them",)
     return leader_table(title, rows, columns, notes, blocks=True)

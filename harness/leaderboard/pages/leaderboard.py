@@ -62,6 +62,8 @@ def page() -> None:
     table, plot = url.tabs(["Table", "Score against cost"], "view")
     with table:
         _summary(rows, setting)
+        if size := read(views.test_size, task):
+            st.caption(f"Scores on {size}.")
         chosen = _grid(shown, rows, columns, f"{task}|{setting}|{metric}|{len(shown)}")
         _below(task, chosen, shown, rows, columns)
     with plot:
@@ -72,8 +74,7 @@ def page() -> None:
 def _label_free(task: str) -> None:
     """Runs on a target without labeled test images: figures without labels, never an mAP."""
     scored = {key for key, published in read(views.origins).items() if not published}
-    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project(), scored)
-            if pairing.task == task]  # fmt: skip
+    rows = label_free.label_free_rows(project(), task, scored)
     if rows:
         st.dataframe(pd.DataFrame(rows, columns=list(label_free.COLUMNS)), hide_index=True, alt="Runs without labels")
         st.caption(label_free.NOTE)
