@@ -117,11 +117,18 @@ def _exact(matrix: Matrix, k: int, look: Callable[[Matrix, int, int], None] | No
             np.matmul(rows, columns.T, out=tile)
             if look:
                 look(tile, top, left)
-            _merge_rows(tile, top, left, values, indices)
-            # The square on the diagonal holds both directions already.
-            below = max(top + len(rows) - left, 0)
-            _merge_columns(tile[:, below:], top, left + below, values, indices)
+            merge(tile, top, left, values, indices)
     return Neighbours(indices, values, search="exact", recall=1.0)
+
+
+def merge(tile: Matrix, top: int, left: int, values: Matrix, indices: NDArray[np.int32]) -> None:
+    """Read a tile of similarities of images from `top` and images from `left` (not before it) both ways, into their
+    lists.
+    """
+    _merge_rows(tile, top, left, values, indices)
+    # The square on the diagonal holds both directions already.
+    below = max(top + len(tile) - left, 0)
+    _merge_columns(tile[:, below:], top, left + below, values, indices)
 
 
 @njit(parallel=True, cache=True)

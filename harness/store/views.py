@@ -10,7 +10,6 @@ from sqlmodel import col, func, select
 
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
-from harness.specs.yamlfile import nearest
 from harness.store import models
 from harness.store.database import Store
 
@@ -117,21 +116,24 @@ def snapshot(store: Store) -> Snapshot:
 
 def snapshot_id(store: Store) -> str:
     """Return the name of the database's state: a key for caches."""
-    with store.reading() as session:
-        row = session.get(models.Meta, "snapshot")
-        return row.value if row else ""
+    with store.reading() as session:  # asked before every cached answer: a column costs a third of a row
+        return session.exec(select(models.Meta.value).where(models.Meta.name == "snapshot")).one_or_none() or ""
 
 
-def taken_in(store: Store) -> float:
+def taken_in(store: Store, place: str) -> float:
     """Return when `results/` was last taken in, in seconds since the epoch; 0 if that is not known."""
     with store.reading() as session:
-        row = session.get(models.Meta, "taken_in")
+        row = session.get(models.Meta, f"taken_in{place}")
         return float(row.value) if row else 0.0
 
 
 def own_runs(store: Store) -> dict[str, int]:
     """Return how many runs of each task were computed on this machine."""
-    query = select(models.Run.task, func.count()).where(col(models.Run.published).is_(False)).group_by(models.Run.task)
+    query = (
+        select(models.Run.task, func.count())
+        .where(col(models.Run.published).is_(False), models.Run.origin == "")
+        .group_by(models.Run.task)
+    )
     with store.reading() as session:
         return dict(session.exec(query).all())
 
@@ -158,6 +160,8 @@ def task(store: Store, name: str) -> models.Task:
         found = session.get(models.Task, name)
         known = session.exec(select(models.Task.name)).all() if found is None else []
     if found is None:
+        from harness.specs.yamlfile import nearest  # YAML's reader with it: only for who mistyped
+
         near = nearest(name, known) if known else ""
         raise UserError(f"no task is called {name!r}{near}; `harness list pairings` shows those planned")
     return found
@@ -311,6 +315,12 @@ def runs(store: Store, task_name: str | None = None, method: str | None = None) 
         query = query.where(models.Run.method == method)
     with store.reading() as session:
         return list(session.exec(query).all())
+
+
+def origins(store: Store) -> dict[str, bool]:
+    """Return of every finished run, by key, whether it is only published."""
+    with store.reading() as session:
+        return dict(session.exec(select(models.Run.key, models.Run.published)).all())
 
 
 def run_keys(store: Store) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.paths import runs_folder
-from harness.pipeline.records import LabelFree
-from harness.pipeline.trained import read_label_free
 from harness.specs.pairing import Pairing, parse_key
+
+if TYPE_CHECKING:
+    from harness.pipeline.records import LabelFree
 
 COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "camera bias")
 NOTE = (
@@ -19,9 +21,16 @@ NOTE = (
 Cell = str
 
 
-def label_free_runs(root: Path) -> Iterator[tuple[Pairing, LabelFree]]:
-    """Yield the runs of project `root` whose targets have no labeled test images, by task, method and seed."""
-    folders = [path.parent for path in runs_folder(root).glob("*/metrics.json")]
+def label_free_runs(root: Path, scored: Container[str] = ()) -> Iterator[tuple[Pairing, LabelFree]]:
+    """Yield the runs of project `root` whose targets have no labeled test images, by task, method and seed.
+
+    The files of those that are known to be `scored`, by key, are not read.
+    """
+    folders = [path.parent for path in runs_folder(root).glob("*/metrics.json") if path.parent.name not in scored]
+    if not folders:
+        return
+    from harness.pipeline.trained import read_label_free  # the records' models: only where there is something to read
+
     pairings = []
     for folder in folders:
         try:

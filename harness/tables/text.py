@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 JOURNALS = "Transactions|Journal|Letters|Pattern Recognition|Neural Networks|arXiv"
 """What the venue of an article is called; all others are proceedings."""
@@ -17,6 +16,8 @@ JOURNALS = "Transactions|Journal|Letters|Pattern Recognition|Neural Networks|arX
 
 def to_yaml(document: Any) -> str:
     """Return a JSON-able document as YAML, short lists on one line."""
+    from ruamel.yaml import YAML  # most pages show none
+
     writer = YAML()
     writer.default_flow_style = None
     writer.width = 68

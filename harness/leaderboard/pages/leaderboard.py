@@ -72,7 +72,8 @@ def page() -> None:
 
 def _label_free(task: str) -> None:
     """Runs on a target without labeled test images: figures without labels, never an mAP."""
-    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project())
+    scored = {key for key, published in read(views.origins).items() if not published}
+    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project(), scored)
             if pairing.task == task]  # fmt: skip
     if rows:
         st.dataframe(pd.DataFrame(rows, columns=list(label_free.COLUMNS)), hide_index=True, alt="Runs without labels")
@@ -271,10 +272,10 @@ def _exports(task: str, rows: Sequence[LeaderRow], everyone: Sequence[LeaderRow]
         task, task_title(task), rows, everyone, {m.name: m for m in read(views.methods)}, read(views.snapshot).id
     )
     with st.container(horizontal=True):
-        for label, (suffix, mime, text) in files.items():
+        for label, (suffix, mime, content) in files.items():
             st.download_button(
                 label,
-                text,
+                content,
                 file_name=f"leaderboard-{task}.{suffix}",
                 mime=mime,
                 on_click="ignore",

@@ -186,8 +186,8 @@ def _exports(rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str) -> No
         rows, {task: task_title(task) for task in tasks}, metric, methods, read(views.snapshot).id
     )
     with st.container(horizontal=True):
-        for label, (suffix, mime, text) in files.items():
-            st.download_button(label, text, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
+        for label, (suffix, mime, content) in files.items():
+            st.download_button(label, content, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
                                type="tertiary", icon=":material/download:")  # fmt: skip
 
 
