@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from harness.inputs.patterns import Pattern
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import Embedder, mean
+from harness.learning.normalization import IMAGENET, Normalization
 from harness.learning.out_of_memory import explained
 from harness.matrix import Matrix, as_matrix
 from harness.paths import prepared_folder, raw_folder, replacing, run_folder, write_text
@@ -37,6 +38,8 @@ from harness.pipeline.records import DRAW, Ranking, VariantMetrics
 from harness.specs.dataset import DatasetSpec
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
+
+Pixels = npt.NDArray[np.uint8]
 
 CHUNK = 2048
 """Images read, or mirrored, at a time."""
@@ -85,11 +88,15 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
     _check(spec, target, variant)
     device = choose_device()
     with explained(method.compute, device):
-        embed = algorithm_of(method).embedder(method.compute, tensors, device)
-        embed = mirrored(embed) if "flip" in variant else embed
-        query, gallery = (_split(spec, target, name, embed, variant, device) for name in ("query", "gallery"))
+        plain = algorithm_of(method).embedder(method.compute, tensors, device)
+        normalization = run.record.input.normalization if run.record.input else IMAGENET
+
+        def embed(images: Pixels) -> Matrix:
+            return embedded(plain, images, device, normalization, "flip" in variant)
+
+        query, gallery = (_split(spec, target, name, embed, variant) for name in ("query", "gallery"))
         if "multi-query" in variant:
-            more = _further_images(registry, spec, embed, device)
+            more = _further_images(registry, spec, embed)
             query = replace(query, features=mean_of_each(query.ids, query.cameras, *more))
         tables, rankings = [], []
         for draw, (asked, searched, kept) in enumerate(_rankings(spec, target, variant, query, gallery)):
@@ -128,25 +135,28 @@ def _check(spec: DatasetSpec, target: Prepared, variant: Variant) -> None:
         raise UserError(f"{place}: session: state the pattern that reads the session or track off an image's path")
 
 
-def mirrored(embed: Embedder) -> Embedder:
-    """Return the mean of the features of each image and of its mirror image, L2-normalized."""
+def embedded(
+    embed: Embedder, images: Pixels, device: torch.device, normalization: Normalization, mirrored: bool
+) -> Matrix:
+    """Return the features of images [N, H, W, 3]; if `mirrored`, their mean with those of their mirror images."""
 
-    def both(images: UnlabeledSet) -> torch.Tensor:
-        mirror = []
-        for start in range(0, len(images), CHUNK):
-            part = slice(start, start + CHUNK)
-            pixels = np.ascontiguousarray(images.images[part, :, ::-1])
-            mirror.append(torch.as_tensor(embed(UnlabeledSet(pixels, images.cameras[part], images.device))))
-        return mean([torch.as_tensor(embed(images)), torch.cat(mirror)])
+    def features(pixels: Pixels) -> torch.Tensor:
+        unknown = np.full(len(pixels), UNKNOWN_CAMERA)
+        return torch.as_tensor(embed(UnlabeledSet(pixels, unknown, device, normalization)))
 
-    return both
+    found = features(images)
+    if mirrored:
+        starts = range(0, len(images), CHUNK)
+        other = [features(np.ascontiguousarray(images[start : start + CHUNK, :, ::-1])) for start in starts]
+        found = mean([found, torch.cat(other)])
+    return as_matrix(found, "features")
 
 
 def _split(
-    spec: DatasetSpec, target: Prepared, name: str, embed: Embedder, variant: Variant, device: torch.device
+    spec: DatasetSpec, target: Prepared, name: str, embed: Callable[[Pixels], Matrix], variant: Variant
 ) -> Images:
     split = target.split(name)
-    features = as_matrix(embed(UnlabeledSet(split.images, split.cameras, device)), "features")
+    features = embed(split.images)
     marks: npt.NDArray[Any] | None = split.cameras if target.has_cameras else None
     if "sessions" in variant and spec.evaluation.session is not None:
         marks = _sessions(spec.evaluation.session, split.paths)
@@ -161,7 +171,7 @@ def _sessions(pattern: str, paths: list[str]) -> npt.NDArray[np.str_]:
 
 
 def _further_images(
-    registry: Registry, spec: DatasetSpec, embed: Embedder, device: torch.device
+    registry: Registry, spec: DatasetSpec, embed: Callable[[Pixels], Matrix]
 ) -> tuple[Matrix, Index, Index]:
     """Features, identities and cameras of the images that stand for the queries, some in memory at a time."""
     root = raw_folder(registry.root, spec.name)
@@ -172,9 +182,7 @@ def _further_images(
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
         size = spec.image.height, spec.image.width
-        pixels = np.stack([resized(_image(root, record.path), *size) for record in chunk])
-        cameras = np.array([record.camera for record in chunk])
-        parts.append(as_matrix(embed(UnlabeledSet(pixels, cameras, device)), "features"))
+        parts.append(embed(np.stack([resized(_image(root, record.path), *size) for record in chunk])))
     ids, cameras = (np.array([getattr(record, name) for record in records]) for name in ("id", "camera"))
     return np.concatenate(parts), ids, cameras
 

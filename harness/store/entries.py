@@ -148,15 +148,14 @@ def _variant_entries(registry: Registry, session: Session, settings: dict[str, s
     entries = []
     for (method, task, protocol), pairs in sorted(groups.items()):
         runs, variants = zip(*pairs, strict=True)
-        summary = {name: value for name, value in _summary(runs).items() if not name.startswith(("best_", "chosen_"))}
-        entries.append(
-            models.Entry.made(
-                **summary | _scores(variants), method=method, task=task, protocol=protocol, setting=settings[method],
-                state="reproduced", reason="", input_size=_input_size(registry, runs[0].target),
-                test_cameras="yes" if variants[0].test_cameras else "no", transductive=variants[0].transductive,
-                test_time=protocol.partition("+")[2],
-            )
-        )  # fmt: skip
+        values = {name: value for name, value in _summary(runs).items() if not name.startswith(("best_", "chosen_"))}
+        values |= {
+            "method": method, "task": task, "protocol": protocol, "setting": settings[method], "state": "reproduced",
+            "reason": "", "input_size": _input_size(registry, runs[0].target),
+            "transductive": variants[0].transductive, "test_cameras": "yes" if variants[0].test_cameras else "no",
+            "test_time": protocol.partition("+")[2],
+        }  # fmt: skip
+        entries.append(models.Entry.made(**values | _scores(variants)))
     return entries
 
 

@@ -75,7 +75,7 @@ def _check(data: bytes, name: str, metrics: VariantMetrics, remedy: str) -> None
         try:
             check_scores(queries.filter(pc.equal(queries[DRAW], draw)), ranking)
         except UserError as error:
-            said = str(error).replace("queries.parquet", name).replace("metrics.json", "its metrics")
+            said = str(error).replace("queries.parquet", name).replace("metrics.json says", "its metrics say")
             raise UserError(f"{said}; {remedy}") from None
     for score in SCORES:
         mean = sum(getattr(ranking, score) for ranking in metrics.rankings) / len(metrics.rankings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.store.views import LeaderRow
 from harness.tables.words import setting_name
 
@@ -76,6 +77,8 @@ def _status(row: LeaderRow) -> str:
 
 
 def _tied(row: LeaderRow) -> Value:
+    if row.protocol != PROTOCOL:
+        return ""  # only plain scores are compared
     return ONE_SEED if len(row.seeds) == 1 else row.letters
 
 

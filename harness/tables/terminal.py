@@ -65,7 +65,7 @@ def render_leaderboard(
         everything = format in ("csv", "json")
         names = [task] if task else [found.name for found in known] if everything else _worth_showing(known)
         if protocol != PROTOCOL and not task:
-            names = [found.name for found in known if protocol in views.protocols(store, found.name)]
+            names = [name for name in names if protocol in views.protocols(store, name)]
             if not names:
                 raise UserError(f"no run was scored by {protocol!r}: `harness evaluate KEY --test-time …` does that")
         tables = [_table(store, name, setting, metric, format, wide, protocol) for name in names]
