@@ -88,7 +88,8 @@ def unit(rows: Rows) -> Rows:
 
 def test_reranking(run: tuple[Tiny, Pairing]) -> None:
     found, data = scores(run, "rerank"), target(run)
-    assert found.map == pytest.approx(mean_ap(-published(*features(data), 20, 6, 0.3), data))
+    query, gallery = features(data)
+    assert found.map == pytest.approx(mean_ap(-published(query, gallery, 20, 6, 0.3), data))
     assert (found.transductive, found.test_cameras, found.protocol) == (True, False, "reid-v1+rerank")
     assert found.parameters == {"k1": 20, "k2": 6, "lambda": 0.3}
     assert found.gallery == len(data.split("gallery"))
@@ -110,13 +111,13 @@ def test_features_standardized_per_camera(run: tuple[Tiny, Pairing]) -> None:
         deviation = own.std(axis=0)
         deviation[deviation == 0] = 1
         whole[cameras == camera] = (own - own.mean(axis=0)) / deviation
-    whole = unit(whole.astype(np.float32))
-    parts = whole[: len(data.split("query"))], whole[len(data.split("query")) :]
-    assert found.map == pytest.approx(mean_ap(parts[0] @ parts[1].T, data))
+    rows = unit(whole.astype(np.float32))
+    query, gallery = rows[: len(data.split("query"))], rows[len(data.split("query")) :]
+    assert found.map == pytest.approx(mean_ap(query @ gallery.T, data))
     assert (found.transductive, found.test_cameras) == (True, True)
     both = scores(run, "rerank,camnorm")
     assert both.protocol == "reid-v1+camnorm+rerank"
-    assert both.map == pytest.approx(mean_ap(-published(*parts, 20, 6, 0.3), data))
+    assert both.map == pytest.approx(mean_ap(-published(query, gallery, 20, 6, 0.3), data))
 
 
 def test_the_plain_files_stay_as_they_are(run: tuple[Tiny, Pairing]) -> None:

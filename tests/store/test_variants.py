@@ -16,6 +16,7 @@ from harness.store.database import database_url
 from harness.tables.terminal import render_leaderboard
 from tests.store.factory import Project, sha256
 
+RANKING = ("map", "rank1", "rank5", "rank10", "minp", "map_trapezoid", "queries", "queries_without_match", "gallery")
 KEY, BETTER = "cluster-contrast__beta__s0", "supervised__beta__s0"
 RERANK = "reid-v1+rerank"
 
@@ -128,7 +129,6 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "map is not the mean of its draws",
     ),
 }
-RANKING = ("map", "rank1", "rank5", "rank10", "minp", "map_trapezoid", "queries", "queries_without_match", "gallery")
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new", "taken in before"])
