@@ -110,7 +110,7 @@ def section(found: list[Measured]) -> str:
     lines = [
         "Written by `python -m benchmarks rerank --size full`; not edited by hand.",
         "",
-        f"Queries and gallery have {DIMENSIONS:,} dimensions (k1 {K1}, k2 {K2}, λ {LAMBDA}); the search of all neighbours",
+        f"{DIMENSIONS:,} dimensions, k1 {K1}, k2 {K2}, λ {LAMBDA}; the search of all neighbours",
         "and the scores of every row are included. *Extra* is the most memory beyond the features, the reference the",
         f"field's dense N×N algorithm in float32. Machine: {os.cpu_count()} cores ({platform.machine()}), with",
         f"{get_num_threads()} threads of ours and other work beside it: a free machine shares the processor seconds",
