@@ -47,6 +47,20 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(part.value) for part in parts)
 
 
+def test_a_variant_of_the_protocol_stands_apart(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.variant("cluster-contrast__beta__s0", "reid-v1+rerank", "supervised__beta__s0")
+    ingest(project.root)
+    plain = opened(project.root, monkeypatch, task="beta")
+    assert not plain.exception
+    assert "reid-v1+rerank" not in texts(plain)
+    assert len(plain.dataframe[0].value) > 1
+    asked = opened(project.root, monkeypatch, task="beta", protocol="reid-v1+rerank")
+    assert not asked.exception
+    assert not asked.warning
+    assert len(asked.dataframe[0].value) == 1
+    assert "protocol reid-v1+rerank, apart from the plain scores; transductive" in texts(asked)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_stands_in_an_empty_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     for folder in ("datasets", "methods", "results"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title
@@ -117,7 +118,11 @@ def _filters(task: str, setting: str) -> tuple[list[LeaderRow], list[LeaderRow],
                 "Columns", [column.key for column in COLUMNS], "columns",
                 [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
             )  # fmt: skip
-            rows = read(views.leaderboard, task, setting, metric)
+            protocols = read(views.protocols, task)
+            protocol = protocols[0]
+            if len(protocols) > 1:
+                protocol = url.select("Protocol", protocols, "protocol", PROTOCOL)
+            rows = read(views.leaderboard, task, setting, metric, protocol)
             alike = _alike(rows)
     shown = [
         row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower()) and alike(row)
@@ -241,6 +246,10 @@ def _below(
     snapshot = read(views.snapshot)
     parts = [f"{len(shown)} methods" if len(shown) == len(everyone) else f"{len(shown)} of {len(everyone)} methods",
              "bold: best of its setting; bounds and floors take no part"]  # fmt: skip
+    protocol = everyone[0].protocol
+    if protocol != PROTOCOL:
+        kind = "; transductive: a query's answer depends on the other test images" if everyone[0].transductive else ""
+        parts.append(f"protocol {escape_markdown(protocol)}, apart from the plain scores{kind}")
     parts += [escape_markdown(note) for note in notes_on(columns)]
     parts.append(f"{snapshot.runs} runs in snapshot `{snapshot.id}`")
     if snapshot.published_runs:
