@@ -326,12 +326,15 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():  # the caller's cluster
         yield
         return
+    ours = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         said = str(error).strip().splitlines()
         where = f"no Ray cluster can be reached at {address!r}" if address else "Ray cannot be started here"
         raise UserError(f"{where}: {said[0] if said else error!r}; see `ray status`, `ray start --head`") from error
+    finally:
+        signal.signal(signal.SIGTERM, ours)  # Ray's own would leave the workers at work
     try:
         yield
     finally:
