@@ -77,6 +77,7 @@ class LeaderRow:
     peak_memory_gib: float | None = None
     published: bool = False
     stale: str = ""
+    origin: str = ""
 
     @property
     def cpu_minutes(self) -> float | None:
@@ -303,6 +304,7 @@ def _leader_row(entry: models.Entry, method: models.Method | None, tie: models.T
         peak_memory_gib=entry.peak_memory_gib,
         published=entry.published,
         stale=entry.stale,
+        origin=entry.origin,
     )
 
 

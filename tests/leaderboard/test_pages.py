@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,8 +14,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 
+from harness.fleet.documents import Fleet, Work
+from harness.fleet.snapshot import Snapshot
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
+from harness.paths import fleet_file, foreign_key
+from harness.sharing.archive import export_runs, import_archive
+from harness.specs import Registry
 from harness.store import Store, database, ingest, publish, views
 from harness.store.database import database_url
 from harness.tables import addresses
@@ -213,6 +219,29 @@ def test_compare_refuses_other_query_sets(project: Project, monkeypatch: pytest.
         project.run(f"supervised__beta__s{seed}", 0.8, queries=100)
     app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cluster-contrast"])
     assert "different query sets" in app.error[0].value
+
+
+def test_runs_show_what_other_machines_are_at_and_whose_a_result_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    work = Work(
+        item="mmt__beta__s0", owner="o", host="node7", status="running", stage="train", epoch=3, epochs=9, left=600,
+        every=30, began=at, updated=at,
+    )  # fmt: skip
+    head = Fleet(id="f", commit="c", owner="o", host="h", items=(work.item, "x"), began=at, updated=at, engine="ray")
+    snapshot = Snapshot(fleet="f", written=at, heads=(head,), work=(work,))
+    fleet_file(project.root).write_text(snapshot.model_dump_json())
+    key = "cluster-contrast__beta__s0"
+    archive = export_runs(Registry.load(project.root), [key], tmp_path / "x.tar", False, "vision-lab")
+    import_archive(project.root, archive, "", False)
+    ingest(project.root)
+    app = opened(project.root, monkeypatch, "run", run=foreign_key(key, "vision-lab"))
+    assert not app.exception
+    assert next(expander.label for expander in app.expander) == "On other machines: 1 running, 1 waiting"
+    assert "node7" in app.dataframe[0].value.to_string()
+    assert "Computed by vision-lab; its scores were recomputed here from its ranked lists." in texts(app)
+    assert "Reproduce it" not in texts(app)
 
 
 def test_queries_come_worst_first_and_the_address_restores_one(
