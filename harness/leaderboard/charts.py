@@ -27,6 +27,8 @@ PAPER = {
     "view": {"stroke": "transparent", "continuousWidth": 560, "discreteWidth": {"step": 96}},
     "axis": {"gridColor": "#e3e7ec", "domainColor": "#8a929c", "tickColor": "#8a929c", "titleFontWeight": "normal"},
 }
+TILES, TILE_INK = {"better": ["#f2f7fc", "#6baed6"], "worse": ["#fff5eb", "#f0883e"]}, "#12171e"
+"""From 0 to 100 percent: as dark as the figures on them can still be read."""
 PNG_SCALE = 3
 HEIGHT = 340
 
@@ -57,6 +59,11 @@ def colors(titles: Sequence[str], names: Sequence[str] = (), everyone: Sequence[
         tuple(palette[place % len(palette)] for place in found),
         tuple(tuple(DASHES[place % len(DASHES)]) for place in range(len(titles))),
     )
+
+
+def legend_columns(names: Sequence[str]) -> int:
+    """Return into how many columns a legend fits on a phone."""
+    return 1 if max(map(len, names), default=0) > 16 else 2
 
 
 def show(chart: Chart, name: str, title: str, note: str = "", **options: Any) -> None:
@@ -171,11 +178,10 @@ def pair_map(data: pd.DataFrame, value: str, worse: bool) -> alt.LayerChart:
     cameras = sorted({*data["query"], *data["gallery"]}, key=int)
     x = alt.X("gallery:N", title="gallery camera", sort=cameras, axis=alt.Axis(orient="top", labelAngle=0))
     y = alt.Y("query:N", title="query camera", sort=cameras)
-    scale = alt.Scale(scheme="oranges" if worse else "blues", domain=[0, 100])
+    scale = alt.Scale(range=TILES["worse" if worse else "better"], domain=[0, 100])
     base = alt.Chart(data).encode(x=x, y=y, tooltip=["query", "gallery", alt.Tooltip(f"{value}:Q", format=".1f")])
     tiles = base.mark_rect().encode(color=alt.Color(f"{value}:Q", legend=None, scale=scale))
-    ink = alt.condition(f"datum.{value} > 70", alt.value("white"), alt.value("#12283c"))
-    figures = base.mark_text(fontSize=11).encode(text=alt.Text(f"{value}:Q", format=".0f"), color=ink)
+    figures = base.mark_text(fontSize=11, color=TILE_INK).encode(text=alt.Text(f"{value}:Q", format=".0f"))
     return alt.LayerChart(layer=[tiles, figures]).properties(height=34 * data["query"].nunique() + 40)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from harness.leaderboard import url
 from harness.leaderboard.state import theme
 from harness.tables.addresses import View, parameters
 from harness.tables.style import BLUE, GREEN, ORANGE
@@ -36,7 +37,8 @@ def frame() -> None:
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "leaderboard")
         for name, (title, icon) in PAGES.items()
     ]
-    st.navigation(pages, position="top").run()
+    with url.written_once():
+        st.navigation(pages, position="top").run()
 
 
 def name_window(text: str) -> None:

@@ -1,5 +1,6 @@
 """The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
 
+import json
 import re
 import shutil
 import sqlite3
@@ -479,3 +480,18 @@ def test_bounds_and_searches_make_nothing_best(project: Project, store: Store) -
     assert marks == {"supervised": 0, "cluster-contrast": 1, "cc-twin": 2} or marks["supervised"] == 0
     alone = leader_table("", [row for row in rows if row.method == "cc-twin"], [BY_KEY["map"]], among=rows)
     assert alone.rows[0][0].place == marks["cc-twin"]
+
+
+def test_a_filter_that_was_left_alone_follows_the_view(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("cluster-contrast__beta__s0", "direct-transfer__alpha-to-beta__s0", "supervised__beta__s0"):
+        folder = project.root / "results" / "runs" / key
+        record = json.loads((folder / "record.json").read_text())
+        (folder / "record.json").write_text(json.dumps(record | {"init": [f"start-of-{key.split('__')[0]}"]}))
+        reseal(folder)
+    app = opened(project.root, monkeypatch, task="alpha-to-beta", setting="usl")
+    assert "Cluster Contrast" in app.dataframe[0].value["method"].tolist()
+    app.button_group(key="setting").set_value("direct").run()
+    assert app.dataframe[0].value["method"].tolist() == ["Direct Transfer"]
+    app.button_group(key="setting").set_value("all").run()
+    assert {"Cluster Contrast", "Supervised", "Direct Transfer"} <= set(app.dataframe[0].value["method"])
+    assert "pretraining" not in app.query_params
