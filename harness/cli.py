@@ -299,7 +299,7 @@ def leaderboard(
     if output:
         write_text(root / output, printable(text))
     else:
-        _say(text.rstrip("\n"))
+        _say(text.rstrip("\n"), weight=True)
 
 
 @app.command()
@@ -640,8 +640,8 @@ def _names(text: str) -> list[str] | None:
     return [part.strip() for part in text.split(",") if part.strip()] or None
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(_fitted(printable(text), sys.stdout) + "\n")
+def _say(text: str, weight: bool = False) -> None:
+    sys.stdout.write(_fitted(printable(text, weight), sys.stdout) + "\n")
 
 
 def _log(text: str) -> None:

@@ -16,7 +16,7 @@ from harness.leaderboard.state import theme
 from harness.store.views import LeaderRow
 from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
-from harness.tables.style import DARK_PALETTE, DASHES, PALETTE, places
+from harness.tables.style import DARK_PALETTE, DASHES, DIM, PALETTE, STRONG, places
 from harness.tables.words import SETTINGS
 
 Chart = alt.Chart | alt.LayerChart
@@ -68,7 +68,7 @@ def legend_columns(names: Sequence[str]) -> int:
 
 def show(chart: Chart, name: str, title: str, note: str = "", **options: Any) -> None:
     """Draw a chart below its title and a menu that saves it; `options` go to `st.altair_chart`."""
-    label = "#a7b1be" if theme() == "dark" else "#5b6673"  # text on an axis needs the contrast of text
+    label = DIM[theme()]  # text on an axis needs the contrast of text
     drawn = chart.configure_axis(titlePadding=8, labelPadding=6, labelFlush=False, labelColor=label, titleColor=label)
     drawn = drawn.configure_legend(
         orient="top", padding=0, offset=8, labelLimit=260, titlePadding=0, columns=2, labelColor=label, symbolLimit=60
@@ -162,10 +162,9 @@ def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart
             alt.Tooltip("cost:Q", title=cost_title, format=".2~g"),
         ],
     )
-    ink = "#c3ccd6" if theme() == "dark" else "#3d4854"
     names = [
         base.transform_filter(f"datum.side == '{side}'")
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=ink)  # type: ignore[arg-type]
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=STRONG[theme()])  # type: ignore[arg-type]
         .encode(x=x, y=y, text="method:N")
         for side, (dx, dy, align) in SIDES.items()
         if (points["side"] == side).any()

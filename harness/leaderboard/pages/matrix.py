@@ -15,7 +15,7 @@ from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
 from harness.tables.columns import BY_KEY, METRICS
 from harness.tables.formats import escape_markdown, prose
-from harness.tables.style import shade
+from harness.tables.style import DIM, shade
 from harness.tables.table import place, places, unique_titles
 from harness.tables.words import ROLES, SETTINGS, setting_name
 
@@ -86,7 +86,6 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
     frame = pd.DataFrame({"method": [titles[name] for name in order],
                           **{task: [text.rjust(5) for text in texts[task]] for task in possible}})  # fmt: skip
     found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in possible}
-    dark = theme() == "dark"
 
     def styles(column: pd.Series[str]) -> list[str]:
         if column.name not in possible:
@@ -96,7 +95,7 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
             row = cells.get((name, str(column.name)))
             value = row.score(metric) if row else None
             best = row is not None and place(found[str(column.name)], row, BY_KEY[metric]) == 1
-            dim = f"color: {'#a7b1be' if dark else '#5b6673'}"
+            dim = f"color: {DIM[theme()]}"
             looks.append((shade(value) if value is not None else dim) + ("; font-weight: 700" if best else ""))
         return looks
 
