@@ -18,6 +18,7 @@ from benchmarks import (
     leaderboard,
     methods,
     peers,
+    rerank,
     search,
     selection,
     startup,
@@ -41,6 +42,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "rerank": rerank,
     "search": search,
     "batches": batches,
     "training": training,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from harness import __version__
+from harness.cli_apps import fleet, results
+from harness.cli_apps.parts import complete as _complete
+from harness.cli_apps.parts import log as _log
+from harness.cli_apps.parts import names as _names
+from harness.cli_apps.parts import registry as _registry
+from harness.cli_apps.parts import say as _say
+from harness.cli_apps.parts import whole_numbers
 from harness.errors import UserError
 from harness.inputs.text import printable
-
-if TYPE_CHECKING:
-    from harness.specs.registry import Registry
 
 WIDE = {"max_content_width": 120}
 """Help as wide as the terminal, to a limit that can be read."""
@@ -23,30 +26,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
 weights_app = typer.Typer(no_args_is_help=True, help="Published weights that runs start from.")
-results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
 app.add_typer(weights_app, name="weights")
-app.add_typer(results_app, name="results")
-
-
-def _complete(kind: str) -> Callable[[str], list[str]]:
-    """What completes the names of methods, datasets, tasks or planned keys; nothing where there is no project."""
-
-    def complete(incomplete: str) -> list[str]:
-        try:
-            registry = _registry()
-        except UserError:
-            return []
-        names = {
-            "method": list(registry.methods),
-            "dataset": list(registry.datasets),
-            "task": sorted({pairing.task for pairing in registry.planned.values()}),
-            "key": list(registry.planned),
-        }[kind]
-        return [name for name in names if name.startswith(incomplete)]
-
-    return complete
+app.add_typer(results.app, name="results")
+app.add_typer(fleet.app, name="fleet")
 
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -125,7 +109,7 @@ def check() -> None:
 
     Example: harness check
     """
-    from harness.commands.check import check_project, unplanned_methods
+    from harness.commands.check import check_project, unplanned_methods, without_cameras
 
     registry = _registry()
     problems = check_project(registry)
@@ -136,6 +120,9 @@ def check() -> None:
     unplanned = sorted(unplanned_methods(registry))
     if unplanned:
         _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan --add")
+    for dataset, names in without_cameras(registry).items():
+        few = "come without cameras" if registry.dataset(dataset).cameras == 0 else "all come from one camera"
+        _say(f"not on {dataset}, whose images {few}: {', '.join(names)}")
 
 
 @app.command()
@@ -160,10 +147,7 @@ def plan(
     from harness.commands.plan import plan as run
 
     registry = _registry()
-    numbers = [part.strip() for part in seeds.split(",")] if seeds else None
-    if numbers is not None and not all(part.isascii() and part.isdigit() and len(part) < 10 for part in numbers):
-        raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
-    chosen = [int(part) for part in numbers] if numbers else None
+    chosen = whole_numbers("--seeds", seeds)
     ask = not yes and sys.stdin.isatty()
     confirm = (lambda question: typer.confirm(question, err=True)) if ask else None
     for line in run(registry, chosen, _names(methods), _names(targets), add, confirm):
@@ -599,6 +583,7 @@ def new_method(
         _say(f"wrote {path}")
 
 
+<<<<<<< HEAD
 @results_app.command("publish")
 def results_publish(
     partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
@@ -658,6 +643,8 @@ def _fitted(text: str, stream: TextIO) -> str:
     return wrapped(text, width(stream))
 
 
+=======
+>>>>>>> main
 def _from_here(message: str) -> str:
     """A message with the project's files named from the project's root: shorter, and the same on every machine."""
     from harness.paths import project_root

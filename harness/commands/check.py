@@ -34,6 +34,18 @@ def unplanned_methods(registry: Registry) -> set[str]:
     return possible - {pairing.method for pairing in registry.planned.values()}
 
 
+def without_cameras(registry: Registry) -> dict[str, list[str]]:
+    """Return the methods that would run on a dataset if its images told their cameras, by dataset."""
+    found: dict[str, list[str]] = {}
+    for name, dataset in registry.datasets.items():
+        lacking = [
+            spec.name for spec in registry.methods.values() if spec.needs_cameras and dataset.regime in spec.regimes
+        ]
+        if dataset.role == "task" and dataset.cameras in (0, 1) and lacking:
+            found[name] = lacking
+    return found
+
+
 def _check_method(registry: Registry, name: str) -> list[str]:
     """Resolve the method on every task it fits, which validates its parameters, regimes and adjustments."""
     spec, path = registry.methods[name], registry.spec_files(name)[0]

@@ -21,6 +21,7 @@ from harness.inputs.csv import Columns
 from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
+from harness.learning.normalization import IMAGENET
 from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
@@ -73,7 +74,8 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
                 pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
             write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
             return figures
-        evaluator = Evaluator(target, device)
+        shown = run.record.input
+        evaluator = Evaluator(target, device, shown.normalization if shown else IMAGENET)
         features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:

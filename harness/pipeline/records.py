@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from harness.learning.normalization import Channels, Normalization
 from harness.specs.base import Frozen
 from harness.specs.dataset import RegimeName
 
@@ -77,8 +78,13 @@ class Input(Frozen):
 
     height: int
     width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
+
+    @property
+    def normalization(self) -> Normalization:
+        """Mean and standard deviation, as the data take them."""
+        return Normalization(self.mean, self.std)
 
 
 class Chosen(Frozen):
@@ -103,6 +109,7 @@ class Record(Frozen):
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
+    code_hash: str = Field(default="", description="of all source files that could change a number of this run")
     input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, a file, or 'imagenet' / 'random'")

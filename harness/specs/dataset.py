@@ -87,6 +87,13 @@ class DatasetSpec(Frozen):
         return self.layout.states_ids
 
     @property
+    def cameras(self) -> int | None:
+        """How many cameras the training images come from: 0 without camera labels, None if nobody says."""
+        if not any(arrangement.states_cameras for arrangement in self.layout.arrangements):
+            return 0
+        return self.expect.train.cameras if self.expect else None
+
+    @property
     def evaluated(self) -> bool:
         """Whether there are labeled query and gallery images, without which no mAP exists."""
         return self.layout.query is not None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field, model_validator
 
 from harness.labels.clusterings import Clustering
 from harness.labels.distances import Distance
 from harness.specs.base import Frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Cameras = NDArray[np.int64]
 
 
 class Labels(Frozen):
@@ -14,6 +23,19 @@ class Labels(Frozen):
 
     distance: Distance = Field(description="distance between images")
     clustering: Clustering = Field(description="makes clusters of near images")
+
+    @property
+    def uses_cameras(self) -> bool:
+        """Whether they cannot be made without the cameras of the images."""
+        return self.distance.uses_cameras
+
+    def compared(self, features: Tensor, cameras: Cameras | None) -> Tensor:
+        """Return the features between which distances are taken, of all that the network gave [N, d]."""
+        return features
+
+    def kept(self, labels: NDArray[np.int64], cameras: Cameras | None) -> NDArray[np.int64]:
+        """Return the labels that are trained on, of those that the clustering gave [N]."""
+        return labels
 
     @model_validator(mode="after")
     def _fit(self) -> Labels:
@@ -23,6 +45,29 @@ class Labels(Frozen):
                 f"'jaccard', not {self.distance.kind!r}"
             )
         return self
+
+
+class DebiasedLabels(Labels):
+    """Pseudo-labels kept from following the cameras (Song, Park and Lee, ICLR 2025)."""
+
+    normalize_per_camera: bool = Field(
+        description="distances between features normalized by mean and standard deviation of their camera"
+    )
+    drop_single_camera: bool = Field(description="images of a cluster that only one camera sees become outliers")
+
+    @property
+    def uses_cameras(self) -> bool:
+        return super().uses_cameras or self.normalize_per_camera or self.drop_single_camera
+
+    def compared(self, features: Tensor, cameras: Cameras | None) -> Tensor:
+        from harness.labels.debiasing import normalize_per_camera
+
+        return normalize_per_camera(features, cameras) if self.normalize_per_camera else features
+
+    def kept(self, labels: NDArray[np.int64], cameras: Cameras | None) -> NDArray[np.int64]:
+        from harness.labels.debiasing import without_single_camera
+
+        return without_single_camera(labels, cameras) if self.drop_single_camera else labels
 
 
 class MultiSimilarity(Frozen):

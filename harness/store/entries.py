@@ -163,6 +163,7 @@ def _summary(runs: list[models.Run]) -> dict[str, Any]:
     summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
     summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)
     summary["published"] = any(run.published for run in runs)
+    summary["origin"] = next((run.origin for run in runs if run.origin), "")
     summary["stale"] = next((run.stale for run in runs if run.stale), "")
     return summary
 

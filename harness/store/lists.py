@@ -17,7 +17,15 @@ import numpy as np
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
 from harness.inputs.parquet import load_table
-from harness.paths import published_lists_file, replacing, run_folder, runs_folder
+from harness.paths import (
+    foreign_key,
+    imported_folder,
+    published_lists_file,
+    replacing,
+    result_folder,
+    run_folder,
+    runs_folder,
+)
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
 from harness.pipeline.trained import read_scores
@@ -71,6 +79,8 @@ def lists_path(root: Path) -> Path:
 def with_lists(root: Path) -> frozenset[str]:
     """Return the keys of the runs whose ranked lists are on this machine."""
     own = {path.parent.name for path in runs_folder(root).glob("*/queries.parquet")}
+    for path in imported_folder(root).glob("*/*/queries.parquet"):
+        own.add(foreign_key(path.parent.name, path.parents[1].name))
     return frozenset(own | _published_keys(root).keys())
 
 
@@ -102,7 +112,7 @@ def _rows(root: Path, key: str, columns: Sequence[str], query: int | None = None
     import pyarrow as pa  # slow to import
     import pyarrow.parquet as pq
 
-    path = run_folder(root, parse_key(key).key) / "queries.parquet"
+    path = result_folder(root, parse_key(key).key) / "queries.parquet"
     group = None if path.exists() else _published_keys(root).get(key)
     try:
         if group is not None:

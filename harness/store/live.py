@@ -14,6 +14,7 @@ from harness.paths import all_attempts_folder, attempts_folder, run_folder, runs
 from harness.pipeline.status import Status, run_status
 from harness.store import views
 from harness.store.database import Store
+from harness.store.place import place
 from harness.store.run_files import History
 
 WATCHED = ("metrics.json", "queries.parquet", "record.json")
@@ -59,7 +60,7 @@ def untaken(root: Path, store: Store) -> list[str]:
     """Return the keys of evaluated runs under `results/` that are new or newer than what the database took in."""
     known = views.origins(store)
     rejected = {path for path, _ in views.snapshot(store).rejected}
-    since = views.taken_in(store)
+    since = views.taken_in(store, place(root))
     found = []
     with suppress(FileNotFoundError), os.scandir(runs_folder(root)) as folders:
         for folder in folders:

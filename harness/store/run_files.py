@@ -123,15 +123,33 @@ def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
         raise UserError("queries.parquet: a query lacks its path, labels or ranked lists")
     stated, first = (queries[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in ("ap", "first_hit"))
     ranks = queries["match_ranks"].combine_chunks()
-    counts = ranks.value_lengths().to_numpy()
-    if ranks.flatten().null_count or not counts.any():
+    if ranks.flatten().null_count:
         raise UserError("queries.parquet: its ranks are incomplete, or no query has a match")
-    rank = ranks.flatten().to_numpy().astype(np.int64)
+    counts = ranks.value_lengths().to_numpy()
+    ap, one = agreeing_scores(counts, ranks.flatten().to_numpy().astype(np.int64), metrics, "queries.parquet")
+    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
+        one, first, equal_nan=True
+    ):
+        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
+    _check_ranked(queries, one, metrics.gallery)
+    return ap.astype(np.float32)
+
+
+def agreeing_scores(
+    counts: NDArray[np.int32], rank: NDArray[np.int64], metrics: Metrics, where: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return AP and first hit per query, NaN without a match, from the ranks of all right answers.
+
+    `counts` [Q] are how many each query has, `rank` [sum of counts] their ranks from 1, query by query. Raises
+    UserError, beginning with `where`, unless they give the scores of `metrics`.
+    """
+    if not counts.any():
+        raise UserError(f"{where}: its ranks are incomplete, or no query has a match")
     found, owner = counts > 0, np.repeat(np.arange(len(counts)), counts)
     start = np.cumsum(counts) - counts
     hit = np.arange(len(rank)) - start[owner] + 1
     if (rank < hit).any() or (rank > metrics.gallery).any() or (np.diff(rank)[owner[1:] == owner[:-1]] <= 0).any():
-        raise UserError("queries.parquet: ranks that do not rise, or lie outside the gallery")
+        raise UserError(f"{where}: ranks that do not rise, or lie outside the gallery")
     last = rank[(start + counts - 1)[found]]
     before = np.where(rank > 1, (hit - 1) / np.maximum(rank - 1, 1), 1)
 
@@ -143,16 +161,11 @@ def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
     ap[found] = mean_over_hits(hit / rank)
     one = np.full(len(counts), np.nan)
     one[found] = rank[start[found]]
-    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
-        one, first, equal_nan=True
-    ):
-        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
     if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):
         raise UserError(
-            f"queries.parquet has {found.sum()} queries with and {(~found).sum()} without a match, "
+            f"{where} has {found.sum()} queries with and {(~found).sum()} without a match, "
             f"metrics.json says {metrics.queries} and {metrics.queries_without_match}"
         )
-    _check_ranked(queries, one, metrics.gallery)
     scores = {
         "map": ap[found].mean(), "map_trapezoid": mean_over_hits((hit / rank + before) / 2).mean(),
         "minp": (counts[found] / last).mean(),
@@ -161,10 +174,9 @@ def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
     for name, score in scores.items():
         if abs(100 * float(score) - getattr(metrics, name)) > AGREEMENT:
             raise UserError(
-                f"queries.parquet gives {TITLES[name]} of {100 * score:.2f}, "
-                f"metrics.json says {getattr(metrics, name):.2f}"
+                f"{where} gives {TITLES[name]} of {100 * score:.2f}, metrics.json says {getattr(metrics, name):.2f}"
             )
-    return ap.astype(np.float32)
+    return ap, one
 
 
 def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -> None:

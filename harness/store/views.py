@@ -120,16 +120,20 @@ def snapshot_id(store: Store) -> str:
         return session.exec(select(models.Meta.value).where(models.Meta.name == "snapshot")).one_or_none() or ""
 
 
-def taken_in(store: Store) -> float:
+def taken_in(store: Store, place: str) -> float:
     """Return when `results/` was last taken in, in seconds since the epoch; 0 if that is not known."""
     with store.reading() as session:
-        row = session.get(models.Meta, "taken_in")
+        row = session.get(models.Meta, f"taken_in{place}")
         return float(row.value) if row else 0.0
 
 
 def own_runs(store: Store) -> dict[str, int]:
     """Return how many runs of each task were computed on this machine."""
-    query = select(models.Run.task, func.count()).where(col(models.Run.published).is_(False)).group_by(models.Run.task)
+    query = (
+        select(models.Run.task, func.count())
+        .where(col(models.Run.published).is_(False), models.Run.origin == "")
+        .group_by(models.Run.task)
+    )
     with store.reading() as session:
         return dict(session.exec(query).all())
 

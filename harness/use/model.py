@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from harness.data.scan import Progress
 from harness.errors import UserError
-from harness.learning.augment import MEAN, STD
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import BATCH
+from harness.learning.normalization import IMAGENET
 from harness.learning.state import read_tensors
 from harness.matrix import Matrix, as_matrix
 from harness.paths import project_root, run_folder
@@ -116,7 +116,8 @@ def load(folder: Path | str) -> Model:
     features = run.algorithm.embedder(run.method.compute, run.tensors, device)
 
     def embedder(images: npt.NDArray[np.uint8]) -> Matrix:
-        return as_matrix(features(UnlabeledSet(images, np.zeros(len(images), np.int64), device)), "features")
+        shown = UnlabeledSet(images, np.zeros(len(images), np.int64), device, run.input.normalization)
+        return as_matrix(features(shown), "features")
 
     with (run.folder / CHECKPOINT).open("rb") as file:
         checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
@@ -172,4 +173,4 @@ def _input_of_dataset(folder: Path, record: Record) -> Input:
         raise UserError(
             f"{folder / RECORD}: does not state the size of the images, and {root} has no dataset {record.target!r}"
         ) from error
-    return Input(height=image.height, width=image.width, mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
+    return Input(height=image.height, width=image.width, **IMAGENET._asdict())

@@ -18,9 +18,9 @@ def test_every_kind_of_every_socket_is_listed() -> None:
     assert kinds == {
         "params.labels.distance": ["jaccard", "cosine"],
         "params.labels.clustering": ["dbscan", "dbscan-data-driven", "hdbscan", "infomap"],
-        "compute.network.backbone": ["narrow", "resnet18", "resnet50", "mobilenet-v2"],
-        "compute.network.pooling": ["average", "gem"],
-        "compute.optimizer": ["adam"],
+        "compute.network.backbone": ["narrow", "narrow-vit", "resnet18", "resnet50", "mobilenet-v2", "timm"],
+        "compute.network.pooling": ["average", "gem", "token"],
+        "compute.optimizer": ["adam", "sgd"],
         "compute.schedule": ["constant", "step", "cosine"],
     }
 

@@ -29,7 +29,9 @@ compute:
 def test_imagenet_weights_that_there_are_not(specs: Specs) -> None:
     specs.edit(CLUSTERS, START, "init: imagenet")
     line = specs.line(CLUSTERS, "init: imagenet")
-    assert specs.problems() == [f"{CLUSTERS}:{line}: init: there are no ImageNet weights for backbone 'narrow'"]
+    assert specs.problems() == [
+        f"{CLUSTERS}:{line}: init: imagenet: there are no ImageNet weights for backbone 'narrow'"
+    ]
     specs.edit(CLUSTERS, NARROW, "backbone: {kind: resnet18, stem_relu: true}")
     specs.plan()
     assert specs.problems() == []
