@@ -583,68 +583,6 @@ def new_method(
         _say(f"wrote {path}")
 
 
-<<<<<<< HEAD
-@results_app.command("publish")
-def results_publish(
-    partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
-) -> None:
-    """Write results/published.json: the metrics and records of the whole plan, for git.
-
-    Example: harness results publish
-    """
-    from harness.paths import project_root
-    from harness.store.published import publish
-
-    registry = _registry()
-    _say(f"published {publish(project_root(), partial)} of {len(registry.planned)} planned runs")
-
-
-@results_app.command("report")
-def results_report() -> None:
-    """Write docs/results.md: leaderboards and comparisons of the drawn tasks.
-
-    Example: harness results report
-    """
-    from harness.paths import project_root
-    from harness.store import ingest
-    from harness.tables.report import write_report
-
-    root = project_root()
-    ingest(root)
-    _say(f"wrote {write_report(root).relative_to(root)}")
-
-
-def _registry() -> Registry:
-    from harness.paths import project_root
-    from harness.specs.registry import Registry
-
-    return Registry.load(project_root())
-
-
-def _names(text: str) -> list[str] | None:
-    return [part.strip() for part in text.split(",") if part.strip()] or None
-
-
-def _say(text: str, weight: bool = False) -> None:
-    sys.stdout.write(_fitted(printable(text, weight), sys.stdout) + "\n")
-
-
-def _log(text: str) -> None:
-    sys.stderr.write(_fitted(printable(text), sys.stderr) + "\n")
-    sys.stderr.flush()
-
-
-def _fitted(text: str, stream: TextIO) -> str:
-    """Text that breaks between words where the stream is a terminal."""
-    if not stream.isatty():
-        return text
-    from harness.commands.screen import width, wrapped
-
-    return wrapped(text, width(stream))
-
-
-=======
->>>>>>> main
 def _from_here(message: str) -> str:
     """A message with the project's files named from the project's root: shorter, and the same on every machine."""
     from harness.paths import project_root
