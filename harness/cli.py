@@ -309,7 +309,7 @@ def leaderboard(
     if output:
         write_text(root / output, printable(text))
     else:
-        _say(text.rstrip("\n"))
+        _say(text.rstrip("\n"), weight=True)
 
 
 @app.command()

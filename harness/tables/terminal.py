@@ -9,6 +9,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
 from harness.evaluation.variants import parsed
+from harness.inputs.text import printable
 from harness.specs.pairing import task_name
 from harness.statistics.basics import spread
 from harness.statistics.methods import verdict
@@ -87,7 +88,7 @@ def render_leaderboard(
         return to_markdown(tables)
     if format == "latex":
         return to_latex(tables)
-    return f"{to_terminal(tables, UNLIMITED if wide else width)}{footer}\n"
+    return f"{to_terminal(tables, UNLIMITED if wide else width)}{printable(footer)}\n"
 
 
 def _worth_showing(tasks: list[Task]) -> list[str]:
