@@ -37,7 +37,7 @@ from harness.pipeline.training.evaluator import Evaluator
 from harness.specs import Pairing, Registry
 from harness.specs.method import ResolvedMethod
 from harness.specs.resolve import fingerprint
-from harness.statistics.basics import holm
+from harness.statistics.basics import holm, spread
 from harness.statistics.methods import RunComparison, compare_runs, verdict
 from harness.tables.text import signed
 from harness.tables.verdicts import probability
@@ -157,10 +157,10 @@ class World:
 
 @dataclass(frozen=True)
 class Row:
-    """A variant's mAP (percent, mean over seeds), and its comparison with Cluster Contrast."""
+    """A variant's mAP by seed (percent), its comparison with Cluster Contrast, and CPU seconds a run."""
 
     name: str
-    map: float
+    maps: tuple[float, ...]
     against: RunComparison | None
     cpu_seconds: float
 
@@ -185,12 +185,12 @@ class Trial:
         for seed, variants in ((CALIBRATION, VARIANTS), (FRESH, {"as shipped": {}})):
             world, rows = self.world(seed), tables.setdefault(seed, [])
             reference, seconds = self._runs(world, None)
-            rows.append(Row(self.registry.methods[REFERENCE].title, 100 * float(np.nanmean(reference)), None, seconds))
+            rows.append(Row(self.registry.methods[REFERENCE].title, _maps(reference), None, seconds))
             yield outcome(rows[-1], seed)
             for name, changes in variants.items():
                 found, seconds = self._runs(world, changes)
                 compared = compare_runs(100 * found, 100 * reference, world.identities)
-                rows.append(Row(name, 100 * float(np.nanmean(found)), compared, seconds))
+                rows.append(Row(name, _maps(found), compared, seconds))
                 yield outcome(rows[-1], seed)
                 if write:
                     (DOCS / "choices.md").write_text(page(tables, self.scale), encoding="utf-8")
@@ -270,9 +270,14 @@ class Trial:
         return open_prepared(prepared)
 
 
+def _maps(ap: NDArray[np.float64]) -> tuple[float, ...]:
+    """The mAP of each run, percent, of AP [seeds, queries]."""
+    return tuple((100 * np.nanmean(ap, axis=1)).tolist())
+
+
 def outcome(row: Row, seed: int) -> Outcome:
     """Return a row as a benchmark prints it."""
-    said = f"mAP {row.map:.1f}"
+    said = f"mAP {spread(row.maps).mean:.1f}"
     if row.against is not None:
         said += f", {row.against.difference:+.1f} ({row.against.low:+.1f} … {row.against.high:+.1f})"
     return Outcome(f"choices {row.name}", f"draw {seed}", row.cpu_seconds, 0.0, agreement=said)
@@ -322,8 +327,8 @@ def page(tables: Mapping[int, list[Row]], scale: Scale) -> str:
 def table(rows: list[Row]) -> str:
     """Return the rows in Markdown, p-values after Holm."""
     lines = [
-        "| what | mAP | difference | 95 % interval | p (Holm) | verdict | CPU s a run |",
-        "| :--- | ---: | ---: | :---: | ---: | :--- | ---: |",
+        "| what | seeds | mAP | ± | difference | 95 % interval | p (Holm) | verdict | CPU s a run |",
+        "| :--- | ---: | ---: | ---: | ---: | :---: | ---: | :--- | ---: |",
     ]
     for row, corrected in zip(rows, [1.0, *_corrected(rows)], strict=True):
         cells = ["", "", "", ""]
@@ -333,7 +338,9 @@ def table(rows: list[Row]) -> str:
                 signed(found.difference), f"{signed(found.low)} … {signed(found.high)}", probability(corrected),
                 verdict(found.difference, corrected),
             ]  # fmt: skip
-        lines.append(f"| {row.name} | {row.map:.1f} | {' | '.join(cells)} | {row.cpu_seconds:.0f} |")
+        over = spread(row.maps)
+        figures = f"{len(row.maps)} | {over.mean:.1f} | {over.std:.1f}"
+        lines.append(f"| {row.name} | {figures} | {' | '.join(cells)} | {row.cpu_seconds:.0f} |")
     return "\n".join(lines) + "\n"
 
 
