@@ -72,6 +72,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
             shown = run.record.input.normalization if run.record.input else IMAGENET
             split = target.split("train")
             images = UnlabeledSet(split.images, split.cameras, device, shown)
+            algorithm = algorithm_of(method)
             features = _normalized(algorithm.embedder(method.compute, tensors, device)(images))
             params = algorithm.Params.model_validate(method.params)
             clusters, _ = own_clusters(features, split.cameras, params)
