@@ -67,22 +67,21 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     ):
         begun = time.perf_counter()
         target = open_prepared(prepared_folder(registry.root, pairing.target))
+        algorithm = algorithm_of(method)
+        embed = algorithm.embedder(method.compute, tensors, device)
+        shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:
             figures = _label_free(run, target)
-            shown = run.record.input.normalization if run.record.input else IMAGENET
             split = target.split("train")
-            images = UnlabeledSet(split.images, split.cameras, device, shown)
-            algorithm = algorithm_of(method)
-            features = _normalized(algorithm.embedder(method.compute, tensors, device)(images))
+            training = _normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
             params = algorithm.Params.model_validate(method.params)
-            clusters, _ = own_clusters(features, split.cameras, params)
+            clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
                 pq.write_table(pa.table({CLUSTERS: pa.array(clusters, pa.int32())}), partial, compression="zstd")
             write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
             return figures
-        shown = run.record.input
-        evaluator = Evaluator(target, device, shown.normalization if shown else IMAGENET)
-        features = evaluator.embedded(algorithm_of(method).embedder(method.compute, tensors, device))
+        evaluator = Evaluator(target, device, shown)
+        features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
