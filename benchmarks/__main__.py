@@ -11,8 +11,10 @@ from typing import Any, Protocol
 from benchmarks import (
     batches,
     ca_jaccard,
+    choices,
     epoch,
     evaluate,
+    fleet,
     gpu,
     growth,
     jaccard,
@@ -53,10 +55,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "methods": methods,
     "growth": growth,
     "gpu": gpu,
+    "fleet": fleet,
     "startup": startup,
     "leaderboard": leaderboard,
     "statistics": statistics,
     "selection": selection,
+    "choices": choices,
 }
 
 

@@ -52,15 +52,17 @@ def test_a_start_with_another_network(specs: Specs, old: str, new: str, said: st
     assert specs.problems() == [f"{CLUSTERS}:{line}: init: teacher trains {said}: its weights do not fit"]
 
 
-def test_more_neighbours_than_images_are_expected(specs: Specs) -> None:
+@pytest.mark.parametrize(("kind", "looks_at", "fewer"), [("jaccard", 8, 7), ("jaccard-reranking", 9, 6)])
+def test_more_neighbours_than_images_are_expected(specs: Specs, kind: str, looks_at: int, fewer: int) -> None:
+    specs.edit(CLUSTERS, "kind: jaccard,", f"kind: {kind},")
     dataset = "datasets/spring.yaml"
     text = (specs.root / dataset).read_text()
     counts = "{images: 8, ids: 3}"
     specs.write(dataset, text + f"expect: {{train: {counts}, query: {counts}, gallery: {counts}}}\n")
     line = specs.line(CLUSTERS, "distance:")
-    said = "params.labels.distance: 8 neighbours, but spring has 8 images to train on: choose fewer"
+    said = f"params.labels.distance: {looks_at} neighbours, but spring has 8 images to train on: choose fewer"
     assert specs.problems() == [f"{CLUSTERS}:{line}: {said}"]
-    specs.edit(CLUSTERS, "k1: 8", "k1: 7")
+    specs.edit(CLUSTERS, "k1: 8", f"k1: {fewer}")
     specs.plan()
     assert specs.problems() == []
 
