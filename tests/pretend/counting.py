@@ -49,7 +49,7 @@ def sections(algorithm: Any, seen: Seen) -> Iterator[list[int]]:
     """Count the batches and the steps apart from the rest of an epoch; give the number of iterations, in a list."""
     begin, step = algorithm.begin_epoch, algorithm.step
     iterations = [0]
-    augment._constants(GPU)  # once in a process, whoever needs them first
+    augment._constants(GPU, augment.IMAGENET)  # once in a process, whoever needs them first
 
     def begin_epoch(self: Any, epoch: int) -> Iterator[Any]:
         batches = iter(begin(self, epoch))
