@@ -311,7 +311,7 @@ def leaderboard(
     if output:
         write_text(root / output, printable(text))
     else:
-        _say(text.rstrip("\n"))
+        _say(text.rstrip("\n"), weight=True)
 
 
 @app.command()
@@ -593,6 +593,22 @@ def data_show(
 
     for line in show_dataset(_registry(), name, output):
         _say(line)
+
+
+@data_app.command("publish")
+def data_publish(
+    name: Data,
+    output: Annotated[Path, typer.Option(help="Folder to write; default: build/datasets/NAME.")] = Path(),
+) -> None:
+    """Write a drawn dataset as a folder to publish: images, labels, and a Croissant file that describes them.
+
+    Example: harness data publish drawn-summer
+    """
+    from harness.sharing.croissant import publish_dataset
+
+    registry = _registry()
+    folder = registry.root / (output if output != Path() else Path("build") / "datasets" / name)
+    _say(f"wrote {publish_dataset(registry, name, folder)}")
 
 
 @new_app.command("method")

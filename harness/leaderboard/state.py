@@ -53,7 +53,7 @@ def _identity(url: str) -> int:
 
 def theme() -> str:
     """Return `dark` or `light`, as the visitor's page is."""
-    return str(st.context.theme.type or "light")
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def task_title(name: str) -> str:

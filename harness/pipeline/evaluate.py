@@ -22,6 +22,7 @@ from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
 from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.normalization import IMAGENET
 from harness.learning.out_of_memory import explained
@@ -29,8 +30,9 @@ from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
+from harness.pipeline.inspect import own_clusters
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, LabelFree, Metrics
+from harness.pipeline.records import CLUSTERS, WRONG_BINS, Best, LabelFree, Metrics
 from harness.pipeline.trained import Trained, read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
@@ -50,7 +52,8 @@ SAMPLE, PAIRS = 512, 2**14
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
 
-    On a target without labeled test images the metrics are label-free figures of the history, and there is no query.
+    On a target without labeled test images the metrics are label-free figures of the history, and instead of queries
+    the table holds the training images' clusters by the last epoch's network, so that seeds can be compared.
 
     Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
     """
@@ -64,15 +67,21 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     ):
         begun = time.perf_counter()
         target = open_prepared(prepared_folder(registry.root, pairing.target))
+        algorithm = algorithm_of(method)
+        embed = algorithm.embedder(method.compute, tensors, device)
+        shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:
             figures = _label_free(run, target)
+            split = target.split("train")
+            training = _normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
+            params = algorithm.Params.model_validate(method.params)
+            clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
-                pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
+                pq.write_table(pa.table({CLUSTERS: pa.array(clusters, pa.int32())}), partial, compression="zstd")
             write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
             return figures
-        shown = run.record.input
-        evaluator = Evaluator(target, device, shown.normalization if shown else IMAGENET)
-        features = evaluator.embedded(algorithm_of(method).embedder(method.compute, tensors, device))
+        evaluator = Evaluator(target, device, shown)
+        features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")

@@ -31,6 +31,8 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
+CLUSTERS = "cluster"
+"""The column of `queries.parquet` where there is no query: each training image's cluster, -1 = outlier."""
 LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
 """Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
 silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,7 @@ class LeaderRow:
     peak_memory_gib: float | None = None
     published: bool = False
     stale: str = ""
+    origin: str = ""
 
     @property
     def cpu_minutes(self) -> float | None:
@@ -92,6 +93,10 @@ class LeaderRow:
         """Our mean of `metric`, or None."""
         found = self.scores.get(metric)
         return found.mean if found else None
+
+
+SHARED = [f.name for f in fields(LeaderRow) if f.name in models.Entry.model_fields and f.name != "seeds"]
+"""What a row has from the table as it stands."""
 
 
 def snapshot(store: Store) -> Snapshot:
@@ -266,43 +271,19 @@ def _leader_row(entry: models.Entry, method: models.Method | None, tie: models.T
     best = {"map": entry.best_map, "rank1": entry.best_rank1}
     chosen = {"map": entry.chosen_map, "rank1": entry.chosen_rank1}
     reported = {metric: getattr(entry, f"reported_{metric}") for metric in ("map", "rank1", "rank5", "rank10")}
+    low, high = entry.reported_low, entry.reported_high
     return LeaderRow(
-        method=entry.method,
+        **{name: getattr(entry, name) for name in SHARED},
         title=method.title if method else entry.method,
-        setting=entry.setting,
         role=method.role if method else "unregistered",
-        task=entry.task,
-        state=entry.state,
-        reason=entry.reason,
         seeds=tuple(entry.seeds),
         scores=scores,
         best={name: value for name, value in best.items() if value is not None},
         chosen={name: value for name, value in chosen.items() if value is not None},
         reported={name: value for name, value in reported.items() if value is not None},
-        reported_from=entry.reported_from,
-        reported_verified=entry.reported_verified,
-        reported_note=entry.reported_note,
-        reported_selection=entry.reported_selection,
-        reported_range=(entry.reported_low, entry.reported_high)
-        if entry.reported_low is not None and entry.reported_high is not None
-        else None,
-        difference=entry.difference,
-        verdict=entry.verdict,
-        verdict_note=entry.verdict_note,
+        reported_range=None if low is None or high is None else (low, high),
         letters=tie.letters if tie else "",
         p_top=tie.p_top if tie else None,
-        pretraining=entry.pretraining,
-        input_size=entry.input_size,
-        train_cameras=entry.train_cameras,
-        test_cameras=entry.test_cameras,
-        test_time=entry.test_time,
-        protocol=entry.protocol,
-        transductive=entry.transductive,
-        gpu_hours=entry.gpu_hours,
-        cpu_hours=entry.cpu_hours,
-        peak_memory_gib=entry.peak_memory_gib,
-        published=entry.published,
-        stale=entry.stale,
     )
 
 
@@ -350,6 +331,16 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
     if blob is None:
         raise UserError(f"there is no finished run {key!r}")
     return np.frombuffer(blob, dtype="<f4")
+
+
+def test_size(store: Store, task_name: str) -> str:
+    """Return how much a task's scores rest on, in words; '' where nothing is scored."""
+    found = next((run for run in runs(store, task_name) if run.queries), None)
+    if found is None:
+        return ""
+    people = identities(store, found.target_hash)
+    of = f" of {len(np.unique(people))} identities" if people is not None else ""
+    return f"{found.queries} queries{of} in {found.gallery} images"
 
 
 def identities(store: Store, data: str) -> NDArray[np.int32] | None:

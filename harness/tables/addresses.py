@@ -30,6 +30,7 @@ class Leaderboard(View):
     q: str = ""
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    ticked: tuple[str, ...] = ()
     view: str = ""
     cost: str = ""
     pretraining: tuple[str, ...] = ()
@@ -75,6 +76,7 @@ class Queries(View):
     query: str = ""
     camera: str = ""
     identity: str = ""
+    similarity: str = ""
     only: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
 from harness.evaluation.variants import parsed
+from harness.inputs.text import printable
 from harness.specs.pairing import task_name
 from harness.statistics.basics import spread
 from harness.statistics.methods import verdict
@@ -87,7 +88,7 @@ def render_leaderboard(
         return to_markdown(tables)
     if format == "latex":
         return to_latex(tables)
-    return f"{to_terminal(tables, UNLIMITED if wide else width)}{footer}\n"
+    return f"{to_terminal(tables, UNLIMITED if wide else width)}{printable(footer)}\n"
 
 
 def _worth_showing(tasks: list[Task]) -> list[str]:
@@ -117,6 +118,8 @@ def _table(
         return paper_table(title, rows, rows, methods, views.snapshot_id(store))
     columns = telling(rows, [column for column in COLUMNS if wide or column.key in TERMINAL])
     notes = notes_on(columns)
+    if (size := views.test_size(store, name)) and format in ("table", "md"):
+        notes += (f"scores on {size}",)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `harness run` runs them",)
     return leader_table(title, rows, columns, notes, blocks=True)

@@ -71,6 +71,11 @@ def bibtex(name: str, paper: Mapping[str, Any]) -> str:
     return f"@{'article' if article else 'inproceedings'}{{{first}{paper['year']},\n{lines}\n}}"
 
 
+def published_in(paper: Mapping[str, Any]) -> str:
+    """Return where and when a paper appeared; the year once, also where the venue's name has it."""
+    return paper["venue"] if str(paper["year"]) in paper["venue"] else f"{paper['venue']} {paper['year']}"
+
+
 def commands(key: str, version: str = "", expected: str = "") -> str:
     """Return what reproduces a run: the code of `version`, the run or its two steps by hand, and what to expect."""
     lines = [f"git checkout {version.rstrip('+')}"] if re.fullmatch(r"[0-9a-f]{7,40}\+?", version) else []
