@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from benchmarks import (
     batches,
+    ca_jaccard,
+    choices,
     epoch,
     evaluate,
     fleet,
@@ -19,6 +21,7 @@ from benchmarks import (
     leaderboard,
     methods,
     peers,
+    rerank,
     search,
     selection,
     startup,
@@ -42,6 +45,8 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "ca-jaccard": ca_jaccard,
+    "rerank": rerank,
     "search": search,
     "batches": batches,
     "training": training,
@@ -55,6 +60,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "leaderboard": leaderboard,
     "statistics": statistics,
     "selection": selection,
+    "choices": choices,
 }
 
 

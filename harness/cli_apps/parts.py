@@ -53,9 +53,9 @@ def whole_numbers(option: str, text: str) -> list[int] | None:
     return [int(part) for part in parts] or None
 
 
-def say(text: str) -> None:
-    """Write what was asked for."""
-    sys.stdout.write(_fitted(printable(text), sys.stdout) + "\n")
+def say(text: str, weight: bool = False) -> None:
+    """Write what was asked for; `weight`: with what of it is bold, dim or underlined."""
+    sys.stdout.write(_fitted(printable(text, weight), sys.stdout) + "\n")
 
 
 def log(text: str) -> None:

@@ -26,7 +26,7 @@ from harness.tables import addresses, exports
 from harness.tables.addresses import View, file_name
 from harness.tables.columns import COLUMNS, METRICS, notes_on, telling
 from harness.tables.table import leader_table
-from harness.tables.text import bibtex, commands, duration, flat, signed, task_title, to_yaml, value_text
+from harness.tables.text import bibtex, commands, duration, flat, published_in, signed, task_title, to_yaml, value_text
 from harness.tables.verdicts import probability, remarks, sentence
 from harness.tables.words import GLOSSARY, INTRODUCTION, ROLE_NOTES, SETTINGS, is_bound, setting_name
 
@@ -405,7 +405,7 @@ def _method(b: _Builder, file: str, name: str) -> list[str]:
     paper = document.get("paper")
     if paper:
         parts += [f"<h2>{text(paper['title'])}</h2>",
-                  paragraph(f"{', '.join(paper['authors'])}. {paper['venue']} {paper['year']}."),
+                  paragraph(f"{', '.join(paper['authors'])}. {published_in(paper)}."),
                   paragraph(f"{paper['fidelity'].capitalize()}. {paper['notes']}"),
                   code(bibtex(name, paper))]  # fmt: skip
     if not method.quoted:

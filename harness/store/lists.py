@@ -49,6 +49,8 @@ class Query:
     camera: int
     ap: float | None
     first_hit: int | None
+    similarity: float | None = None
+    """Of the first image in its list, where that is stored."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,12 @@ def with_lists(root: Path) -> frozenset[str]:
 
 def read_queries(root: Path, key: str) -> list[Query]:
     """Return a run's queries in split order. Raises UserError if its lists are not here."""
-    rows = _rows(root, key, ("query", "path", "identity", "camera", "ap", "first_hit"))
+    rows = _rows(root, key, ("query", "path", "identity", "camera", "ap", "first_hit", "similarity"))
     return [
-        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"]) for row in rows
-    ]
+        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"],
+              next(iter(row.get("similarity") or ()), None))
+        for row in rows
+    ]  # fmt: skip
 
 
 def read_ranked(root: Path, key: str, query: int) -> Ranked:

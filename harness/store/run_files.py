@@ -16,7 +16,7 @@ from harness.inputs.files import MissingFileError, read_bytes
 from harness.inputs.json import parse_document
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.pipeline.records import QUERY_COLUMNS, Metrics, Record
+from harness.pipeline.records import QUERY_COLUMNS, Metrics, Ranking, Record
 from harness.pipeline.trained import read_trained
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_run(folder: Path) -> RunResult:
         if (metrics.checkpoint_sha256, metrics.protocol) != (trained.record.checkpoint_sha256, trained.record.protocol):
             raise UserError("metrics.json and record.json name different checkpoints or protocols")
         data, name = verified_queries(folder, metrics), Path("queries.parquet")
-        queries = parse_table(data, name, _columns(), _remedy(folder.name))
+        queries = parse_table(data, name, query_types(), _remedy(folder.name))
         identities = np.unique(queries["identity"].to_numpy(), return_inverse=True)[1].astype(np.int32)
         ap = check_scores(queries, metrics)
         first = queries["first_hit"].fill_null(0).to_numpy().astype(np.int32)
@@ -106,7 +106,8 @@ def _remedy(key: str) -> str:
     return f"`dvc checkout` brings it back, `harness evaluate {key}` computes it"
 
 
-def _columns() -> dict[str, pa.DataType]:
+def query_types() -> dict[str, pa.DataType]:
+    """Return the types of `QUERY_COLUMNS`."""
     import pyarrow as pa  # slow to import, and only needed for new runs
 
     types = (
@@ -116,7 +117,7 @@ def _columns() -> dict[str, pa.DataType]:
     return dict(zip(QUERY_COLUMNS, types, strict=True))
 
 
-def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
+def check_scores(queries: pa.Table, metrics: Metrics | Ranking) -> NDArray[np.float32]:
     """Return AP per query, NaN without a match. Raises UserError unless the ranks give the scores of `metrics`."""
     if queries["query"].to_pylist() != list(range(queries.num_rows)):
         raise UserError("queries.parquet: its queries are not 0, 1, 2, …")

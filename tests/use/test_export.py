@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from harness.data import open_prepared
 from harness.errors import UserError
+from harness.learning.state import read_tensors, write_tensors
 from harness.paths import prepared_folder
 from harness.pipeline.evaluate import evaluate
 from harness.pipeline.records import Metrics
@@ -54,6 +55,28 @@ def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> No
     )
     assert theirs == pytest.approx(ours, abs=0.02 if half else 1e-9)
     assert not list(found.folder.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_transformer_with_statistics_of_its_own_is_the_same_everywhere(transformer: Path, name: str) -> None:
+    """It resizes inside, and what each consumer feeds differs."""
+    found = exported(transformer, name)
+    assert found.cosine >= 0.9999
+    if name == "roboflow":
+        config = json.loads((found.folder / "reid_config.json").read_text())
+        assert config["architecture"] == "timm:test_vit"
+        assert config["preprocessing"]["input_size"] == [160, 160]
+        assert config["preprocessing"]["mean"] == [0.5, 0.4, 0.5]
+
+
+def test_a_transformer_of_another_size_than_roboflow_builds_is_refused(transformer: Path) -> None:
+    path = transformer / "checkpoint.safetensors"
+    tensors, metadata = read_tensors(path)
+    metadata["method"] = metadata["method"].replace('"size": "weights"', '"size": [32, 16]')
+    tensors["backbone.net.pos_embed"] = tensors["backbone.net.pos_embed"][:, :3].clone()
+    write_tensors(tensors, path, metadata)
+    with pytest.raises(UserError, match=r"for images of one size only: tensor 'pos_embed' is \[1, 101, 64\] there"):
+        export(transformer, "roboflow", transformer.parent / "out", False, 18)
 
 
 def test_half_precision_is_half_the_size(run: Path) -> None:

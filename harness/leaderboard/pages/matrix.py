@@ -15,7 +15,7 @@ from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
 from harness.tables.columns import BY_KEY, METRICS
 from harness.tables.formats import escape_markdown, prose
-from harness.tables.style import shade
+from harness.tables.style import DIM, shade
 from harness.tables.table import place, places, unique_titles
 from harness.tables.words import ROLES, SETTINGS, setting_name
 
@@ -84,9 +84,8 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
              for task in possible}  # fmt: skip
     # padded with blanks, which come before digits: sorted as text, numbers stand in their order
     frame = pd.DataFrame({"method": [titles[name] for name in order],
-                          **{task: [text.rjust(6) for text in texts[task]] for task in possible}})  # fmt: skip
+                          **{task: [text.rjust(5) for text in texts[task]] for task in possible}})  # fmt: skip
     found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in possible}
-    dark = theme() == "dark"
 
     def styles(column: pd.Series[str]) -> list[str]:
         if column.name not in possible:
@@ -96,7 +95,7 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
             row = cells.get((name, str(column.name)))
             value = row.score(metric) if row else None
             best = row is not None and place(found[str(column.name)], row, BY_KEY[metric]) == 1
-            dim = f"color: {'#a7b1be' if dark else '#5b6673'}"
+            dim = f"color: {DIM[theme()]}"
             looks.append((shade(value) if value is not None else dim) + ("; font-weight: 700" if best else ""))
         return looks
 
@@ -112,13 +111,16 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
         frame.style.apply(styles),
         hide_index=True,
         height="content",
+        width="content",
         on_select=chosen,
         selection_mode="single-cell",
         key=key,
         column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=190),
+            "method": st.column_config.TextColumn("method", pinned=True, width=208),
             **{
-                task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task)
+                task: st.column_config.TextColumn(
+                    task_title(task), alignment="left", help=task, width=max(80, 7 * len(task_title(task)) + 32)
+                )
                 for task in possible
             },
         },
@@ -161,7 +163,7 @@ def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
     states = [state for state in models.STATES if any(row.state == state for row in empty)]
     if not states:
         return
-    with st.expander(f"Why {len(empty)} cells are empty", expanded="states" in st.query_params, icon=":material/help:"):
+    with st.expander(f"Why {len(empty)} cells are empty", expanded=url.stated("states"), icon=":material/help:"):
         wanted = url.several("State", states, "states", states, pills=True, quiet=True)
         frame = pd.DataFrame(
             [
@@ -186,8 +188,8 @@ def _exports(rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str) -> No
         rows, {task: task_title(task) for task in tasks}, metric, methods, read(views.snapshot).id
     )
     with st.container(horizontal=True):
-        for label, (suffix, mime, text) in files.items():
-            st.download_button(label, text, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
+        for label, (suffix, mime, content) in files.items():
+            st.download_button(label, content, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
                                type="tertiary", icon=":material/download:")  # fmt: skip
 
 

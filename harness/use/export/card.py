@@ -119,6 +119,9 @@ def _datasets(run: TrainedRun) -> list[tuple[str, str]]:
     found = [(name, known[name].access.license if name in known else "terms unknown") for name in dict.fromkeys(names)]
     if "imagenet" in record.init:
         found.append(("ImageNet", "its images are licensed for non-commercial research only"))
+    if "pretrained" in record.init and record.weights:
+        name = record.weights.file.removesuffix(".safetensors")
+        found.append((name, f"what it was trained on and its terms: https://huggingface.co/timm/{name}"))
     return found
 
 

@@ -25,9 +25,9 @@ from harness.use.export.weights import run_weights, write_weights
 from harness.use.model import Model, TrainedRun, load, open_run
 
 CARD = "README.md"
-OWN = Contract(normalizes=False)
+OWN = Contract(None)
 """Of the formats that no consumer's habits bind: RGB in [0, 1], normalized inside."""
-BARE = Contract(normalizes=True)
+BARE = Contract("own")
 LOWEST = {"float32": 0.9999, "float16": 0.999}
 """The lowest cosine to the checkpoint's features with which a file counts as the same model."""
 
@@ -59,9 +59,9 @@ FORMATS = {
         lambda run, path, half: run_weights(run, path, BARE, half),
     ),
     "roboflow": Format(
-        BARE, ".safetensors",
+        roboflow.CONTRACT, ".safetensors",
         lambda run, path, half, opset: roboflow.write_roboflow(run, path, half),
-        lambda run, path, half: run_weights(run, path, BARE, half),
+        lambda run, path, half: roboflow.run_roboflow(path),
     ),
     "boxmot": Format(boxmot.CONTRACT, ".onnx", boxmot.write_boxmot, lambda run, path, half: run_onnx(path)),
     "ultralytics": Format(
