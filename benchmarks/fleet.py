@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,21 +62,22 @@ class _Sleeping(Head):
         pass
 
 
-def _sleep(job: str, item: str) -> str:
-    time.sleep(SLEEP)
-    return Result(outcome="finished", host="here").model_dump_json()
-
-
 def _scheduling(count: int) -> Outcome:
     """Give out runs that sleep, to as many simulated workers as there are CPUs in a Ray that believes so."""
     import ray
 
+    def sleep(job: str, item: str) -> str:  # travels by value: 64 processes need not import the project
+        import time
+
+        time.sleep(SLEEP)
+        return '{"outcome": "finished", "host": "here"}'
+
     ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        warm = ray.remote(_sleep)
+        warm = ray.remote(sleep)
         ray.get([warm.options(num_cpus=1).remote("", "") for _ in range(WORKERS)])  # its processes are there then
         head, begun, used = _Sleeping(count), time.perf_counter(), _cpu()
-        summary = run_on_ray(head, None, 1, _sleep)
+        summary = run_on_ray(head, None, 1, sleep)
         seconds, used = time.perf_counter() - begun, _cpu() - used
     finally:
         ray.shutdown()
@@ -86,14 +88,14 @@ def _scheduling(count: int) -> Outcome:
     )  # fmt: skip
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+def _cpu(whose: int = resource.RUSAGE_SELF) -> float:
+    usage = resource.getrusage(whose)
     return usage.ru_utime + usage.ru_stime
 
 
 def _overhead(with_reference: bool) -> Iterator[Outcome]:
     """Do one run of a tiny project, its data and spec there already, by a worker, by a head, and by `dvc repro`."""
-    from tests.pipeline.versioned import Versioned, versioned_project  # which needs what the tests need
+    from tests.pipeline.versioned import versioned_project  # which needs what the tests need
 
     key = "colour-histogram__drawn-summer__s0"
     stage = f"pipelines/colour-histogram/dvc.yaml:evaluate@{key}"
@@ -107,21 +109,23 @@ def _overhead(with_reference: bool) -> Iterator[Outcome]:
         project.run("git", "add", "-A")
         project.run("git", "commit", "-q", "-m", "Data and specs")
 
-        def timed(project: Versioned, *command: str) -> float:
-            begun = time.perf_counter()
+        def timed(*command: str) -> tuple[float, float]:
+            begun, used = time.perf_counter(), _cpu(resource.RUSAGE_CHILDREN)
             project.run(*command)
-            return time.perf_counter() - begun
+            return time.perf_counter() - begun, _cpu(resource.RUSAGE_CHILDREN) - used
 
-        work = ("harness", "fleet", "work", key, "--gpus-per-run", "0", "--scratch", f"{folder}/scratch")
-        worker = timed(project, *work)
-        collected = timed(project, "harness", "fleet", "run", key, "--gpus-per-run", "0")
-        reference = None
+        there = ("--gpus-per-run", "0", "--scratch", f"{folder}/scratch")
+        worker = timed("harness", "fleet", "work", key, *there)
+        head = timed("harness", "fleet", "run", key, *there)
+        reference: tuple[float, float] | None = None
         if with_reference:
-            project.run("git", "clean", "-q", "-fdx", "results/runs", ".dvc/cache/runs")
-            project.run("git", "checkout", "-q", ".")
-            reference = timed(project, "dvc", "repro", stage)
-    yield Outcome("fleet, one run", "a worker", worker, 0.0, "dvc repro", reference)
-    yield Outcome("fleet, one run", "the head takes it in", collected, 0.0)
+            shutil.rmtree(project.root / "results" / "runs")
+            shutil.rmtree(project.root / ".dvc" / "cache" / "runs")
+            reference = timed("dvc", "repro", stage)
+    said = f"CPU: {worker[1]:.1f} s" + (f", dvc repro {reference[1]:.1f} s" if reference else "")
+    wall = reference[0] if reference else None
+    yield Outcome("fleet, one run", "a worker", worker[0], 0.0, "dvc repro", wall, agreement=said)
+    yield Outcome("fleet, one run", "the head takes it in", head[0], 0.0, agreement=f"CPU: {head[1]:.1f} s")
 
 
 def _starter(with_reference: bool) -> Iterator[Outcome]:

@@ -179,8 +179,7 @@ class Head:
     def _collect(self, item: Item) -> bool:
         """Bring an item's outputs and entries here; whether anything was new."""
         new = [stage for stage in item.stages if self.workspace.is_new(stage)]
-        for stage in new:
-            self.workspace.collect(stage)
+        self.workspace.collect(new)
         return bool(new)
 
     def announce(self, engine: str) -> None:
