@@ -1,8 +1,8 @@
 """Many machines: what a run costs beside a plain `dvc repro`, two workers beside one, and a head with 1,000 runs.
 
-`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray, and do one run of a tiny
-project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of this project, from nothing,
-with one worker and with two.
+`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray (`tiny`: as many for each of
+8), and do one run of a tiny project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of this
+project, from nothing, with one worker and with two.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from harness.fleet.documents import now
 from harness.fleet.head import Head, Item, Summary, run_on_ray
 from harness.fleet.worker import Job, Result
 
-SIZES: dict[str, Any] = {"small": 1_000, "large": 10_000, "starter": 0}
-WORKERS = 64
+SIZES: dict[str, Any] = {"tiny": (125, 8), "small": (1_000, 64), "large": (10_000, 64), "starter": (0, 0)}
+"""Runs, and simulated workers: each of them is a process of some 75 MB."""
 SLEEP = 4.0
 START_EVERY = 50
 """One run in so many is a start that those after it need."""
@@ -37,7 +37,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     if size == "starter":
         yield from _starter(with_reference)
         return
-    yield _scheduling(SIZES[size])
+    yield _scheduling(*SIZES[size])
     yield from _overhead(with_reference)
 
 
@@ -62,7 +62,7 @@ class _Sleeping(Head):
         pass
 
 
-def _scheduling(count: int) -> Outcome:
+def _scheduling(count: int, workers: int) -> Outcome:
     """Give out runs that sleep, to as many simulated workers as there are CPUs in a Ray that believes so."""
     import ray
 
@@ -72,10 +72,10 @@ def _scheduling(count: int) -> Outcome:
         time.sleep(SLEEP)
         return '{"outcome": "finished", "host": "here"}'
 
-    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         warm = ray.remote(sleep)
-        ray.get([warm.options(num_cpus=1).remote("", "") for _ in range(WORKERS)])  # its processes are there then
+        ray.get([warm.options(num_cpus=1).remote("", "") for _ in range(workers)])  # its processes are there then
         head, begun, used = _Sleeping(count), time.perf_counter(), _cpu()
         summary = run_on_ray(head, None, 1, sleep)
         seconds, used = time.perf_counter() - begun, _cpu() - used
@@ -83,8 +83,8 @@ def _scheduling(count: int) -> Outcome:
         ray.shutdown()
     assert len(summary.done) == count
     return Outcome(
-        "fleet, scheduling", f"{count} of {SLEEP:g} s", seconds, 0.0, limit_s=count * SLEEP / WORKERS,
-        limit=f"{WORKERS} workers that never wait", agreement=f"head: {1000 * used / count:.1f} ms of CPU per run",
+        "fleet, scheduling", f"{count} of {SLEEP:g} s", seconds, 0.0, limit_s=count * SLEEP / workers,
+        limit=f"{workers} workers that never wait", agreement=f"head: {1000 * used / count:.1f} ms of CPU per run",
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _starter_with(workers: int) -> float:
         keys = [
             stage.partition("@")[2] for stage in call("harness", "list", "pairings", "--starter", "--stages").split()
         ]
-        context: Any = ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        context: Any = ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
         address = context.address_info["gcs_address"]
         try:
             begun = time.perf_counter()
