@@ -1,8 +1,8 @@
 """Many machines: what a run costs beside a plain `dvc repro`, two workers beside one, and a head with 1,000 runs.
 
-`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray (`tiny`: as many for each of
-8), and do one run of a tiny project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of this
-project, from nothing, with one worker and with two.
+`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray (`tiny`: as many for each
+of 8), and do one run of a tiny project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of
+this project, from nothing, with one worker and with two.
 """
 
 from __future__ import annotations
