@@ -10,7 +10,7 @@ import streamlit as st
 
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, task_title
+from harness.leaderboard.state import project, read, task_title, task_titles
 from harness.store import views
 from harness.store.models import Task
 from harness.store.views import LeaderRow
@@ -49,7 +49,7 @@ def page() -> None:
         st.caption(INTRODUCTION)
     top = st.columns([3, 5])
     with top[0]:
-        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_title)
+        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_titles())
     with top[1]:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     name_window(task_title(task))
