@@ -221,14 +221,33 @@ def train(
 
 
 @app.command()
-def evaluate(key: Key) -> None:
-    """Evaluate one trained pairing on its target (a DVC stage).
+def evaluate(
+    key: Key,
+    test_time: Annotated[
+        str, typer.Option(help="Steps between features and ranking: flip, camnorm, rerank, comma-separated; or none.")
+    ] = "",
+    design: Annotated[
+        str, typer.Option(help="Other queries and galleries: multi-query, leave-one-out or draws, and sessions.")
+    ] = "",
+) -> None:
+    """Evaluate one trained pairing on its target (a DVC stage), or once more by a variant of the protocol.
 
-    Example: harness evaluate cluster-contrast__drawn-summer__s0
+    Example: harness evaluate cluster-contrast__drawn-summer__s0 --test-time rerank
+
+    What a variant gives stands under its own name (reid-v1+rerank) and is never ranked among the plain scores.
     """
+    from harness.evaluation.variants import named
+    from harness.specs.pairing import parse_key
+
+    variant = named(_names(test_time) or (), _names(design) or ())
+    if variant.parts:
+        from harness.pipeline.variants import evaluate_variant
+
+        found = evaluate_variant(_registry(), parse_key(key), variant)
+        _log(f"{key}: {found.protocol}: mAP {found.map:.1f}, Rank-1 {found.rank1:.1f}, mINP {found.minp:.1f}")
+        return
     from harness.pipeline.evaluate import evaluate as run
     from harness.pipeline.records import LabelFree
-    from harness.specs.pairing import parse_key
     from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
@@ -261,11 +280,15 @@ def leaderboard(
     metric: Annotated[str, typer.Option(help="What to sort by: mAP, Rank-1, Rank-5, Rank-10 or mINP.")] = "map",
     wide: Annotated[bool, typer.Option("--wide", help="Every column, however wide the terminal is.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="A variant, like reid-v1+rerank: the runs that were scored by it, alone.")
+    ] = "reid-v1",
 ) -> None:
     """Rebuild the database from results/ and print the leaderboard.
 
     Example: harness leaderboard --task drawn-summer --format latex
     """
+    from harness.evaluation.variants import parsed
     from harness.paths import project_root, write_text
     from harness.store import ingest
     from harness.tables.label_free import label_free_table
@@ -273,12 +296,15 @@ def leaderboard(
 
     metric = metric_name(metric)
     check_choices(format, metric)
+    parsed(protocol)
     root = project_root()
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
     unlabeled = label_free_table(root, task or None)
-    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric, wide=wide)
+    scored = ""
+    if not (task and unlabeled):
+        scored = render_leaderboard(root, format, task or None, metric=metric, wide=wide, protocol=protocol)
     text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
         write_text(root / output, printable(text))
@@ -565,6 +591,22 @@ def data_show(
 
     for line in show_dataset(_registry(), name, output):
         _say(line)
+
+
+@data_app.command("publish")
+def data_publish(
+    name: Data,
+    output: Annotated[Path, typer.Option(help="Folder to write; default: build/datasets/NAME.")] = Path(),
+) -> None:
+    """Write a drawn dataset as a folder to publish: images, labels, and a Croissant file that describes them.
+
+    Example: harness data publish drawn-summer
+    """
+    from harness.sharing.croissant import publish_dataset
+
+    registry = _registry()
+    folder = registry.root / (output if output != Path() else Path("build") / "datasets" / name)
+    _say(f"wrote {publish_dataset(registry, name, folder)}")
 
 
 @new_app.command("method")

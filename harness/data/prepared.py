@@ -81,8 +81,16 @@ class Prepared:
         data = read_bytes(path, TABLE_BYTES)
         if hashlib.blake2b(data, digest_size=16).hexdigest() != self.info["files"][path.name]:
             raise UserError(f"{path}: damaged: not the file that info.json describes; {remedy}")
-        columns = {"path": pa.string(), "identity": pa.int64(), "camera": pa.int64(), "split": pa.string()}
+        columns = {"path": pa.string(), "identity": pa.int64(), "camera": pa.int64(), "split": pa.string(),
+                   "content": pa.string()}  # fmt: skip
         return parse_table(data, path, columns, remedy)
+
+    def contents(self, name: str) -> list[str]:
+        """Return the hash of each image file of a split, in index order: equal ones are copies."""
+        import pyarrow.compute as pc
+
+        rows = self._manifest.filter(pc.equal(self._manifest["split"], name))
+        return list(rows["content"].to_pylist())
 
     def split(self, name: str) -> Split:
         """Return split `train`, `query` or `gallery`. Raises UserError if the folder is damaged."""

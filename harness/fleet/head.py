@@ -6,6 +6,7 @@ goes on. Two heads at once do no harm: their workers watch each other's document
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -199,7 +200,7 @@ def run_on_ray(
     ray = _ray()
     with _connected(ray, address):
         _check_resources(ray, head, cpus)
-        remote = ray.remote(max_retries=RETRIES, max_calls=1)(worker or run_worker)
+        remote = ray.remote(max_retries=RETRIES)(worker or run_worker)
         return _Loop(ray, head, remote, cpus).summary()
 
 
@@ -326,16 +327,27 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():  # the caller's cluster
         yield
         return
+    ours = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         said = str(error).strip().splitlines()
         where = f"no Ray cluster can be reached at {address!r}" if address else "Ray cannot be started here"
         raise UserError(f"{where}: {said[0] if said else error!r}; see `ray status`, `ray start --head`") from error
+    finally:
+        signal.signal(signal.SIGTERM, ours)  # Ray's own would leave the workers at work
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError if nobody listens at an address with a port: Ray would try for minutes."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _check_resources(ray: Any, head: Head, cpus: float) -> None:

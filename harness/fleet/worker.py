@@ -32,7 +32,7 @@ from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.plan import with_inits
 from harness.pipeline.running import TAIL_LINES, in_order, reproduce
 from harness.specs.base import Frozen
-from harness.specs.pairing import KEY, parse_key
+from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.registry import Registry
 
 Say = Callable[[str], None]
@@ -84,11 +84,8 @@ def work(job: Job, item: str, say: Say) -> Result:
     try:
         board = job.board()
         _check_machine(job, board)
-        begun = _begin(job, board, item, say)
-        if begun is None:
-            return Result(outcome="elsewhere", host=host, message="another worker is at it")
         with throw_away_clone(board, job.commit, job.scratch_folder(), _dvc_settings(job)) as clone:
-            return _Worker(job, board, clone, begun, say).result()
+            return _Clone(job, board, clone, item, say).result()
     except RefusedError as error:
         return Result(outcome="refused", host=host, message=str(error))
     except UserError as error:
@@ -143,15 +140,12 @@ def _begin(job: Job, board: Board, item: str, say: Say) -> Work | None:
                 break
             if (current.owner, current.beat) != (before.owner, before.beat):
                 return None
-    return Work(
-        item=item,
-        owner=job.owner,
-        host=socket.gethostname(),
-        status="running",
-        every=job.every,
-        began=now(),
-        updated=now(),
-    )
+    return _document(job, item)
+
+
+def _document(job: Job, item: str) -> Work:
+    here, at = socket.gethostname(), now()
+    return Work(item=item, owner=job.owner, host=here, status="running", every=job.every, began=at, updated=at)
 
 
 def _dvc_settings(job: Job) -> dict[str, Any]:
@@ -161,54 +155,62 @@ def _dvc_settings(job: Job) -> dict[str, Any]:
     return {"core": {"remote": job.remote, "analytics": "false"}, "cache": cache, f'remote "{job.remote}"': remote}
 
 
-class _Worker:
-    """One item in one clone. It is the display of the stages' progress, too: that is how the others hear of it."""
+class _Clone:
+    """A clone in which an item is done, and before it what it needs: the display of the stages' progress, too."""
 
-    def __init__(self, job: Job, board: Board, clone: Path, document: Work, say: Say) -> None:
-        self.job, self.board, self.clone, self.say = job, board, clone, say
-        self.document, self.item, self.is_run = document, document.item, bool(KEY.fullmatch(document.item))
+    def __init__(self, job: Job, board: Board, clone: Path, item: str, say: Say) -> None:
+        self.job, self.board, self.clone, self.item, self.say = job, board, clone, item, say
+        self.document = _document(job, item)
+        self.is_run = False
         self.begun, self.spoke = time.monotonic(), 0.0
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.saved: float | None = None
+        self._link_weights()
+        registry = Registry.load(clone)
+        files, also_read = run_files(registry, [item] if KEY.fullmatch(item) else [])
+        environment = {"PYTHONPATH": _path(clone), "HARNESS_DEVICE": "cuda" if job.gpus else "cpu"}
+        self.workspace = SharedWorkspace(clone, files, board.remote, also_read, environment)
+        self.upstream = self.workspace.upstream()
+        self.items = [*_needed(registry, item), item] if KEY.fullmatch(item) else [item]
 
     def result(self) -> Result:
-        """Do the work. Raises KeyboardInterrupt when told to stop."""
+        """Do the item, and before it what it needs and nobody has done. Raises KeyboardInterrupt if told to stop."""
+        for item in self.items:
+            order = in_order([_target(item)], self.upstream, set())
+            if item != self.item and all(self.workspace.look(stage) is not None for stage in order):
+                continue
+            begun = _begin(self.job, self.board, item, self.say)
+            if begun is None:
+                return Result(outcome="elsewhere", host=self.document.host, message=f"another worker is at {item}")
+            result = self._do(begun, order)
+            if result.outcome != "finished":
+                return result
+        return result
+
+    def _do(self, begun: Work, order: Sequence[str]) -> Result:
+        self.document, self.is_run, self.saved = begun, bool(KEY.fullmatch(begun.item)), None
+        self.begun = time.monotonic()
         try:
             self._speak()
             self._measure_clock()
-            self._link_weights()
             self._fetch_state()
-            workspace, order = self._workspace()
-            outcome = reproduce(workspace, order, [{}], self)
-            failed = next(iter(outcome.failed.items()), None)
+            outcome = reproduce(self.workspace, order, [{}], self)
         except KeyboardInterrupt:
             self._save_state()
             self._speak(status="interrupted", message="told to stop; the next worker resumes it")
             raise
         except UserError as error:
             self._close("failed", str(error))
-            return Result(outcome="failed", host=self.document.host, message=str(error))
-        if failed:
-            stage, tail = failed
-            said = (tail[-1] if tail else "no word").removeprefix("error: ")
-            self._save_state()
-            self._close("failed", f"{_short(stage)}: {said}")
-            return Result(outcome="failed", host=self.document.host, message=f"{_short(stage)}: {said}")
+            return Result(outcome="failed", host=begun.host, message=str(error))
+        if outcome.failed:
+            stage, tail = next(iter(outcome.failed.items()))
+            said = f"{_short(stage)}: {(tail[-1] if tail else 'no word').removeprefix('error: ')}"
+            self._close("failed", said)
+            return Result(outcome="failed", host=begun.host, message=said)
         self._close("finished", "")
         if self.is_run:
-            self.board.remote.remove(self.board.state(self.item))
-        return Result(outcome="finished", host=self.document.host)
-
-    def _workspace(self) -> tuple[SharedWorkspace, list[str]]:
-        registry = Registry.load(self.clone)
-        environment = {"PYTHONPATH": _path(self.clone), "HARNESS_DEVICE": "cuda" if self.job.gpus else "cpu"}
-        remote = self.board.remote
-        if not self.is_run:
-            workspace = SharedWorkspace(self.clone, [Path("dvc.yaml")], remote, environment=environment)
-            return workspace, in_order([f"prepare@{self.item}"], workspace.upstream(), set())
-        files, also_read = run_files(registry, [self.item])
-        workspace = SharedWorkspace(self.clone, files, remote, also_read, environment)
-        return workspace, in_order([evaluate_stage(parse_key(self.item))], workspace.upstream(), set())
+            self.board.remote.remove(self.board.state(begun.item))
+        return Result(outcome="finished", host=begun.host)
 
     def _link_weights(self) -> None:
         """Published weights lie beside this machine's own checkout: they are in no commit."""
@@ -219,7 +221,7 @@ class _Worker:
 
     def _measure_clock(self) -> None:
         """Compare this clock with that of the remote, if it has one, for the times that are shown."""
-        written = self.board.remote.written(f"{self.board.folder}/work/{self.item}.json")
+        written = self.board.remote.written(f"{self.board.folder}/work/{self.document.item}.json")
         if written is not None:
             ahead = (self.document.updated - written).total_seconds()
             self.document = self.document.model_copy(update={"ahead": ahead})
@@ -228,16 +230,18 @@ class _Worker:
                 self.say(f"this machine's clock is {abs(ahead):.0f} s {where} the remote's; times shown allow for it")
 
     def _fetch_state(self) -> None:
-        if self.is_run and self.board.remote.get(self.board.state(self.item), work_file(self.clone, self.item)):
-            self.saved = work_file(self.clone, self.item).stat().st_mtime
+        if self.is_run and self.board.remote.get(
+            self.board.state(self.document.item), work_file(self.clone, self.document.item)
+        ):
+            self.saved = work_file(self.clone, self.document.item).stat().st_mtime
 
     def _save_state(self) -> None:
         """Put the unfinished run's state on the remote, if it is newer than what is there."""
-        file = work_file(self.clone, self.item)
+        file = work_file(self.clone, self.document.item)
         with suppress(FileNotFoundError):
             written = file.stat().st_mtime
             if self.is_run and written != self.saved:
-                self.board.remote.put(file, self.board.state(self.item))
+                self.board.remote.put(file, self.board.state(self.document.item))
                 self.saved = written
 
     def _close(self, status: str, message: str) -> None:
@@ -247,7 +251,7 @@ class _Worker:
     def _speak(self, **changes: Any) -> None:
         """Say on the remote how far the work is."""
         known = {"beat": self.document.beat + 1, "updated": now(), "seconds": time.monotonic() - self.begun}
-        if self.is_run and self.clone.exists() and (paths := attempts(self.clone, self.item)):
+        if self.is_run and self.clone.exists() and (paths := attempts(self.clone, self.document.item)):
             with suppress(UserError):
                 attempt = read_attempt(paths[-1])
                 left = None
@@ -265,7 +269,7 @@ class _Worker:
 
     def began(self, stage: str, slot: int) -> None:
         """A stage's command has begun."""
-        self.say(f"{self.item}: {_short(stage)} begins on {self.document.host}")
+        self.say(f"{self.document.item}: {_short(stage)} begins on {self.document.host}")
         self.document = self.document.model_copy(update={"stage": _short(stage).partition(" ")[0]})
 
     def said(self, stage: str, line: str) -> None:
@@ -276,13 +280,32 @@ class _Worker:
     def ended(self, stage: str, outcome: str) -> None:
         """A stage is done with."""
         if outcome in ("failed", "skipped"):
-            self.say(f"{self.item}: {_short(stage)}: {outcome}")
+            self.say(f"{self.document.item}: {_short(stage)}: {outcome}")
 
     def glance(self) -> None:
         """Time has passed."""
         if time.monotonic() - self.spoke >= self.job.every:
             self._save_state()
             self._speak()
+
+
+def _needed(registry: Registry, key: str) -> list[str]:
+    """Return the datasets that a run needs, and the runs that it starts from, each after what it needs itself."""
+    found: dict[str, None] = {}
+
+    def visit(pairing: Pairing) -> None:
+        found.update(dict.fromkeys(name for name in (pairing.source, pairing.target) if name))
+        for start in registry.init_pairings(pairing):
+            visit(start)
+            found[start.key] = None
+
+    visit(parse_key(key))
+    return list(found)
+
+
+def _target(item: str) -> str:
+    """Return the stage that makes an item."""
+    return evaluate_stage(parse_key(item)) if KEY.fullmatch(item) else f"prepare@{item}"
 
 
 def run_files(registry: Registry, keys: Sequence[str]) -> tuple[list[Path], dict[str, list[Path]]]:

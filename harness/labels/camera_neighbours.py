@@ -33,11 +33,15 @@ def neighbours_by_camera(features: Any, cameras: Any, intra: int, inter: int) ->
     camera = camera_numbers(cameras, len(features))
     order = np.argsort(camera, kind="stable")
     if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
-        found = _on_device(features.detach().float(), camera, order, intra, inter)
+        import torch
+
+        found = search_on_device(
+            features.detach().float()[torch.from_numpy(order).to(features.device)], camera[order], intra, inter
+        )
     else:
         matrix = as_matrix(features, "features")
         check_normalized(matrix)
-        found = _on_host(matrix[order], camera[order], intra, inter)
+        found = search_on_host(matrix[order], camera[order], intra, inter)
     indices, similarities = np.empty_like(found.indices), np.empty_like(found.similarities)
     indices[order] = np.where(found.indices < 0, -1, order[found.indices])
     similarities[order] = found.similarities
@@ -52,7 +56,7 @@ def camera_numbers(cameras: Any, images: int) -> NDArray[np.int64]:
     return np.unique(given, return_inverse=True)[1].astype(np.int64)
 
 
-def _on_host(matrix: Matrix, camera: NDArray[np.int64], intra: int, inter: int) -> Neighbours:
+def search_on_host(matrix: Matrix, camera: NDArray[np.int64], intra: int, inter: int) -> Neighbours:
     """Search images that are sorted by camera, as `nearest_neighbours` does on a CPU."""
     n = len(matrix)
     values, indices = np.full((n, intra + inter), -np.inf, np.float32), np.full((n, intra + inter), -1, np.int32)
@@ -73,23 +77,20 @@ def _on_host(matrix: Matrix, camera: NDArray[np.int64], intra: int, inter: int) 
     )
 
 
-def _on_device(
-    matrix: "Tensor", camera: NDArray[np.int64], order: NDArray[np.int64], intra: int, inter: int
-) -> Neighbours:
-    """Search by blocked products and top-k where `matrix` is; the result is in the order of the cameras."""
+def search_on_device(matrix: "Tensor", camera: NDArray[np.int64], intra: int, inter: int) -> Neighbours:
+    """Find the same by blocked products and top-k, by torch where `matrix` is; one copy to the host at the end."""
     import torch
 
     off = (matrix.norm(dim=1) - 1).abs()
     if not bool((off <= search.NORM_TOLERANCE).all()):
-        check_normalized(as_matrix(matrix, "features"))  # which names the row
-    matrix = matrix[torch.from_numpy(order).to(matrix.device)]
-    ordered = torch.from_numpy(camera[order]).to(matrix.device)
+        check_normalized(as_matrix(matrix, "features"))  # which names a row, in the order of cameras
+    numbers = torch.from_numpy(camera).to(matrix.device)
     columns = torch.arange(len(matrix), device=matrix.device)
     indices, values = [], []
     height = max(1, search.DEVICE_TILE // len(matrix))
     for top in range(0, len(matrix), height):
         similarity = matrix[top : top + height] @ matrix.T
-        same = ordered[top : top + height, None] == ordered
+        same = numbers[top : top + height, None] == numbers
         for width, out in ((intra, ~same), (inter, same)):
             allowed = similarity.masked_fill(out, -torch.inf)
             near = index_of(ranking_keys(allowed, columns).topk(min(width, len(matrix)), dim=1, largest=False).values)

@@ -26,8 +26,7 @@ from scipy.sparse import csr_matrix
 
 from harness.errors import UserError
 from harness.labels import jaccard_kernels as kernels
-from harness.labels.farthest import farthest_distances
-from harness.labels.neighbours import Neighbours, check_normalized, nearest_neighbours
+from harness.labels.neighbours import Neighbours, check_normalized, nearest_and_farthest, nearest_neighbours
 from harness.matrix import Matrix, as_matrix
 
 T = TypeVar("T")
@@ -37,6 +36,8 @@ Rows = tuple[NDArray[np.int64], NDArray[np.int32], Matrix]
 CHUNK = 512
 # More than the additions of a row in float32 can lose.
 ROUNDING = 1e-3
+# Squared distances up to this are the rounding errors of images that are alike: nothing to divide by.
+ALIKE = 1e-5
 
 
 def jaccard_distance(
@@ -75,6 +76,17 @@ def reranking_jaccard_distance(
     if farthest is None:
         farthest = farthest_distances(features)
     return distances_of(expand(weigh(matrix, near, half_of(k1), farthest), near.indices, k2), max_distance)
+
+
+def farthest_distances(features: Any) -> Matrix:
+    """Return the squared distance of each L2-normalized row of `features` [N, d] to the farthest of all: float32 [N].
+
+    1 where all images are alike, so that it can be divided by.
+    """
+    matrix, far = as_matrix(features, "features"), nearest_and_farthest(features, 1)[1]
+    parts = (slice(first, first + CHUNK) for first in range(0, len(matrix), CHUNK))
+    farthest = 2 - 2 * np.concatenate([np.einsum("nd,nd->n", matrix[rows], matrix[far[rows]]) for rows in parts])
+    return np.where(farthest > ALIKE, farthest, np.float32(1))
 
 
 def _checked(features: Any, k1: int, k2: int, wanted: int, neighbours: Neighbours | None) -> tuple[Matrix, Neighbours]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import time
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +17,12 @@ from numpy.typing import NDArray
 from harness.data.prepared import Prepared, open_prepared
 from harness.errors import UserError
 from harness.evaluation import PROTOCOL, RankingResult
-from harness.evaluation.matching import Labels
+from harness.evaluation.matching import Index, Labels
 from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
 from harness.inputs.json import validated
 from harness.learning.algorithm import Algorithm
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.normalization import IMAGENET
 from harness.learning.out_of_memory import explained
@@ -27,14 +30,18 @@ from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
+from harness.pipeline.inspect import own_clusters
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, LabelFree, Metrics
+from harness.pipeline.records import CLUSTERS, WRONG_BINS, Best, LabelFree, Metrics
 from harness.pipeline.trained import Trained, read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOP_K = 20
 """Gallery items stored per query, for the queries browser."""
@@ -45,19 +52,13 @@ SAMPLE, PAIRS = 512, 2**14
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
 
-    On a target without labeled test images the metrics are label-free figures of the history, and there is no query.
+    On a target without labeled test images the metrics are label-free figures of the history, and instead of queries
+    the table holds the training images' clusters by the last epoch's network, so that seeds can be compared.
 
     Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
     """
     folder = run_folder(registry.root, pairing.key)
-    tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
-    run = read_trained(folder)
-    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != pairing.key:
-        raise UserError(
-            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
-            f"train again: harness train {pairing.key}"
-        )
-    method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
+    tensors, run, method = checked_run(folder, pairing.key)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     with (
@@ -65,18 +66,22 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         explained(method.compute, device),
     ):
         begun = time.perf_counter()
-        module, class_name = method.algorithm.split(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
         target = open_prepared(prepared_folder(registry.root, pairing.target))
+        algorithm = algorithm_of(method)
+        embed = algorithm.embedder(method.compute, tensors, device)
+        shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:
             figures = _label_free(run, target)
+            split = target.split("train")
+            training = _normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
+            params = algorithm.Params.model_validate(method.params)
+            clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
-                pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
+                pq.write_table(pa.table({CLUSTERS: pa.array(clusters, pa.int32())}), partial, compression="zstd")
             write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
             return figures
-        shown = run.record.input
-        evaluator = Evaluator(target, device, shown.normalization if shown else IMAGENET)
-        features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
+        evaluator = Evaluator(target, device, shown)
+        features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
             pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
@@ -91,6 +96,28 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         )  # fmt: skip
         write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
     return metrics
+
+
+def checked_run(folder: Path, key: str) -> tuple[dict[str, Tensor], Trained, ResolvedMethod]:
+    """Return the tensors, the record with its history, and the resolved method of a trained run.
+
+    Raises UserError if they are missing, damaged or not of one run.
+    """
+    tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
+    run = read_trained(folder)
+    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != key:
+        raise UserError(
+            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
+            f"train again: harness train {key}"
+        )
+    return tensors, run, validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
+
+
+def algorithm_of(method: ResolvedMethod) -> type[Algorithm]:
+    """Return the class of a method."""
+    module, class_name = method.algorithm.split(":")
+    found: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+    return found
 
 
 def _label_free(run: Trained, target: Prepared) -> LabelFree:
@@ -124,11 +151,32 @@ def _normalized(features: Any) -> Matrix:
     return rows
 
 
+def query_columns(
+    result: RankingResult, paths: Sequence[str], ids: Index, cameras: Index, gallery_ids: Index
+) -> tuple[dict[str, pa.Array], list[Index]]:
+    """Return the columns of `QUERY_COLUMNS`, one row per query, and the first gallery items of each."""
+    matched = ~np.isnan(result.ap)
+    top = [row[row >= 0] for row in result.top]
+    columns = {
+        "query": pa.array(np.arange(len(ids)), pa.int32()),
+        "path": pa.array(paths),
+        "identity": pa.array(ids, pa.int64()),
+        "camera": pa.array(cameras, pa.int32()),
+        "ap": pa.array(result.ap, pa.float64(), mask=~matched),
+        "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
+        "gallery": pa.array(top, pa.list_(pa.int32())),
+        "correct": pa.array(
+            [gallery_ids[row] == identity for row, identity in zip(top, ids, strict=True)], pa.list_(pa.bool_())
+        ),
+        "match_ranks": pa.array(np.split(result.ranks, np.cumsum(result.counts)[:-1]), pa.list_(pa.int32())),
+    }
+    return columns, top
+
+
 def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
     """Return one row per query with the columns of `QUERY_COLUMNS` and `QUERY_EXTRAS`."""
     query, gallery = target.split("query"), target.split("gallery")
-    matched = ~np.isnan(result.ap)
-    top: list[Any] = [np.asarray(row)[np.asarray(row) >= 0] for row in result.top]
+    columns, top = query_columns(result, query.paths, query.ids, query.cameras, gallery.ids)
     query_cameras, gallery_cameras = (query.cameras, gallery.cameras) if target.has_cameras else (None, None)
     labels = Labels.read(query.ids, gallery.ids, query_cameras, gallery_cameras, JUNK_IDS)
     matches = labels.matches(0, len(query))
@@ -140,25 +188,14 @@ def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, ga
     def split(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
         return pa.array(np.split(values, bounds), pa.list_(kind))
 
+    similarity = [gallery_rows[row] @ features for row, features in zip(top, query_rows, strict=True)]
+    ranks = columns.pop("match_ranks")
     return pa.table(
-        {
-            "query": pa.array(np.arange(len(query)), pa.int32()),
-            "path": pa.array(query.paths),
-            "identity": pa.array(query.ids, pa.int64()),
-            "camera": pa.array(query.cameras, pa.int32()),
-            "ap": pa.array(result.ap, pa.float64(), mask=~matched),
-            "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
-            "gallery": pa.array(top, pa.list_(pa.int32())),
-            "correct": pa.array(
-                [gallery.ids[row] == identity for row, identity in zip(top, query.ids, strict=True)],
-                pa.list_(pa.bool_()),
-            ),
-            "similarity": pa.array(
-                [gallery_rows[row] @ features for row, features in zip(top, query_rows, strict=True)],
-                pa.list_(pa.float32()),
-            ),
+        columns
+        | {
+            "similarity": pa.array(similarity, pa.list_(pa.float32())),
             "matches": split(matches.right[by_rank], pa.int32()),
-            "match_ranks": split(result.ranks, pa.int32()),
+            "match_ranks": ranks,
             "match_similarity": split(cosines[by_rank], pa.float32()),
             "wrong": pa.array(_wrong(query_rows, gallery_rows, query.ids, gallery.ids), pa.list_(pa.uint16())),
         }

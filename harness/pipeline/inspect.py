@@ -57,7 +57,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device, shown)
     features = as_matrix(algorithm.embedder(method.compute, tensors, device)(some), "features")
     features = features / row_norms(features, "features")[:, None]
-    labels, own = _labels(features, split.cameras[chosen], algorithm.Params.model_validate(method.params))
+    labels, own = own_clusters(features, split.cameras[chosen], algorithm.Params.model_validate(method.params))
     places, explained = principal(features)
     table = pa.table(
         {
@@ -77,7 +77,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     return path
 
 
-def _labels(features: Matrix, cameras: NDArray[np.int64], params: BaseModel) -> tuple[NDArray[np.int64], bool]:
+def own_clusters(features: Matrix, cameras: NDArray[np.int64], params: BaseModel) -> tuple[NDArray[np.int64], bool]:
     """Cluster by the method's own values, if it has some: whether it has is the second value."""
     own: Labels | None = getattr(params, "labels", None)
     labels = own or Labels.model_validate(USUAL)

@@ -67,7 +67,7 @@ def publish_dataset(registry: Registry, name: str, folder: Path) -> Path:
     write_text(folder / LABELS, text.getvalue())
     with replacing(folder / IMAGES) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for path, *_ in rows:  # JPEG does not shrink any further
-            archive.writestr(zipfile.ZipInfo(str(path), EPOCH), (raw / str(path)).read_bytes())
+            archive.writestr(zipfile.ZipInfo(path, EPOCH), (raw / path).read_bytes())
     write_text(folder / FILE, json.dumps(_document(spec, rows, folder), indent=1, ensure_ascii=False) + "\n")
     return folder / FILE
 
@@ -75,7 +75,7 @@ def publish_dataset(registry: Registry, name: str, folder: Path) -> Path:
 def _rows(spec: DatasetSpec, raw: Path) -> list[tuple[str, str, int, int]]:
     dataset = read_dataset(spec, raw)
     return [
-        (record.path, split, record.id, record.camera)
+        (record.path.as_posix(), split, record.id, record.camera)
         for split in ("train", "query", "gallery")
         for record in getattr(dataset, split)
     ]

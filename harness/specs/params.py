@@ -47,29 +47,6 @@ class Labels(Frozen):
         return self
 
 
-class DebiasedLabels(Labels):
-    """Pseudo-labels kept from following the cameras (Song, Park and Lee, ICLR 2025)."""
-
-    normalize_per_camera: bool = Field(
-        description="distances between features normalized by mean and standard deviation of their camera"
-    )
-    drop_single_camera: bool = Field(description="images of a cluster that only one camera sees become outliers")
-
-    @property
-    def uses_cameras(self) -> bool:
-        return super().uses_cameras or self.normalize_per_camera or self.drop_single_camera
-
-    def compared(self, features: Tensor, cameras: Cameras | None) -> Tensor:
-        from harness.labels.debiasing import normalize_per_camera
-
-        return normalize_per_camera(features, cameras) if self.normalize_per_camera else features
-
-    def kept(self, labels: NDArray[np.int64], cameras: Cameras | None) -> NDArray[np.int64]:
-        from harness.labels.debiasing import without_single_camera
-
-        return without_single_camera(labels, cameras) if self.drop_single_camera else labels
-
-
 class MultiSimilarity(Frozen):
     """Hyper-parameters of the multi-similarity loss (Wang et al., CVPR 2019)."""
 

@@ -20,7 +20,7 @@ from harness.paths import community_folder
 from harness.pipeline.records import Metrics, Record
 from harness.pipeline.trained import check_history, check_record
 from harness.specs.base import Frozen
-from harness.store.run_files import RunResult, agreeing_scores
+from harness.store.run_files import RunResult, check_agreement, rank_scores
 
 COMMUNITY_BYTES = 10 * 2**20
 MOST_RANKS = 50_000_000
@@ -53,7 +53,8 @@ def read_community(path: Path) -> RunResult:
     identities = _unpacked(run.identities, "identities")
     if (counts < 0).any() or int(counts.sum()) != ranks.size or identities.size != counts.size:
         raise UserError(f"{path.name}: counts, ranks and identities do not fit each other")
-    ap, first = agreeing_scores(counts, ranks.astype(np.int64), run.metrics, path.name)
+    ap, first, scores = rank_scores(counts, ranks.astype(np.int64), run.metrics.gallery, path.name)
+    check_agreement(scores, counts, run.metrics, path.name)
     numbers = np.unique(identities, return_inverse=True)[1].astype(np.int32)
     first_hit = np.nan_to_num(first).astype(np.int32)
     return RunResult(run.record, run.metrics, ap.astype(np.float32), history, numbers, first_hit)

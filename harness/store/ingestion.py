@@ -25,7 +25,7 @@ from harness.paths import FROM, all_attempts_folder, foreign_key, prepared_folde
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Record
-from harness.pipeline.trained import read_label_free
+from harness.pipeline.trained import read_label_free, read_trained
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.pairing import task_name
 from harness.specs.resolve import CyclicExtendsError, fingerprint
@@ -37,6 +37,7 @@ from harness.store.origin import KINDS, imported_runs, lab_name, read_origin
 from harness.store.place import place
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
 from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
+from harness.store.variant_files import read_variant, variant_files
 
 Progress = Callable[[int, int], None]
 
@@ -103,6 +104,7 @@ def _ingest_runs(
                 and _take(session, registry, known, content, folder, report)
             ):
                 seen.add(folder.name)
+                _take_variants(session, root, folder, report)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     _ingest_published(session, root, registry, known, seen, report)
@@ -124,6 +126,28 @@ def _take(
         return True
     _store(session, registry, row, read_run(folder), content, published=False, report=report)
     return True
+
+
+def _take_variants(session: Session, root: Path, folder: Path, report: IngestReport) -> None:
+    """Bring a run's scores by variants of the protocol up to date; one that is broken is named and left out."""
+    known = session.exec(select(models.VariantRow).where(models.VariantRow.run_key == folder.name)).all()
+    checked = {row.protocol: row.digest for row in known}
+    for row in known:
+        session.delete(row)
+    session.flush()
+    paths = variant_files(folder)
+    if not paths:
+        return
+    run = read_trained(folder)
+    for path in paths:
+        try:
+            metrics, sha256 = read_variant(path, run, checked.get(PROTOCOL + path.stem.removeprefix("metrics"), ""))
+        except BrokenResultError as error:
+            report.rejected[_shown(path, root)] = str(error)
+            continue
+        scores = metrics.model_dump(include=set(models.VariantRow.model_fields) - {"draws"})
+        own = {"run_key": folder.name, "draws": len(metrics.draws), "digest": sha256}
+        session.add(models.VariantRow.made(**scores, **own))
 
 
 def _ingest_published(
@@ -420,7 +444,7 @@ def _stamp(session: Session) -> None:
     """Name the state of the database by its content, so that the same results give the same permalink."""
     runs = session.exec(select(models.Run.key, models.Run.digest, models.Run.stale).order_by(col(models.Run.key))).all()
     entries = [entry.model_dump(mode="json") for entry in session.exec(select(models.Entry))]
-    entries.sort(key=lambda entry: (entry["method"], entry["task"]))
+    entries.sort(key=lambda entry: (entry["method"], entry["task"], entry["protocol"]))
     tried = session.exec(select(models.AttemptRow.path, models.AttemptRow.status, models.AttemptRow.epoch)).all()
     content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, tried))])))
     session.merge(models.Meta.made(name="snapshot", value=content))

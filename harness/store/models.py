@@ -177,6 +177,28 @@ class RunDetail(Row, table=True):
     ap: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class VariantRow(Row, table=True):
+    """A run's scores by a variant of the protocol; `digest`: of the document that they were checked in."""
+
+    __tablename__ = "variant"
+    __table_args__ = (CheckConstraint("map BETWEEN 0 AND 100", name="map_percent"),)
+    run_key: str = Field(sa_column=Column(String, ForeignKey("run.key", ondelete="CASCADE"), primary_key=True))
+    protocol: str = Field(primary_key=True)
+    transductive: bool
+    test_cameras: bool
+    map: float
+    rank1: float
+    rank5: float
+    rank10: float
+    minp: float
+    map_trapezoid: float
+    queries: int
+    queries_without_match: int
+    gallery: int
+    draws: int
+    digest: str
+
+
 class QuerySet(Row, table=True):
     """Which queries of a dataset's version show the same identity: int32 per query, once for all runs on it."""
 
@@ -225,11 +247,16 @@ class Task(Row, table=True):
 
 
 class Entry(Row, table=True):
-    """A method on a task: its runs summarized, the reported figure beside them, or why there is nothing."""
+    """A method on a task: its runs summarized, the reported figure beside them, or why there is nothing.
+
+    By the plain protocol always, by a variant of it where a run was scored so.
+    """
 
     __table_args__ = (_one_of("state", STATES),)
     method: str = Field(primary_key=True)
     task: str = Field(primary_key=True, index=True)
+    protocol: str = Field(primary_key=True, index=True)
+    transductive: bool = False
     setting: str
     state: str
     reason: str
@@ -251,6 +278,7 @@ class Entry(Row, table=True):
     pretraining: str = ""
     input_size: str = ""
     train_cameras: str = ""
+    test_cameras: str = ""
     test_time: str = ""
     gpu_hours: float | None = None
     cpu_hours: float | None = None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlmodel import col, func, select
 
 from harness.errors import UserError
+from harness.evaluation.protocol import PROTOCOL
 from harness.store import models
 from harness.store.database import Store
 
@@ -67,12 +68,16 @@ class LeaderRow:
     pretraining: str = ""
     input_size: str = ""
     train_cameras: str = ""
+    test_cameras: str = ""
     test_time: str = ""
+    protocol: str = PROTOCOL
+    transductive: bool = False
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
     published: bool = False
     stale: str = ""
+    origin: str = ""
 
     @property
     def cpu_minutes(self) -> float | None:
@@ -167,15 +172,23 @@ def task(store: Store, name: str) -> models.Task:
     return found
 
 
-def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = "map") -> list[LeaderRow]:
+def leaderboard(
+    store: Store, task_name: str, setting: str = ALL, metric: str = "map", protocol: str = PROTOCOL
+) -> list[LeaderRow]:
     """Return a task's rows, best first: reproduced by our mean, then reported, then running, failed and queued.
 
     A `source → target` task also shows the methods that need no source on the same target, for context; methods that
-    only serve as a start for others are left out.
-    Raises UserError for an unknown task.
+    only serve as a start for others are left out. Of a variant of the protocol: the rows that were scored by it, which
+    stand in no other list; they have no tie groups.
+    Raises UserError for an unknown task, and for a protocol by which nothing on it was scored.
     """
     wanted = task(store, task_name)
     names = {wanted.name, wanted.target}
+    if protocol not in (known := protocols(store, task_name)):
+        raise UserError(
+            f"nothing on {task_name} was scored by protocol {protocol!r}, only by {', '.join(known)}; "
+            "`harness evaluate KEY --test-time …` scores a run by another"
+        )
     with store.reading() as session:
         query = (
             select(models.Entry, models.Method, models.Tie)
@@ -184,10 +197,15 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
                 models.Tie,
                 (col(models.Tie.method) == models.Entry.method)
                 & (col(models.Tie.task) == wanted.name)
-                & (col(models.Tie.scope) == setting),
+                & (col(models.Tie.scope) == setting)
+                & (col(models.Entry.protocol) == PROTOCOL),
                 isouter=True,
             )
-            .where(col(models.Entry.task).in_(names), col(models.Entry.state).not_in(["incompatible", "not planned"]))
+            .where(
+                col(models.Entry.task).in_(names),
+                models.Entry.protocol == protocol,
+                col(models.Entry.state).not_in(["incompatible", "not planned"]),
+            )
         )
         if setting != ALL:
             query = query.where(models.Entry.setting == setting)
@@ -196,13 +214,32 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
     return sorted(rows, key=lambda row: _order(row, metric))
 
 
+def protocols(store: Store, task_name: str) -> list[str]:
+    """Return the protocols by which runs on a task were scored: the plain one, then its variants by name.
+
+    Raises UserError for an unknown task.
+    """
+    wanted = task(store, task_name)
+    query = select(models.Entry.protocol).where(col(models.Entry.task).in_({wanted.name, wanted.target})).distinct()
+    with store.reading() as session:
+        found = session.exec(query).all()
+    return [PROTOCOL, *sorted(set(found) - {PROTOCOL})]
+
+
+def variants(store: Store, key: str) -> list[models.VariantRow]:
+    """Return a run's scores by variants of the protocol, by name."""
+    query = select(models.VariantRow).where(models.VariantRow.run_key == key)
+    with store.reading() as session:
+        return list(session.exec(query.order_by(col(models.VariantRow.protocol))).all())
+
+
 def matrix(store: Store) -> list[LeaderRow]:
     """Return every method on every task; where a quoted method has no figure, a row that says so."""
     with store.reading() as session:
         found = session.exec(
-            select(models.Entry, models.Method).join(
-                models.Method, col(models.Method.name) == models.Entry.method, isouter=True
-            )
+            select(models.Entry, models.Method)
+            .join(models.Method, col(models.Method.name) == models.Entry.method, isouter=True)
+            .where(models.Entry.protocol == PROTOCOL)
         ).all()
         quoted = session.exec(select(models.Method).where(models.Method.quoted)).all()
         names = session.exec(select(models.Task.name)).all()
@@ -294,6 +331,16 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
     if blob is None:
         raise UserError(f"there is no finished run {key!r}")
     return np.frombuffer(blob, dtype="<f4")
+
+
+def test_size(store: Store, task_name: str) -> str:
+    """Return how much a task's scores rest on, in words; '' where nothing is scored."""
+    found = next((run for run in runs(store, task_name) if run.queries), None)
+    if found is None:
+        return ""
+    people = identities(store, found.target_hash)
+    of = f" of {len(np.unique(people))} identities" if people is not None else ""
+    return f"{found.queries} queries{of} in {found.gallery} images"
 
 
 def identities(store: Store, data: str) -> NDArray[np.int32] | None:

@@ -36,6 +36,8 @@ class Leaderboard(View):
     pretraining: tuple[str, ...] = ()
     input_size: tuple[str, ...] = ()
     train_cameras: tuple[str, ...] = ()
+    test_cameras: tuple[str, ...] = ()
+    protocol: str = ""
     test_time: tuple[str, ...] = ()
 
 

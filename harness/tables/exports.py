@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.inputs.text import printable
 from harness.store.models import Method
 from harness.store.views import LeaderRow
@@ -100,8 +101,9 @@ def caption(title: str, rows: Sequence[LeaderRow], snapshot: str) -> str:
     seeds = f"mean ± standard deviation over {counts[-1]} seeds" if counts and counts[-1] > 1 else "one seed"
     if len(counts) > 1:
         seeds += f" (some rows {counts[0]})"
+    protocols = ", ".join(sorted({row.protocol for row in rows})) or PROTOCOL
     return (
-        f"{title}. Protocol reid-v1 on the test split (query and gallery), last epoch, percent, {seeds}. "
+        f"{title}. Protocol {protocols} on the test split (query and gallery), last epoch, percent, {seeds}. "
         f"Snapshot {snapshot}."
     )
 

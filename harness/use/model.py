@@ -105,9 +105,12 @@ def load(folder: Path | str) -> Model:
     """Return the model of a trained run's folder `results/runs/<key>`, on the GPU if there is one.
 
     >>> import harness
-    >>> model = harness.load("results/runs/cluster-contrast__drawn-summer__s0")  # doctest: +SKIP
-    >>> model.embed(["anna.jpg", "who.png"]).shape  # doctest: +SKIP
-    (2, 192)
+    >>> model = harness.load("results/runs/cluster-contrast__drawn-summer__s0")
+    >>> anna, who = model.embed(["anna.png", "who.png"])
+    >>> anna.shape, bool(anna @ who > 0.999)  # the same picture twice
+    ((192,), True)
+    >>> model.record.target, bool(anna @ who >= model.threshold)  # after `harness calibrate`
+    ('drawn-summer', True)
 
     Raises UserError for a folder that holds no run, or a damaged one.
     """

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from harness.errors import UserError
 from harness.labels import ca_jaccard_distance, cluster, nearest_neighbours
 from harness.labels import neighbours as search
-from harness.labels.camera_neighbours import neighbours_by_camera
+from harness.labels.camera_neighbours import neighbours_by_camera, search_on_device
 from harness.labels.distances import CAJaccard
 from tests.labels.oracles import clustered, dense_distance
 from tests.labels.test_jaccard import filled
@@ -103,13 +103,11 @@ def test_tiles_of_any_size_find_the_same(monkeypatch):
 
 
 def test_a_device_finds_the_same(monkeypatch):
-    from harness.labels.camera_neighbours import _on_device
-
     features, camera = scene(6, 120, 4)
     camera[5] = 9  # alone
     order = np.argsort(np.unique(camera, return_inverse=True)[1], kind="stable")
     monkeypatch.setattr(search, "DEVICE_TILE", 1000)
-    found = _on_device(torch.from_numpy(features), camera, order, 6, 130)
+    found = search_on_device(torch.from_numpy(features)[order], camera[order], 6, 130)
     expected = neighbours_by_camera(features, camera, 6, 130)
     np.testing.assert_array_equal(np.where(found.indices < 0, -1, order[found.indices]), expected.indices[order])
     np.testing.assert_allclose(found.similarities, expected.similarities[order], atol=1e-6)

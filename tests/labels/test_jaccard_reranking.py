@@ -12,7 +12,7 @@ from harness.labels import nearest_neighbours, reranking_jaccard_distance
 from harness.labels.clusterings.dbscan_data_driven import mean_of_smallest
 from harness.labels.distances import RerankingJaccard
 from harness.labels.distances.base import Distances
-from harness.labels.farthest import farthest_distances
+from harness.labels.jaccard import farthest_distances
 from tests.labels.oracles import clustered
 from tests.labels.test_jaccard import filled, with_duplicates
 
@@ -82,7 +82,7 @@ def test_k1_counts_the_others_and_weights_are_relative():
 
 @pytest.mark.parametrize("n", [1, 30, 2500])
 def test_the_farthest_of_all_images_is_found_in_blocks(n, monkeypatch):
-    monkeypatch.setattr("harness.labels.farthest.TILE_COLUMNS", 1500)
+    monkeypatch.setattr("harness.labels.neighbours.TILE_COLUMNS", 1500)
     features = clustered(1, n)
     expected = 2 - 2 * (features @ features.T).min(axis=1)
     np.testing.assert_allclose(farthest_distances(features), expected if n > 1 else [1], atol=1e-6)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,9 +15,14 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 
+from harness.fleet.documents import Fleet, Work
+from harness.fleet.snapshot import Snapshot
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
 from harness.leaderboard.pages.methods import fields
+from harness.paths import fleet_file, foreign_key
+from harness.sharing.archive import export_runs, import_archive
+from harness.specs import Registry
 from harness.specs.compute import Compute
 from harness.store import Store, database, ingest, publish, views
 from harness.store.database import database_url
@@ -48,6 +54,20 @@ def opened(
 def texts(app: AppTest) -> str:
     parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.subheader, *app.code]
     return "\n".join(str(part.value) for part in parts)
+
+
+def test_a_variant_of_the_protocol_stands_apart(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.variant("cluster-contrast__beta__s0", "reid-v1+rerank", "supervised__beta__s0")
+    ingest(project.root)
+    plain = opened(project.root, monkeypatch, task="beta")
+    assert not plain.exception
+    assert "reid-v1+rerank" not in texts(plain)
+    assert len(plain.dataframe[0].value) > 1
+    asked = opened(project.root, monkeypatch, task="beta", protocol="reid-v1+rerank")
+    assert not asked.exception
+    assert not asked.warning
+    assert len(asked.dataframe[0].value) == 1
+    assert "protocol reid-v1+rerank, apart from the plain scores; transductive" in texts(asked)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -202,6 +222,29 @@ def test_compare_refuses_other_query_sets(project: Project, monkeypatch: pytest.
         project.run(f"supervised__beta__s{seed}", 0.8, queries=100)
     app = opened(project.root, monkeypatch, "compare", task="beta", of=["supervised", "cluster-contrast"])
     assert "different query sets" in app.error[0].value
+
+
+def test_runs_show_what_other_machines_are_at_and_whose_a_result_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    work = Work(
+        item="mmt__beta__s0", owner="o", host="node7", status="running", stage="train", epoch=3, epochs=9, left=600,
+        every=30, began=at, updated=at,
+    )  # fmt: skip
+    head = Fleet(id="f", commit="c", owner="o", host="h", items=(work.item, "x"), began=at, updated=at, engine="ray")
+    snapshot = Snapshot(fleet="f", written=at, heads=(head,), work=(work,))
+    fleet_file(project.root).write_text(snapshot.model_dump_json())
+    key = "cluster-contrast__beta__s0"
+    archive = export_runs(Registry.load(project.root), [key], tmp_path / "x.tar", False, "vision-lab")
+    import_archive(project.root, archive, "", False)
+    ingest(project.root)
+    app = opened(project.root, monkeypatch, "run", run=foreign_key(key, "vision-lab"))
+    assert not app.exception
+    assert next(expander.label for expander in app.expander) == "On other machines: 1 running, 1 waiting"
+    assert "node7" in app.dataframe[0].value.to_string()
+    assert "Computed by vision-lab; its scores were recomputed here from its ranked lists." in texts(app)
+    assert "Reproduce it" not in texts(app)
 
 
 def test_queries_come_worst_first_and_the_address_restores_one(

@@ -13,14 +13,16 @@ from torch.nn.functional import normalize
 
 from harness import learning
 from harness.errors import UserError
-from harness.labels import ca_jaccard_distance, cluster
+from harness.labels import ca_jaccard_distance, cluster, jaccard_distance
+from harness.labels.debiasing import normalize_per_camera, without_single_camera
+from harness.labels.label_free import camera_bias
 from harness.learning.data import UnlabeledSet
 from harness.learning.networks import build
 from harness.learning.parts import PartEmbedding
 from harness.specs import Pairing
 from methods.ca_jaccard import CAJaccardContrast
 from methods.cluster_contrast import ClusterContrast
-from methods.cluster_contrast_debiased import DebiasedClusterContrast
+from methods.cluster_contrast_debiased import DebiasedClusterContrast, DebiasedLabels
 from methods.o2cap import O2CAP
 from methods.pplr import PPLR, cross_agreement
 from tests.labels.oracles import clustered
@@ -53,11 +55,22 @@ def debiased(**switches: bool) -> dict[str, Any]:
 
 
 def test_debiased_with_both_switches_off_is_cluster_contrast_bit_for_bit() -> None:
-    both = {"normalize_per_camera": True, "drop_single_camera": True}
-    off = dict.fromkeys(both, False)
     plain = trained(made(ClusterContrast, params_of("cluster-contrast")))
-    assert differ(trained(made(DebiasedClusterContrast, debiased(**off))), plain) == []
-    assert differ(trained(made(DebiasedClusterContrast, debiased(**off | {"normalize_per_camera": True}))), plain)
+    off = debiased(normalize_per_camera=False, drop_single_camera=False)
+    assert differ(trained(made(DebiasedClusterContrast, off)), plain) == []
+
+
+def test_debiased_labels_are_of_features_without_what_their_camera_adds() -> None:
+    spec = DebiasedLabels.model_validate(debiased()["labels"])
+    cameras = np.random.default_rng(0).integers(0, 3, 96)
+    features = torch.from_numpy(clustered(4, 96))
+    features = normalize(features + 2 * torch.from_numpy(clustered(5, 3))[cameras], dim=1)
+    run = context(target=UnlabeledSet(images(96), cameras, CPU))
+    found = learning.pseudo.assign(features, spec, run)
+    distance = jaccard_distance(normalize_per_camera(features, cameras), 6, 2, 0.6)
+    np.testing.assert_array_equal(found, without_single_camera(cluster(distance, 0.6, 2), cameras))
+    assert camera_bias(found, cameras) < camera_bias(cluster(jaccard_distance(features, 6, 2, 0.6), 0.6, 2), cameras)
+    assert run.cameras_used
 
 
 def test_a_cluster_that_one_camera_sees_is_left_out_of_the_epoch() -> None:

@@ -34,6 +34,7 @@ DRAWN = {
 COMPUTE = {"batch": {"identities": 4, "instances": 2}, "epochs": 2, "iterations": 2, "evaluate_every": 1}
 PARTS: dict[str, dict[str, Any]] = {
     "jaccard": {"k1": 8, "k2": 3},
+    "jaccard-reranking": {"k1": 8, "k2": 3},
     "ca-jaccard": {"k1_intra": 2, "k1_inter": 5, "k2_intra": 1, "k2_inter": 2},
     "cosine": {"k": 8},
     "dbscan": {"eps": 0.5, "min_samples": 2},

@@ -38,8 +38,7 @@ class RerankingJaccard(DistanceKind):
         return self.k1 + 1
 
     def measure(self, features: Any, neighbours: Neighbours) -> Distances:
-        from harness.labels.farthest import farthest_distances
-        from harness.labels.jaccard import reranking_jaccard_distance
+        from harness.labels.jaccard import farthest_distances, reranking_jaccard_distance
         from harness.matrix import as_matrix
 
         matrix, farthest = as_matrix(features, "features"), farthest_distances(features)

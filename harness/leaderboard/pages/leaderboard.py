@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title, task_titles
@@ -65,6 +66,8 @@ def page() -> None:
     table, plot = url.tabs(["Table", "Score against cost"], "view")
     with table:
         _summary(rows, setting)
+        if size := read(views.test_size, task):
+            st.caption(f"Scores on {size}.")
         chosen = _grid(shown, rows, columns, f"{task}|{setting}|{metric}|{len(shown)}")
         _below(task, chosen, shown, rows, columns)
     with plot:
@@ -75,8 +78,7 @@ def page() -> None:
 def _label_free(task: str) -> None:
     """Runs on a target without labeled test images: figures without labels, never an mAP."""
     scored = {key for key, published in read(views.origins).items() if not published}
-    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project(), scored)
-            if pairing.task == task]  # fmt: skip
+    rows = label_free.label_free_rows(project(), task, scored)
     if rows:
         st.dataframe(pd.DataFrame(rows, columns=list(label_free.COLUMNS)), hide_index=True, alt="Runs without labels")
         st.caption(label_free.NOTE)
@@ -119,7 +121,11 @@ def _filters(task: str, setting: str) -> tuple[list[LeaderRow], list[LeaderRow],
                 "Columns", [column.key for column in COLUMNS], "columns",
                 [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
             )  # fmt: skip
-            rows = read(views.leaderboard, task, setting, metric)
+            protocols = read(views.protocols, task)
+            protocol = protocols[0]
+            if len(protocols) > 1:
+                protocol = url.select("Protocol", protocols, "protocol", PROTOCOL)
+            rows = read(views.leaderboard, task, setting, metric, protocol)
             alike = _alike(rows)
     shown = [
         row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower()) and alike(row)
@@ -253,6 +259,10 @@ def _below(
     snapshot = read(views.snapshot)
     parts = [f"{len(shown)} methods" if len(shown) == len(everyone) else f"{len(shown)} of {len(everyone)} methods",
              "bold: best of its setting; bounds and floors take no part"]  # fmt: skip
+    protocol = everyone[0].protocol
+    if protocol != PROTOCOL:
+        kind = "; transductive: a query's answer depends on the other test images" if everyone[0].transductive else ""
+        parts.append(f"protocol {escape_markdown(protocol)}, apart from the plain scores{kind}")
     parts += [escape_markdown(note) for note in notes_on(columns)]
     parts.append(f"{snapshot.runs} runs in snapshot `{snapshot.id}`")
     if snapshot.published_runs:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from harness.leaderboard import curves, inspection, notices, ranked, url
+from harness.leaderboard import curves, inspection, machines, notices, ranked, url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, store, task_title, task_titles
 from harness.pipeline.status import Status
@@ -56,6 +56,7 @@ def page() -> None:
         return
     url.check(addresses.Runs)
     notices.show()
+    machines.show()
     shown = _filters(everything)
     known = {line.key: line for line in everything}
     asked = url.chosen("run")
@@ -81,7 +82,7 @@ def _lines() -> list[Line]:
     lines: list[Line] = []
     for run in read(views.runs):
         trial = tried.pop(run.key, None)
-        state, note = "published" if run.published else "own", run.stale
+        state, note = "published" if run.published else "elsewhere" if run.origin else "own", run.stale
         if trial is not None and trial.state != "finished":
             state, note = trial.state, trial.reason
         lines.append(
@@ -215,7 +216,8 @@ def _detail(line: Line, shown: Sequence[Line], everything: Sequence[Line]) -> No
     detail = read(views.run_detail, key)
     if detail is not None:
         _curves(line, detail, everything)
-        _reproduce(key, run)
+        if not run.origin:
+            _reproduce(key, run)
         _downloads(key, detail)
         left, right = st.columns(2)
         with left:
@@ -266,6 +268,8 @@ def _scores(run: Run) -> None:
         st.warning(
             f"Outdated: {escape_markdown(run.stale)}. `harness run {run.key}` renews it.", icon=":material/update:"
         )
+    if run.origin:
+        st.info(f"{escape_markdown(run.origin[0].upper() + run.origin[1:])}.", icon=":material/input:")
     if run.published:
         snapshot = read(views.snapshot)
         st.info(

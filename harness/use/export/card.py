@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from harness.pipeline.records import Metrics
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
+from harness.use.export.hub import as_yaml, model_index
 from harness.use.model import CALIBRATION, Model, TrainedRun
 
 LAW = """\
@@ -37,6 +38,7 @@ def card(run: TrainedRun, model: Model, form: str, parity: float, document: dict
         f"tags: [re-identification, {record.setting}, {network.backbone.kind}]",
         f"datasets: {json.dumps([name for name, _ in trained_on])}",
         "metrics: [mAP, rank-1, mINP]",
+        *_model_index(run),
         "---",
         "",
     ]
@@ -85,6 +87,14 @@ def card(run: TrainedRun, model: Model, form: str, parity: float, document: dict
         "",
     ]
     return "\n".join([*header, *body])
+
+
+def _model_index(run: TrainedRun) -> list[str]:
+    metrics = _metrics(run.folder)
+    if metrics is None:
+        return []
+    found = model_index(run.record, metrics, _registry(run).datasets.get(run.record.target))
+    return as_yaml({"model-index": found}).splitlines()
 
 
 def _registry(run: TrainedRun) -> Registry:

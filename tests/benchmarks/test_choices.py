@@ -1,0 +1,45 @@
+"""The variants of DKD-MPL: as shipped they are the shipped class, every choice changes something, and the page."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from benchmarks import choices
+from benchmarks.choices import AS_SHIPPED, CALIBRATION, FRESH, SIZES, VARIANTS, Row, Variant
+from harness.statistics.methods import compare_runs
+from methods.dkd_mpl import DKDMPL
+from tests.methods.test_relations import differ, made, params_of, trained
+
+
+@cache
+def shipped() -> dict[str, Tensor]:
+    return trained(made(DKDMPL, params_of("dkd-mpl")))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_changes_what_it_says_and_nothing_else(name: str) -> None:
+    found = trained(made(Variant, params_of("dkd-mpl") | AS_SHIPPED | VARIANTS[name]))
+    assert bool(differ(found, shipped())) == bool(VARIANTS[name])
+
+
+def test_the_page_says_who_wins_beyond_chance() -> None:
+    rng = np.random.default_rng(0)
+    reference, identities = rng.uniform(20, 60, (3, 200)), np.arange(200) // 4
+
+    def row(name: str, gain: float) -> Row:
+        noisy = reference + gain + rng.normal(0, 1, reference.shape)
+        return Row(name, 40 + gain, compare_runs(noisy, reference, identities), 30)
+
+    rows = {
+        seed: [Row("Cluster Contrast", 40, None, 30), row("as shipped", 0), row("better", gain)]
+        for seed, gain in ((CALIBRATION, 3.0), (FRESH, 0.0))
+    }
+    page = choices.page(rows, SIZES["full"])
+    calibration, fresh = page.split("## On a fresh draw")
+    assert "Beyond chance better than Cluster Contrast: better." in calibration
+    assert "Nothing here beats Cluster Contrast beyond chance." in fresh
+    assert "Not run yet." in choices.page({CALIBRATION: rows[CALIBRATION]}, SIZES["full"])
