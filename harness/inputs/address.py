@@ -19,6 +19,8 @@ def database_address(where: str | Path) -> Path | URL:
     be taken for the host's name.
     """
     text = str(where)
+    if "\0" in text:
+        raise UserError(f"a database's address holds no null character: {EXAMPLE}")
     if "://" not in text:
         return Path(text).resolve()
     try:

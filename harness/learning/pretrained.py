@@ -12,6 +12,7 @@ from torch import Tensor
 
 from harness.errors import UserError
 from harness.inputs.download import HASHED, download, file_name, may_download
+from harness.inputs.files import check_regular
 from harness.learning.backbones.base import BackboneKind
 from harness.learning.networks import build
 from harness.specs.compute import Network
@@ -102,6 +103,7 @@ def _sha256(path: Path) -> str:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, out of what wraps them and without prefixes."""
+    check_regular(path)
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included

@@ -18,7 +18,7 @@ from harness.evaluation import PROTOCOL, RankingResult
 from harness.evaluation.matching import Labels
 from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
-from harness.inputs.json import validated
+from harness.inputs.json import sealed, validated
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
 from harness.learning.out_of_memory import explained
@@ -71,7 +71,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
             figures = _label_free(run, target)
             with replacing(folder / "queries.parquet") as partial:
                 pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
-            write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
+            write_text(folder / "metrics.json", sealed(figures))
             return figures
         evaluator = Evaluator(target, device)
         features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
@@ -87,7 +87,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
             record_sha256=run.record_sha256, checkpoint_sha256=run.record.checkpoint_sha256,
             queries_sha256=queries_sha256, seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
+        write_text(folder / "metrics.json", sealed(metrics))
     return metrics
 
 

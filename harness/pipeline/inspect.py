@@ -73,7 +73,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     )
     path = map_file(registry.root, pairing.key)
     with replacing(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
     return path
 
 

@@ -172,7 +172,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     except IntegrityError:  # our own mistake
         raise
     except DBAPIError as error:
-        raise _explanation(engine.url, str(error.orig)) from None
+        raise _explanation(engine.url, error.orig) from None
     except (ValueError, TypeError) as error:
         if _converting(error):  # a stored text that is no JSON, date or number
             name = Path(engine.url.database or "").name
@@ -180,16 +180,25 @@ def _explained(engine: Engine) -> Iterator[None]:
         raise
 
 
-def _explanation(url: URL, reason: str) -> UserError:
+def _explanation(url: URL, error: BaseException | None) -> UserError:
+    """What a driver's error means. SQLite's by its code, not by its words: https://sqlite.org/rescode.html."""
+    reason = str(error)
     name = Path((url.database or "").partition("?")[0]).name
     if url.get_backend_name() != "sqlite":
         return UserError(f"the database {name} cannot be used: {without_secrets(reason, url).strip()}")
-    if "locked" in reason:
-        return UserError(f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done")
-    if "readonly" in reason or "unable to open" in reason:
-        return DiskError(f"{name}: cannot be written ({reason}); check the folder's permissions")
-    if "full" in reason:
-        return DiskError(f"{name}: the disk is full; nothing was changed")
+    extended = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CORRUPT
+    match extended & 0xFF:  # the primary code
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return UserError(f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return DiskError(f"{name}: cannot be written ({reason}); check the folder's permissions")
+        case sqlite3.SQLITE_FULL:
+            return DiskError(f"{name}: the disk is full; nothing was changed")
+        case sqlite3.SQLITE_IOERR if extended != sqlite3.SQLITE_IOERR_SHORT_READ:  # which is a file cut short
+            return DiskError(
+                f"{name}: the disk is full, or fails ({getattr(error, 'sqlite_errorname', reason)}); nothing was "
+                "changed: free some space and run it again"
+            )
     return UserError(f"{name}: the database is corrupt ({reason}); {REBUILD}")
 
 

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from harness.data.scan import Progress
 from harness.errors import UserError
+from harness.inputs.files import read_bytes
+from harness.inputs.json import parse_sealed
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
@@ -158,9 +160,10 @@ def find_run(run: str) -> Path:
 
 def _record(path: Path) -> Record:
     try:
-        return Record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UserError(f"{path}: not a readable record ({type(error).__name__}); train the run again") from error
+        return parse_sealed(read_bytes(path), path, Record)
+    except UserError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: not a readable record ({why}); train the run again") from error
 
 
 def _input_of_dataset(folder: Path, record: Record) -> Input:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from harness.errors import UserError
 from harness.evaluation import PROTOCOL
+from harness.inputs.json import sealed
 from harness.learning import ranks
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import choose_device
@@ -126,7 +127,7 @@ class _Session:
         history = _csv(self.progress.rows)
         write_text(folder / "history.csv", history)
         record = self._record(spec_hash, checkpoint, hashlib.sha256(history.encode()).hexdigest())
-        write_text(folder / "record.json", record.model_dump_json(indent=2) + "\n")
+        write_text(folder / "record.json", sealed(record))
         resume.forget(work_file(self.root, self.key))
         return folder
 

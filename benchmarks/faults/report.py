@@ -1,0 +1,38 @@
+"""docs/reliability.md, from the rows of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.faults.fuzzing import CPU_SECONDS, MEMORY_MIB
+from benchmarks.faults.row import Row
+from harness import __version__
+
+
+def report(rows: Sequence[Row], fuzzed: Sequence[Row], minutes: float, seed: int) -> str:
+    """Return docs/reliability.md."""
+    lines = [
+        "# Reliability", "",
+        f"Written by `python -m benchmarks faults --minutes {minutes:g} --seed {seed}` (version {__version__}); "
+        "not edited by hand.", "",
+        "A case survives if the promised result comes, or one line that says what is wrong and what to do, and the "
+        "next call goes on. Tracebacks, hangs, files or processes left behind and other figures are failures.", "",
+        "| fault | tried | survived | what the user sees most often |", "| --- | ---: | ---: | --- |",
+    ]  # fmt: skip
+    for row in rows:
+        seen = row.seen.most_common(1)[0][0].replace("|", "\\|") if row.seen else "the result"
+        lines.append(f"| {row.what} | {row.tried:,} | {row.survived:,} | {seen if row.tried else 'not tried here'} |")
+    total, seconds = sum(row.tried for row in fuzzed), sum(row.seconds for row in fuzzed)
+    lines += [
+        "", "## Fuzzed inputs", "",
+        f"{total:,} inputs, {total / max(seconds, 1e-9):,.0f} a second and process, each within {CPU_SECONDS:g} s of "
+        f"processor time and {MEMORY_MIB:,} MiB if all survived. Specs, documents, tables, images, archives and trees "
+        "of files of this project are flipped, cut, doubled, spliced with what has broken parsers before, and given "
+        "values of other kinds (`benchmarks/faults/`). Input N of a gate and a seed is always the same one.", "",
+        "| gate | tried | survived | a second |", "| --- | ---: | ---: | ---: |",
+    ]  # fmt: skip
+    lines += [f"| {r.what} | {r.tried:,} | {r.survived:,} | {r.tried / max(r.seconds, 1e-9):,.0f} |" for r in fuzzed]
+    failures = [f"- {row.what}: {failure}" for row in (*rows, *fuzzed) for failure in row.failures[:3]]
+    if failures:
+        lines += ["", "## Failures", "", *failures]
+    return "\n".join(lines) + "\n"
