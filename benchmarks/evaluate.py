@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.faiss_there import faiss_seconds
 from benchmarks.features import DIMENSIONS, IMAGES_PER_IDENTITY, cameras, clustered
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import peak_gib
@@ -15,6 +16,7 @@ from harness.learning.device import synchronize
 SIZES = {"small": (800, 8_000), "market1501": (3_368, 19_281), "msmt17": (11_659, 82_161)}
 STRIP = 1024
 PRODUCT = "the bare product"
+NEAREST = 100
 
 
 def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
@@ -87,9 +89,12 @@ def on_gpu(queries: int, gallery: int, device: torch.device, repeats: int, dimen
     _, bare = measured(product, repeats)
     peak_gib(device)
     result, ours = measured(lambda: evaluate_ranking(asked, searched, *labels), repeats)
+    gib = peak_gib(device) or ours.extra_gib
+    theirs = faiss_seconds(asked, searched, NEAREST)
     return Outcome(
-        f"evaluate from features on {device.type}", f"{queries:,} x {gallery:,}", ours.seconds,
-        peak_gib(device) or ours.extra_gib, limit_s=bare.seconds, limit=PRODUCT, agreement=f"mAP {result.map:.4f}",
+        f"evaluate from features on {device.type}", f"{queries:,} x {gallery:,}", ours.seconds, gib,
+        reference=f"faiss there, for the {NEAREST} nearest alone" if theirs else "", reference_s=theirs,
+        limit_s=bare.seconds, limit=PRODUCT, agreement=f"mAP {result.map:.4f}",
     )  # fmt: skip
 
 

@@ -62,6 +62,7 @@ def measured(device: torch.device, iterations: int, repeats: int, with_reference
         setting = replace(training.GPU, network=network, workers=os.cpu_count() or 1)
         found = training.outcome(setting, device, iterations, repeats, with_reference and groups == 4)
         yield replace(found, benchmark=f"{found.benchmark}, bn_groups {groups}")
+    yield from training.compiled(training.GPU, device, iterations)
     yield peers.outcome(training.GPU.network, device, iterations, repeats, with_reference)
     yield from epoch.outcomes(training.GPU, device, epoch.MARKET, iterations, repeats)
     yield evaluate.on_gpu(*RANKED, device, repeats)

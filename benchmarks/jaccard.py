@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
+from benchmarks.faiss_there import faiss_seconds
 from benchmarks.features import DIMENSIONS, IMAGES_PER_IDENTITY, clustered
 from benchmarks.measure import Outcome, measured
 from benchmarks.training import peak_gib
@@ -97,7 +98,7 @@ def on_gpu(n: int, device: torch.device, dimensions: int = DIMENSIONS) -> Iterat
     gib = peak_gib(device) or search.extra_gib
     distance, jaccard = measured(lambda: jaccard_distance(features, K1, K2, EPS, neighbours=near))
     labels, dbscan = measured(lambda: cluster(distance, EPS, MIN_SAMPLES))
-    theirs = _faiss_seconds(placed)
+    theirs = faiss_seconds(placed, placed, K1)
     yield Outcome(
         f"jaccard neighbours on {device.type}", f"{n:,}", search.seconds, gib,
         reference="faiss there" if theirs else "", reference_s=theirs, agreement=near.search,
@@ -106,18 +107,6 @@ def on_gpu(n: int, device: torch.device, dimensions: int = DIMENSIONS) -> Iterat
     found = f"{labels.max() + 1} clusters, {(labels < 0).mean():.1%} outliers"
     yield Outcome("jaccard after neighbours", f"{n:,}", after, jaccard.extra_gib)
     yield Outcome(f"jaccard total on {device.type}", f"{n:,}", search.seconds + after, gib, agreement=found)
-
-
-def _faiss_seconds(placed: torch.Tensor) -> float | None:
-    """The time of faiss's exact search on the GPU, host to host as ours is; None where it has no GPU."""
-    import faiss
-
-    if placed.device.type == "cpu" or not hasattr(faiss, "get_num_gpus") or not faiss.get_num_gpus():
-        return None
-    index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), placed.shape[1])
-    rows = placed.cpu().numpy()
-    index.add(rows)
-    return measured(lambda: index.search(rows, K1))[1].seconds
 
 
 def half_product(features: Matrix) -> None:

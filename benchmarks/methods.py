@@ -130,10 +130,15 @@ class Trial:
         needs_source = self.registry.method(name).setting in ("uda", "direct")
         pairing = Pairing(name, PAPER_SOURCE if needs_source else None, PAPER_TARGET, 0)
         published = self.registry.resolved(pairing).compute
-        content = published.model_dump()
-        for part, changes in self.scale.changes.items():
-            content[part] = content[part] | changes if isinstance(changes, dict) else changes
-        return Compute.model_validate(content)
+        return Compute.model_validate(self._changed(published.model_dump()))
+
+    def _changed(self, compute: dict[str, Any]) -> dict[str, Any]:
+        """`compute` with the scale's `changes` merged in."""
+        merged = {
+            part: compute[part] | changes if isinstance(changes, dict) else changes
+            for part, changes in self.scale.changes.items()
+        }
+        return compute | merged
 
     def _finish(self, iteration: Iterator[None], count: int) -> None:
         for _ in islice(iteration, count):
@@ -156,14 +161,13 @@ class Trial:
         pairing = Pairing(name, PAPER_SOURCE if needs_source else None, PAPER_TARGET, 0)
         method = self.registry.resolved(pairing)
         iterations = self.scale.iterations + 1  # one more, to count synchronizations
-        compute = method.compute.model_dump() | {"precision": precision, "iterations": iterations}
-        for part, changes in self.scale.changes.items():
-            compute[part] = compute[part] | changes
+        changed = self._changed(method.compute.model_dump())
+        compute = changed | {"precision": precision, "iterations": iterations}
         params = dict(method.params)
         if "labels" in params:
             params["labels"] = {socket: part | PARTS[part["kind"]] for socket, part in params["labels"].items()}
-        changed = {"params": params, "compute": type(method.compute).model_validate(compute)}
-        return method.model_copy(update=changed)
+        update = {"params": params, "compute": type(method.compute).model_validate(compute)}
+        return method.model_copy(update=update)
 
     def _start(self, method: ResolvedMethod) -> Mapping[str, Tensor]:
         """Return the network of `method` after a few supervised iterations."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.batches import decoded, jpegs, published
-from benchmarks.measure import Outcome, measured
+from benchmarks.measure import Outcome, Timing, measured
 from harness.learning import losses, memory, networks, optim, sampler
 from harness.learning.backbones import Narrow, ResNet50
 from harness.learning.data import UnlabeledSet
@@ -30,6 +30,8 @@ from harness.specs.compute import Augment, Network
 SIZES = {"small": 10, "large": 50}
 """Iterations."""
 INSTANCES, CLUSTERS = 16, 500
+WAYS = {"compiled": {"mode": "default"}, "as CUDA graphs": {"mode": "reduce-overhead"}}
+"""Options of torch.compile."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,44 @@ def outcome(setting: Setting, device: torch.device, iterations: int, repeats: in
         reference="the same step fed by PIL" if slow else "", reference_s=slow.seconds if slow else None,
         reference_extra_gib=slow.extra_gib if slow else None, limit_s=pure.seconds, agreement=", ".join(rates),
     )  # fmt: skip
+
+
+def compiled(
+    setting: Setting, device: torch.device, iterations: int, ways: Mapping[str, dict[str, str]] = WAYS
+) -> Iterator[Outcome]:
+    """Yield the step on a resident batch with its network compiled in each of `ways`, against the step as it is.
+
+    What compiling takes is told with the number of iterations from which on it pays.
+    """
+    images = UnlabeledSet(
+        np.zeros((setting.batch, setting.height, setting.width, 3), np.uint8), np.zeros(setting.batch, np.int64), device
+    )
+    batch = images.plain(np.arange(setting.batch))
+
+    def stepped(step: Step) -> Timing:
+        def work() -> None:
+            for _ in range(iterations):
+                step(batch)
+            synchronize(device)
+
+        return measured(work)[1]
+
+    eager = Step(setting, device)
+    stepped(eager)  # choose algorithms
+    slow = stepped(eager).seconds
+    for name, options in ways.items():
+        torch.compiler.reset()
+        step = Step(setting, device)
+        step.network.compile(**options)
+        peak_gib(device)
+        first, then = stepped(step).seconds, stepped(step)
+        saved = (slow - then.seconds) / iterations
+        pays = f"pays from {(first - then.seconds) / saved:,.0f} iterations on" if saved > 0 else "never pays"
+        yield Outcome(
+            f"step {name} on {device.type}", f"{iterations}×{setting.batch} images", then.seconds,
+            peak_gib(device) or then.extra_gib, reference="the step as it is", reference_s=slow,
+            agreement=f"compiled in {first - then.seconds:.1f} s, {pays}",
+        )  # fmt: skip
 
 
 class Step:

@@ -103,6 +103,7 @@ class Record(Frozen):
     spec: dict[str, Any] = Field(description="the resolved method: algorithm, init, compute, params")
     spec_hash: str
     code_version: str = Field(description="git commit, with '+' when the tree had changes, or the package version")
+    code_hash: str = Field(default="", description="of all source files that could change a number of this run")
     input: Input | None = Field(default=None, description="absent in records older than this field")
     data_hashes: dict[str, str] = Field(description="dataset name -> hash of its manifest")
     init: tuple[str, ...] = Field(description="keys of the runs it started from, a file, or 'imagenet' / 'random'")

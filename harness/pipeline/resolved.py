@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.paths import dataset_spec_file, spec_file, write_text
-from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.pipeline.code import code_hash
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
 
@@ -28,8 +28,7 @@ def write_resolved(registry: Registry, method: str, tasks: Iterable[str]) -> lis
     paths = []
     for task in tasks:
         resolved = registry.resolved(parse_key(f"{method}__{task}__s0"))
-        code = [algorithm_hash(resolved.algorithm), shared_code_hash()]
-        document = resolved.model_dump(mode="json") | {"code": code}
+        document = resolved.model_dump(mode="json") | {"code": code_hash(resolved)}
         path = spec_file(registry.root, method, task)
         write_text(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
         paths.append(path)

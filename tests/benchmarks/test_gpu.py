@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import evaluate, gpu, jaccard, page, search
+from benchmarks import evaluate, gpu, jaccard, methods, page, search
 from benchmarks.measure import Outcome
+from harness.specs import Registry
 from tests.pretend.accelerator import pretend_gpu
 
 
@@ -28,6 +29,19 @@ def test_features_on_a_gpu_are_ranked_and_searched_there() -> None:
     table = gpu.measured_section("A card", [ranking, *outcomes])
     assert table.count("\n| ") == 2 + len([ranking, *outcomes])
     assert "Card: A card" in table
+
+
+def test_published_schedules_run_on_a_gpu() -> None:
+    few = {
+        "network": {"backbone": {"kind": "narrow"}}, "batch": {"identities": 4, "instances": 4}, "iterations": 2,
+        "precision": "float32",
+    }  # fmt: skip
+    registry = Registry.load(gpu.PROJECT).checked()
+    with pretend_gpu():
+        trial = methods.Trial(registry, torch.device("cuda"), methods.Scale(32, 16, 16, 2, 5, few))
+        found = [trial.schedule(name, 1) for name in ("cluster-contrast", "sskd")]
+    assert [outcome.size.partition(" ")[0] for outcome in found] == ["50×2", "20×2"]
+    assert all(outcome.agreement.startswith("reckoned from 1 of") for outcome in found)
 
 
 def test_every_benchmark_keeps_to_its_section(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def test_a_step_is_fed_in_three_ways():
     assert outcome.ratio is not None
 
 
+def test_a_compiled_step_says_from_when_on_it_pays():
+    (outcome,) = training.compiled(training.CPU, CPU, 1, {"traced": {"backend": "eager"}})
+    assert outcome.benchmark == "step traced on cpu"
+    assert outcome.agreement.startswith("compiled in ") and "pays" in outcome.agreement
+    assert outcome.ratio is not None
+
+
 def test_six_networks_and_what_one_would_take():
     outcome = peers.outcome(training.CPU.network, CPU, iterations=1, repeats=1, with_reference=True)
     assert outcome.agreement.endswith("ms an iteration")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.pipeline.code import algorithm_files, algorithm_hash
+from harness.pipeline.code import algorithm_files, code_hash
 from harness.specs import Pairing, load_method
 from tests.specs.conftest import COMPUTE, Specs
 
@@ -77,10 +77,12 @@ def test_its_parameters_are_checked_like_any_others(specs: Specs, package: Path)
 
 def test_its_code_is_part_of_what_a_run_depends_on(specs: Specs, package: Path) -> None:
     path = "otherlab.reid.elsewhere:Elsewhere"
-    before = algorithm_hash(path)
+    specs.write("methods/elsewhere.yaml", SPEC)
+    method = specs.load().resolved(Pairing("elsewhere", None, "spring", 0))
+    before = code_hash(method)
     assert algorithm_files(path, specs.root) == []  # not in the project: its hash in the resolved spec stands for it
     (package / "elsewhere.py").write_text(ALGORITHM + "\n# sharper\n")
-    assert algorithm_hash(path) != before
+    assert code_hash(method) != before
 
 
 def test_without_the_package_the_spec_says_so(specs: Specs) -> None:
@@ -90,4 +92,4 @@ def test_without_the_package_the_spec_says_so(specs: Specs) -> None:
         "No module named 'otherlab'"
     ]
     with pytest.raises(UserError, match=r"module 'otherlab\.reid\.elsewhere' has no source file; is its package"):
-        algorithm_hash("otherlab.reid.elsewhere:Elsewhere")
+        algorithm_files("otherlab.reid.elsewhere:Elsewhere", specs.root)

@@ -19,7 +19,7 @@ from harness.learning.data import LabeledSet, UnlabeledSet
 from harness.learning.pretrained import WeightsFile, file_tensors, imagenet_tensors
 from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
-from harness.pipeline.code import algorithm_hash, shared_code_hash
+from harness.pipeline.code import code_hash
 from harness.pipeline.records import Input
 from harness.specs.method import InitFile, ResolvedMethod
 from harness.specs.pairing import Pairing
@@ -76,7 +76,7 @@ class Inputs:
                 "data": self.data_hashes,
                 "seed": self.pairing.seed,
                 "starts": [start.sha256 for start in self.starts],
-                "code": [algorithm_hash(self.method.algorithm), shared_code_hash()],
+                "code": code_hash(self.method),
                 "device": [device.type, ranks.count()],
             }
         )

@@ -31,7 +31,7 @@ from harness.learning.pseudo import LABELS, SEARCH, SILHOUETTE
 from harness.learning.state import CheckpointWriter, RunState, write_tensors
 from harness.paths import run_folder, work_file, write_text
 from harness.pipeline.attempts import attempt
-from harness.pipeline.code import code_version
+from harness.pipeline.code import code_hash, code_version
 from harness.pipeline.machine import hardware, peak_memory_gib, versions
 from harness.pipeline.records import HISTORY_COLUMNS, Record, Weights
 from harness.pipeline.training import resume, selection
@@ -172,6 +172,7 @@ class _Session:
             key=pairing.key, method=pairing.method, setting=method.setting, source=pairing.source,
             target=pairing.target, seed=pairing.seed, regime=inputs.regime,
             spec=method.model_dump(mode="json"), spec_hash=spec_hash, code_version=code_version(self.root),
+            code_hash=code_hash(method),
             data_hashes=inputs.data_hashes, protocol=PROTOCOL, input=inputs.input,
             init=tuple(start.name for start in inputs.starts) or (str(method.init),),
             weights=next((Weights(**start.file._asdict()) for start in inputs.starts if start.file), None),
