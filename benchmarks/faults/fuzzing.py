@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -62,42 +62,32 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def campaign(seed: int, seconds: float, processes: int, told: Callable[[Row], None]) -> list[Row]:
-    """Fuzz every gate for `seconds` in all, in several processes at once: the gate that was tried least is the next."""
-    from benchmarks.faults.gates import GATES
+def campaign(
+    gates: Sequence[str], seed: int, seconds: float, processes: int, counted: Callable[[Row], None]
+) -> list[Row]:
+    """Fuzz these gates for `seconds`, in several processes at once: the one that was tried least is the next.
 
-    rows = {gate: Row(gate) for gate in GATES}
-    numbers = dict.fromkeys(GATES, 0)
+    `counted` is told of each portion when it is done.
+    """
+    rows = {gate: Row(gate) for gate in gates}
     begun = time.monotonic()
     with ThreadPoolExecutor(processes) as pool:
-        running: dict[Future[tuple[Row, int]], str] = {}
+        running: dict[Future[Row], str] = {}
         while True:
-            free = [gate for gate in GATES if gate not in running.values()]
-            while time.monotonic() - begun < seconds and len(running) < processes and free:
-                gate = min(free, key=lambda name: rows[name].tried)
-                free.remove(gate)
-                portion = min(PORTION_SECONDS, seconds / len(GATES))
-                running[pool.submit(_portion, gate, seed, numbers[gate], portion)] = gate
+            free = sorted(set(gates) - set(running.values()), key=lambda gate: (rows[gate].tried, gate))
+            for gate in free[: processes - len(running)]:
+                if time.monotonic() - begun < seconds:
+                    portion = min(PORTION_SECONDS, seconds / len(gates))
+                    running[pool.submit(_portion, gate, seed, rows[gate].tried, portion)] = gate
             if not running:
-                break
+                return list(rows.values())
             for done in wait(running, return_when=FIRST_COMPLETED).done:
-                gate = running.pop(done)
-                found, numbers[gate] = done.result()
-                _add(rows[gate], found)
-    for row in rows.values():
-        told(row)
-    return list(rows.values())
+                rows[running.pop(done)].add(done.result())
+                counted(done.result())
 
 
-def _add(row: Row, found: Row) -> None:
-    row.tried += found.tried
-    row.survived += found.survived
-    row.seconds += found.seconds
-    row.failures += found.failures
-
-
-def _portion(gate: str, seed: int, first: int, seconds: float) -> tuple[Row, int]:
-    """Fuzz in a process of its own; return what it found and the number of the next input."""
+def _portion(gate: str, seed: int, first: int, seconds: float) -> Row:
+    """Fuzz in a process of its own, from input number `first` on, to the one that ends the process if one does."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         progress = Path(folder) / "progress"
@@ -106,13 +96,13 @@ def _portion(gate: str, seed: int, first: int, seconds: float) -> tuple[Row, int
             [*command, folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
         )
         if done.returncode == 0:
-            return Row(gate, **json.loads(done.stdout)), first + json.loads(done.stdout)["tried"]
+            return Row(gate, **json.loads(done.stdout))
         ended = int(progress.read_text()) if progress.exists() else first
     row = Row(gate, tried=ended - first + 1, survived=ended - first, seconds=time.monotonic() - begun)
     why = {-signal.SIGPROF: f"more than {CPU_SECONDS:g} s of processor time", -signal.SIGALRM: "hangs"}
     how = why.get(done.returncode, f"ended the process ({done.returncode})")
     row.failures.append(f"input {ended} of seed {seed}: {how}")
-    return row, ended + 1
+    return row
 
 
 def _main() -> None:

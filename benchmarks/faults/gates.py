@@ -193,7 +193,7 @@ PATTERNS = (
 
 def fuzz_pattern(data: bytes, _: Path) -> None:
     """A pattern of a spec, and a name that it is to read."""
-    pattern, _, name = data.decode("utf-8", "surrogateescape").rpartition(" ")
+    pattern, _space, name = data.decode("utf-8", "surrogateescape").rpartition(" ")
     layout = {"train": "a", "query": "b", "gallery": "c", "pattern": pattern}
     validated(layout, "layout", Layout)
     for part in name.split():

@@ -9,12 +9,12 @@ from benchmarks.faults.row import Row
 from harness import __version__
 
 
-def report(rows: Sequence[Row], fuzzed: Sequence[Row], minutes: float, seed: int) -> str:
+def report(rows: Sequence[Row], fuzzed: Sequence[Row], calls: Sequence[str]) -> str:
     """Return docs/reliability.md."""
     lines = [
         "# Reliability", "",
-        f"Written by `python -m benchmarks faults --minutes {minutes:g} --seed {seed}` (version {__version__}); "
-        "not edited by hand.", "",
+        f"Written by `python -m benchmarks faults` (version {__version__}), not edited by hand; its calls: "
+        f"{', '.join(f'`{call}`' for call in calls)}.", "",
         "A case survives if the promised result comes, or one line that says what is wrong and what to do, and the "
         "next call goes on. Tracebacks, hangs, files or processes left behind and other figures are failures.", "",
         "| fault | tried | survived | what the user sees most often |", "| --- | ---: | ---: | --- |",

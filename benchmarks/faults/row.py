@@ -34,6 +34,14 @@ class Row:
         if seen:
             self.seen[shape(seen)] += 1
 
+    def add(self, other: Row) -> None:
+        """Add the counts of another call."""
+        self.tried += other.tried
+        self.survived += other.survived
+        self.seconds += other.seconds
+        self.seen.update(other.seen)
+        self.failures += other.failures
+
 
 def shape(text: str) -> str:
     """Return the first line of a message without what differs from case to case."""

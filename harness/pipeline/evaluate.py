@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import time
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.evaluation.matching import Labels
 from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
 from harness.inputs.json import sealed, validated
-from harness.learning.algorithm import Algorithm
+from harness.learning.algorithm import algorithm_class
 from harness.learning.device import choose_device
 from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors, sha256
@@ -64,8 +63,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         explained(method.compute, device),
     ):
         begun = time.perf_counter()
-        module, class_name = method.algorithm.split(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+        algorithm = algorithm_class(method.algorithm, folder / "record.json")
         target = open_prepared(prepared_folder(registry.root, pairing.target))
         if not target.evaluated:
             figures = _label_free(run, target)

@@ -5,7 +5,6 @@ It writes `results/maps/<key>.parquet`, some kilobytes for the pages to draw; no
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.labels import nearest_neighbours
-from harness.learning.algorithm import Algorithm
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
@@ -48,8 +47,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
         method = ResolvedMethod.model_validate_json(metadata["method"])
     except (KeyError, ValidationError):
         raise UserError(f"{pairing.key}: its checkpoint has a spec of another version; train the run again") from None
-    module, class_name = method.algorithm.split(":")
-    algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+    algorithm = algorithm_class(method.algorithm, f"{pairing.key}: its checkpoint")
     target = open_prepared(prepared_folder(registry.root, pairing.target))
     split = target.split("train")
     chosen = np.unique(np.linspace(0, len(split) - 1, min(images, len(split))).astype(np.int64))

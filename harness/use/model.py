@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.data.scan import Progress
 from harness.errors import UserError
 from harness.inputs.files import read_bytes
 from harness.inputs.json import parse_sealed
+from harness.learning.algorithm import algorithm_class
 from harness.learning.augment import MEAN, STD
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
@@ -137,12 +137,9 @@ def open_run(folder: Path | str) -> TrainedRun:
         raise UserError(f"{path}: belongs to run {metadata.get('key')!r}, the record beside it to {record.key!r}")
     try:
         method = ResolvedMethod.model_validate_json(metadata["method"])
-        module, class_name = method.algorithm.split(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
     except (ValidationError, KeyError) as error:
         raise UserError(f"{path}: was written by another version of this program; train the run again") from error
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{path}: its algorithm {method.algorithm!r} is not installed here") from error
+    algorithm = algorithm_class(method.algorithm, path)
     return TrainedRun(folder, record, record.input or _input_of_dataset(folder, record), method, algorithm, tensors)
 
 
