@@ -18,6 +18,7 @@ CASES: dict[str, Cases] = {
     "training and evaluation killed at a file operation": training.killed_at_operations,
     "training interrupted by a signal": training.stopped,
     "one run trained by two processes at once": training.twice_at_once,
+    "one thread or two": training.threads,
     "drawing or preparing killed": training.killed_preparing,
     "a full disk in training": training.no_room,
     "a full disk in preparing": training.no_room_for_data,

@@ -329,11 +329,8 @@ def cache(source: random.Random, folder: Path) -> Cases:
     """A file in DVC's cache is corrupt and checked out, as DVC does without a word: ingestion names it."""
     project, right, database_path = with_results(folder)
     root, run = project.root, run_folder(project.root, KEY)
-    (root / "dvc.yaml").write_text(
-        "stages:\n  run:\n    cmd: 'true'\n    outs:\n"
-        + "".join(f"    - {(run / name).relative_to(root)}\n" for name in RUN_FILES)
-    )
-    for command in (("init", "--no-scm", "-q"), ("commit", "-f", "-q")):
+    files = [str((run / name).relative_to(root)) for name in RUN_FILES]
+    for command in (("init", "--no-scm", "-q"), ("add", "-q", *files)):
         subprocess.run(["dvc", *command], cwd=root, env=environment(), check=True, capture_output=True)
     stored = [path for path in (root / ".dvc" / "cache").rglob("*") if path.is_file() and not path.suffix]
     stored = [path for path in stored if path.read_bytes() in {(run / name).read_bytes() for name in RUN_FILES}]

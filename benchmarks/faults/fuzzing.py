@@ -22,7 +22,7 @@ CPU_SECONDS, MEMORY_MIB = 5.0, 1024
 """That one input may take."""
 WALL_SECONDS = 60.0
 """Without any progress, after which an input counts as a hang: it waits for something that never comes."""
-PORTION_SECONDS = 10.0
+PORTION_SECONDS = 30.0
 """For which one process fuzzes one gate: short beside the campaign, long beside a start."""
 
 
@@ -65,7 +65,7 @@ def _peak_mib() -> float:
 def campaign(
     gates: Sequence[str], seed: int, seconds: float, processes: int, counted: Callable[[Row], None]
 ) -> list[Row]:
-    """Fuzz these gates for `seconds`, in several processes at once: the one that was tried least is the next.
+    """Fuzz these gates for `seconds`, in several processes at once: the one that has had the least time is the next.
 
     `counted` is told of each portion when it is done.
     """
@@ -74,7 +74,7 @@ def campaign(
     with ThreadPoolExecutor(processes) as pool:
         running: dict[Future[Row], str] = {}
         while True:
-            free = sorted(set(gates) - set(running.values()), key=lambda gate: (rows[gate].tried, gate))
+            free = sorted(set(gates) - set(running.values()), key=lambda gate: (rows[gate].seconds, gate))
             for gate in free[: processes - len(running)]:
                 if time.monotonic() - begun < seconds:
                     portion = min(PORTION_SECONDS, seconds / len(gates))

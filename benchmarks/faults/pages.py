@@ -46,7 +46,8 @@ def damaged(source: random.Random, folder: Path) -> Cases:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         try:
             app.run()
-            app.query_params["run"] = KEY
+            if page == "run":
+                app.query_params["run"] = KEY
             if page != "leaderboard":
                 app.switch_page(f"harness/leaderboard/pages/{page}.py").run()
             if app.exception:

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0
 """Seconds after which a command hangs."""
+STARTED = "from harness.start import main; main()"
 LINE = "interrupted; run the same command again to continue"
 
 
@@ -73,7 +74,7 @@ def environment() -> dict[str, str]:
 
 def started(root: Path, *arguments: str) -> Child:
     """Start `harness ARGUMENTS`."""
-    return spawned(root, [sys.executable, "-c", "from harness.start import main; main()", *arguments])
+    return spawned(root, [sys.executable, "-c", STARTED, *arguments])
 
 
 def spawned(root: Path, command: list[str], own: dict[str, str] | None = None) -> Child:

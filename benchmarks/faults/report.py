@@ -32,6 +32,14 @@ def report(rows: Sequence[Row], fuzzed: Sequence[Row], calls: Sequence[str]) -> 
         "| gate | tried | survived | a second |", "| --- | ---: | ---: | ---: |",
     ]  # fmt: skip
     lines += [f"| {r.what} | {r.tried:,} | {r.survived:,} | {r.tried / max(r.seconds, 1e-9):,.0f} |" for r in fuzzed]
+    lines += [
+        "", "## The same bytes", "",
+        "On a CPU the same seed, code and libraries give the same bytes of checkpoints and ranked lists: killed and "
+        "resumed or not, in one process or beside another, with one thread or two, prepared by any number of workers "
+        "(rows above). Not promised: more threads with large networks, where a library may split a sum otherwise; "
+        "another processor or another version of torch; GPUs, whose atomic additions come in any order. Histories also "
+        "hold seconds and images a second, which no run repeats.",
+    ]  # fmt: skip
     failures = [f"- {row.what}: {failure}" for row in (*rows, *fuzzed) for failure in row.failures[:3]]
     if failures:
         lines += ["", "## Failures", "", *failures]

@@ -8,9 +8,10 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.faults.damage import COMMANDS, KEY
 from benchmarks.faults.processes import forked, last_line, verdict
 from benchmarks.faults.projects import delete_database, figures, with_results
 from benchmarks.faults.training import mounted
@@ -51,8 +52,8 @@ def at_once(source: random.Random, folder: Path) -> Cases:
         if source.random() < 0.6:
             delete_database(path)
         children = [forked(project.root, "leaderboard") for _ in range(8)]
-        children += [forked(project.root, "compare", "cluster-contrast", "cc-twin", "--target", "beta")]
-        children += [forked(project.root, "results", "report"), forked(project.root, "list", "runs")]
+        readers = (("compare", "cluster-contrast", "cc-twin", "--target", "beta"), ("show", KEY), ("list", "runs"))
+        children += [forked(project.root, *arguments) for arguments in readers]
         wrong = None
         for number, (code, said) in enumerate([child.wait() for child in children]):
             early = number >= 8 and ("no database yet" in said or "the database is empty" in said)
@@ -90,13 +91,12 @@ def no_room(source: random.Random, folder: Path) -> Cases:
 
 def read_only(source: random.Random, folder: Path) -> Cases:
     """A project that may not be written to: every command does its work or says so in one line."""
-    from benchmarks.faults.damage import COMMANDS
     from benchmarks.faults.projects import TRAINED, Tiny
     from tests.data.conftest import obeying_permissions
     from tests.pipeline.tiny import TARGET
 
     tiny = Tiny(folder.parent)
-    roots = {with_results(folder)[0].root: COMMANDS}
+    roots: dict[Path, Sequence[tuple[str, ...]]] = {with_results(folder)[0].root: COMMANDS}
     trained = tiny.fresh(folder / "trained")
     tiny.finished(trained)
     roots[trained] = (

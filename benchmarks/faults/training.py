@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.processes import forked, last_line, verdict
+from benchmarks.faults.processes import STARTED, forked, last_line, spawned, verdict
 from benchmarks.faults.projects import TRAINED, Tiny
 from harness.paths import attempts_folder
 from tests.pipeline.tiny import TARGET
@@ -118,6 +118,19 @@ def stopped(source: random.Random, folder: Path) -> Cases:
         wrong = None if early else verdict(code, said, interrupted=True)
         wrong = wrong or ("a process is left" if child.orphans() else None) or tiny.finished(root)
         yield wrong, last_line(said, root)
+
+
+def threads(source: random.Random, folder: Path) -> Cases:
+    """One thread or two, for torch and Numba each: the same bytes."""
+    tiny = Tiny(folder.parent)
+    while True:
+        root = tiny.fresh(folder / "project")
+        own = {name: source.choice("12") for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
+        wrong = None
+        for command in ("train", "evaluate"):
+            child = spawned(root, [sys.executable, "-c", STARTED, command, TRAINED], own)
+            wrong = wrong or verdict(*child.wait())
+        yield wrong or tiny.difference(root), "the bytes of an undisturbed run"
 
 
 def twice_at_once(source: random.Random, folder: Path) -> Cases:

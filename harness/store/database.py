@@ -95,7 +95,7 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(path: Path, read_only: bool) -> Engine:
-    if path.exists() and not path.is_file():
+    if os.path.lexists(path) and not path.is_file():  # a link in a circle does not "exist"
         raise UserError(f"{path}: not a regular file, so it cannot be the database; {REBUILD}")
     if read_only and not path.exists():
         raise StoreMissingError(f"{path.name}: there is no database yet; run `harness leaderboard` to build it")
@@ -169,8 +169,11 @@ def _explained(engine: Engine) -> Iterator[None]:
     """Turn the database's errors into UserErrors that say what to do, and show no secret."""
     try:
         yield
-    except IntegrityError:  # our own mistake
-        raise
+    except IntegrityError as error:
+        if not _inconsistent(engine):  # our own mistake
+            raise
+        name = Path(engine.url.database or "").name
+        raise UserError(f"{name}: the database is damaged ({error.orig}); {REBUILD}") from None
     except DBAPIError as error:
         raise _explanation(engine.url, error.orig) from None
     except (ValueError, TypeError) as error:
@@ -178,6 +181,16 @@ def _explained(engine: Engine) -> Iterator[None]:
             name = Path(engine.url.database or "").name
             raise UserError(f"{name}: the database is damaged ({error}); {REBUILD}") from None
         raise
+
+
+def _inconsistent(engine: Engine) -> bool:
+    """Whether a SQLite database holds what its own constraints forbid: somebody else has written to it."""
+    if engine.dialect.name != "sqlite":
+        return False
+    with engine.connect() as connection:
+        orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        intact = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+    return orphan is not None or intact != "ok"
 
 
 def _explanation(url: URL, error: BaseException | None) -> UserError:
