@@ -73,7 +73,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         if not target.evaluated:
             figures = _label_free(run, target)
             split = target.split("train")
-            training = _normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
+            training = normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
             params = algorithm.Params.model_validate(method.params)
             clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
@@ -84,7 +84,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
+            pq.write_table(query_table(target, result, *map(normalized, features)), partial, compression="zstd")
             queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
@@ -144,7 +144,7 @@ def _best_on_test(history: Columns) -> Best | None:
     return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _normalized(features: Any) -> Matrix:
+def normalized(features: Any) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
     rows /= row_norms(rows, "features")[:, None]
@@ -173,7 +173,7 @@ def query_columns(
     return columns, top
 
 
-def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
+def query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
     """Return one row per query with the columns of `QUERY_COLUMNS` and `QUERY_EXTRAS`."""
     query, gallery = target.split("query"), target.split("gallery")
     columns, top = query_columns(result, query.paths, query.ids, query.cameras, gallery.ids)
