@@ -179,8 +179,7 @@ class Head:
     def _collect(self, item: Item) -> bool:
         """Bring an item's outputs and entries here; whether anything was new."""
         new = [stage for stage in item.stages if self.workspace.is_new(stage)]
-        for stage in new:
-            self.workspace.collect(stage)
+        self.workspace.collect(new)
         return bool(new)
 
     def announce(self, engine: str) -> None:
@@ -201,10 +200,12 @@ def run_on_ray(
     with _connected(ray, address):
         _check_resources(ray, head, cpus)
         remote = ray.remote(max_retries=RETRIES)(worker or run_worker)
-        return _Loop(ray, head, remote, cpus).summary()
+        return Loop(ray, head, remote, cpus).summary()
 
 
-class _Loop:
+class Loop:
+    """Gives out what is ready, and hands the head what is finished, until nothing is left."""
+
     def __init__(self, ray: Any, head: Head, task: Any, cpus: float) -> None:
         self.ray, self.head, self.task, self.cpus = ray, head, task, cpus
         self.running: dict[Any, Item] = {}

@@ -92,15 +92,19 @@ class SharedWorkspace(Workspace):
         """Whether a stage was restored, and not unchanged."""
         return self._known[name]
 
-    def collect(self, name: str) -> None:
-        """Bring a known stage's outputs here and write its entry in the lock file. Raises UserError."""
-        stage = self.stages[name]
+    def collect(self, names: Iterable[str]) -> None:
+        """Bring known stages' outputs here and write their entries, each lock file once. Raises UserError."""
+        entries: dict[str, list[PipelineStage]] = {}
         with readable_errors(), self.repo.lock, undisturbed():
-            if stage.changed_outs():
-                for out in stage.outs:
-                    self._fetch(out)
-            if self._known[name]:
-                stage.dump(update_pipeline=False)
+            for name in names:
+                stage = self.stages[name]
+                if stage.changed_outs():
+                    for out in stage.outs:
+                        self._fetch(out)
+                if self._known[name]:
+                    entries.setdefault(stage.dvcfile.path, []).append(stage)
+            for stages in entries.values():  # writing a lock file takes as long as it is long
+                stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
     def push(self, name: str) -> None:
         """Put a stage's outputs, and then its entry in the cache of runs, on the remote. Raises UserError."""

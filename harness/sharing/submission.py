@@ -96,12 +96,12 @@ def _write(draft: Path, target: Prepared, record: Record, query: Matrix, gallery
     import pyarrow.parquet as pq
 
     from harness.evaluation import evaluate_ranking
-    from harness.pipeline.evaluate import TOP_K, _normalized, _query_table  # with torch
+    from harness.pipeline.evaluate import TOP_K, normalized, query_table  # with torch
 
     splits = target.split("query"), target.split("gallery")
     cameras = [split.cameras if target.has_cameras else None for split in splits]
     result = evaluate_ranking(query, gallery, splits[0].ids, splits[1].ids, *cameras, top_k=TOP_K)
-    table = _query_table(target, result, _normalized(query), _normalized(gallery))
+    table = query_table(target, result, normalized(query), normalized(gallery))
     pq.write_table(table, draft / "queries.parquet", compression="zstd")
     history = (",".join(HISTORY_COLUMNS) + "\n").encode()
     (draft / "history.csv").write_bytes(history)
