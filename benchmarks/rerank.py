@@ -115,10 +115,10 @@ def section(found: list[Measured]) -> str:
     lines = [
         "Written by `python -m benchmarks rerank --size full`; not edited by hand.",
         "",
-        f"k1 {K1}, k2 {K2}, λ {LAMBDA}, on random but clustered features; the search of all neighbours and the scores of",
-        "every row are included. *Extra* is the most memory beyond the features, the reference the field's dense N×N",
-        f"algorithm in float32. Machine: {os.cpu_count()} cores ({platform.machine()}), {threads} thread{'s' * (threads > 1)}",
-        "of ours and other work beside it: a free machine shares the processor seconds among its cores.",
+        f"k1 {K1}, k2 {K2}, λ {LAMBDA}, on random but clustered features; the search of all neighbours and the",
+        "scores of every row are included. *Extra* is the most memory beyond the features, the reference the field's",
+        f"dense N×N algorithm in float32. Machine: {os.cpu_count()} cores ({platform.machine()}), of which ours used",
+        f"{threads}, other work beside it: a free machine shares the processor seconds among its cores.",
         "",
         "| queries × gallery × dimensions | seconds | processor s | extra GiB | reference, s | times faster "
         "| its extra GiB | largest difference | … above 1e-05 |",
