@@ -20,7 +20,6 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harness import learning
-from harness.labels import nearest_neighbours
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
 from harness.specs.params import Labels
@@ -154,6 +153,8 @@ def cross_agreement(spaces: list[Tensor], k: int) -> NDArray[np.float32]:
 
     spaces: L2-normalized features of the same images, each [N, d]. An image is not its own neighbour.
     """
+    from harness.labels import nearest_neighbours  # not at the top: with Numba, for which specs need not wait
+
     whole, *parts = (nearest_neighbours(space, k + 1).indices[:, 1:] for space in spaces)
     common = [(np.diff(np.sort(np.hstack([whole, part]), 1), axis=1) == 0).sum(1) for part in parts]
     shared = np.stack(common, 1)

@@ -67,7 +67,7 @@ class Images:
         marks = None if self.marks is None else self.marks[index]
         return Images(self.features[index], self.ids[index], self.cameras[index], marks, self.paths[index])
 
-    def with_(self, other: Images) -> Images:
+    def followed_by(self, other: Images) -> Images:
         """Return these images and then the others."""
         marks = None if self.marks is None or other.marks is None else np.concatenate([self.marks, other.marks])
         return Images(
@@ -202,7 +202,7 @@ def _rankings(
         yield query, gallery, True
         return
     contents = np.array([*target.contents("query"), *target.contents("gallery")])
-    everything = query.with_(gallery)
+    everything = query.followed_by(gallery)
     both = np.array([f"{content} {identity}" for content, identity in zip(contents, everything.ids, strict=True)])
     everything = everything.at(np.sort(np.unique(both, return_index=True)[1]))  # VeRi-776's gallery holds its queries
     if "leave-one-out" in variant:
@@ -223,7 +223,8 @@ def _ranked(variant: Variant, query: Images, gallery: Images, top_k: int, device
     searched: Any
     asked, searched = query.features, gallery.features
     if "camnorm" in variant:
-        both = standardized_per_camera(query.with_(gallery).features, query.with_(gallery).cameras)
+        everything = query.followed_by(gallery)
+        both = standardized_per_camera(everything.features, everything.cameras)
         asked, searched = both[: len(query)], both[len(query) :]
     labels = query.ids, gallery.ids, query.marks, gallery.marks
     asked, searched = (features / np.linalg.norm(features, axis=1, keepdims=True) for features in (asked, searched))

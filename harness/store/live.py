@@ -9,13 +9,16 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.paths import all_attempts_folder, attempts_folder, run_folder, runs_folder, work_file
-from harness.pipeline.status import Status, run_status
 from harness.store import views
 from harness.store.database import Store
 from harness.store.place import place
-from harness.store.run_files import History
+
+if TYPE_CHECKING:
+    from harness.pipeline.status import Status
+    from harness.store.run_files import History
 
 WATCHED = ("metrics.json", "queries.parquet", "record.json")
 LONGEST_HEADER = 64 * 2**20
@@ -36,6 +39,8 @@ def tried(root: Path) -> dict[str, Status]:
 
 def _status(root: Path, key: str) -> Status:
     """What became of a run, read again only if files came or went: a page asks for hundreds at every click."""
+    from harness.pipeline.status import run_status  # the records' models: only where something was tried
+
     stamps = tuple(_changed(folder) for folder in (attempts_folder(root, key), run_folder(root, key)))
     if max(stamps) > time.time() - FRESH_SECONDS:
         return run_status(root, key)
@@ -45,6 +50,8 @@ def _status(root: Path, key: str) -> Status:
 
 @lru_cache(maxsize=10_000)
 def _unchanged(root: Path, key: str, _stamps: tuple[float, ...]) -> Status:
+    from harness.pipeline.status import run_status
+
     return run_status(root, key)
 
 

@@ -67,7 +67,8 @@ def test_a_variant_of_the_protocol_stands_apart(project: Project, monkeypatch: p
     assert not asked.exception
     assert not asked.warning
     assert len(asked.dataframe[0].value) == 1
-    assert "protocol reid-v1+rerank, apart from the plain scores; transductive" in texts(asked)
+    said = texts(asked).replace("\\", "")
+    assert "protocol reid-v1+rerank, apart from the plain scores; transductive" in said
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -619,26 +620,31 @@ def test_every_parameter_says_what_it_means() -> None:
     assert described["network.backbone.kind"] != described["network.backbone"]
 
 
-TITLE = "A Method Whose Authors Could Not Stop: " + "Very " * 32 + "Long"
+TITLE = f"{'Very ' * 39}long."
 
 
-@pytest.mark.parametrize("page", ["leaderboard", "matrix", "methods"])
-def test_a_thousand_methods_and_a_title_of_200_letters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
-) -> None:
-    assert 198 <= len(TITLE) <= 202
-    project = Project(tmp_path)
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A thousand quoted methods, two of each title, and one of a title of 200 letters."""
+    project = Project(tmp_path_factory.mktemp("crowded"))
     project.dataset("market", regime="paper", title="M" * 200)
-    project.method(
-        "first", title=TITLE, reported=[{"target": "market", "map": 99, "quoted_from": "x", "verified": True}]
-    )
     figure = {"target": "market", "quoted_from": "Table 3", "verified": True}
+    project.method("first", title=TITLE, reported=[figure | {"map": 99}])
     project.quoted(
         *({"name": f"m{i}", "title": f"Method {i % 500}", "setting": "usl", "reported": [figure | {"map": i / 20}]}
           for i in range(1000))
     )  # fmt: skip
+    ingest(project.root)
+    return project
+
+
+@pytest.mark.parametrize("page", ["leaderboard", "matrix", "methods"])
+def test_a_thousand_methods_and_a_title_of_200_letters(
+    crowded: Project, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    assert len(TITLE) == 200
     kinds = {"kinds": ["method", "quoted"]} if page == "matrix" else {}
-    app = opened(project.root, monkeypatch, page, **kinds)  # type: ignore[arg-type]
+    app = opened(crowded.root, monkeypatch, page, **kinds)  # type: ignore[arg-type]
     assert not app.exception
     assert not app.warning
     if page != "methods":

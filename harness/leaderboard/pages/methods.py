@@ -151,7 +151,8 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
             for title, address in links:
                 st.link_button(title, address, icon=":material/open_in_new:", type="tertiary")
         kind = "Faithful" if paper["fidelity"] == "faithful" else "Reconstructed"
-        open_points = paper["notes"] or ("" if paper["choices"] else "No choice had to be made.")
+        unstated = "What it leaves open stands below." if paper["choices"] else "No choice had to be made."
+        open_points = paper["notes"] or unstated
         st.markdown(f"**{kind}.** {escape_markdown(open_points)}")
     with right:
         st.code(bibtex(name, paper), language="latex", wrap_lines=True)
