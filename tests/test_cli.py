@@ -13,6 +13,7 @@ import pytest
 
 from harness import __version__
 from harness.cli import main
+from harness.cli_apps import fleet, results
 from harness.inputs.text import HARMFUL as WRITTEN
 from harness.specs import Registry
 from tests.pipeline.conftest import tiny
@@ -296,8 +297,11 @@ def test_stage_commands_are_hidden_and_every_help_has_an_example(harness: Comman
     commands = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
     assert not {"code", "spec"} & set(commands)
     assert {"show", "app", "site", "inspect"} <= set(commands)
-    for command in set(commands) - {"data", "new", "results", "weights"}:
+    for command in set(commands) - {"data", "fleet", "new", "results", "weights"}:
         assert "Example: harness " in harness(project, command, "--help")[1], command
+    for group, names in {"fleet": fleet.app, "results": results.app}.items():
+        for command in names.registered_commands:
+            assert f"Example: harness {group} " in harness(project, group, str(command.name), "--help")[1], command.name
 
 
 def test_runs_are_filtered_and_published_ones_known(harness: Command, project: Path) -> None:
