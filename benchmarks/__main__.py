@@ -10,14 +10,18 @@ from typing import Any, Protocol
 
 from benchmarks import (
     batches,
+    ca_jaccard,
+    choices,
     epoch,
     evaluate,
+    fleet,
     gpu,
     growth,
     jaccard,
     leaderboard,
     methods,
     peers,
+    rerank,
     search,
     selection,
     startup,
@@ -41,6 +45,8 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "evaluate": evaluate,
     "jaccard": jaccard,
+    "ca-jaccard": ca_jaccard,
+    "rerank": rerank,
     "search": search,
     "batches": batches,
     "training": training,
@@ -49,10 +55,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "methods": methods,
     "growth": growth,
     "gpu": gpu,
+    "fleet": fleet,
     "startup": startup,
     "leaderboard": leaderboard,
     "statistics": statistics,
     "selection": selection,
+    "choices": choices,
 }
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torchvision import transforms
 
 from benchmarks.measure import Outcome, measured
-from harness.learning.augment import ERASED_AREA, ERASED_ASPECT, MEAN, STD, augmented, sample_transforms, unchanged
+from harness.learning.augment import ERASED_AREA, ERASED_ASPECT, augmented, sample_transforms, unchanged
+from harness.learning.normalization import IMAGENET
 from harness.specs.compute import Augment
 
 SIZES = {"small": 512, "large": 8_192}
@@ -99,8 +100,8 @@ def published(size: tuple[int, int], augment: Augment) -> transforms.Compose:
             transforms.Pad(augment.pad),
             transforms.RandomCrop(size),
             transforms.ToTensor(),
-            transforms.Normalize(MEAN.tolist(), STD.tolist()),
-            transforms.RandomErasing(augment.erase, ERASED_AREA, ERASED_ASPECT, tuple(MEAN.tolist())),
+            transforms.Normalize(*IMAGENET),
+            transforms.RandomErasing(augment.erase, ERASED_AREA, ERASED_ASPECT, IMAGENET.mean),
         ]
     )
 

@@ -37,6 +37,8 @@ PRECISIONS: tuple[Literal["bf16", "float32"], ...] = ("bf16", "float32")
 SOURCE, TARGET, PAPER_SOURCE, PAPER_TARGET = "drawn-winter", "drawn-summer", "dukemtmc", "market1501"
 PARTS: dict[str, dict[str, Any]] = {
     "jaccard": {"k1": 12, "k2": 4},
+    "jaccard-reranking": {"k1": 12, "k2": 4},
+    "ca-jaccard": {"k1_intra": 3, "k1_inter": 8, "k2_intra": 2, "k2_inter": 3},
     "cosine": {"k": 12},
     "dbscan": {"eps": 0.7, "min_samples": 2},
     "dbscan-data-driven": {"rho": 0.03, "min_samples": 2},

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from harness import __version__
+from harness.cli_apps import fleet, results
+from harness.cli_apps.parts import complete as _complete
+from harness.cli_apps.parts import log as _log
+from harness.cli_apps.parts import names as _names
+from harness.cli_apps.parts import registry as _registry
+from harness.cli_apps.parts import say as _say
+from harness.cli_apps.parts import whole_numbers
 from harness.errors import UserError
 from harness.inputs.text import printable
-
-if TYPE_CHECKING:
-    from harness.specs.registry import Registry
 
 WIDE = {"max_content_width": 120}
 """Help as wide as the terminal, to a limit that can be read."""
@@ -23,30 +26,11 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: import, verify, look at, prepare.")
 new_app = typer.Typer(no_args_is_help=True, help="Scaffold a spec.")
 weights_app = typer.Typer(no_args_is_help=True, help="Published weights that runs start from.")
-results_app = typer.Typer(no_args_is_help=True, help="Published results and the report.")
 app.add_typer(data_app, name="data")
 app.add_typer(new_app, name="new")
 app.add_typer(weights_app, name="weights")
-app.add_typer(results_app, name="results")
-
-
-def _complete(kind: str) -> Callable[[str], list[str]]:
-    """What completes the names of methods, datasets, tasks or planned keys; nothing where there is no project."""
-
-    def complete(incomplete: str) -> list[str]:
-        try:
-            registry = _registry()
-        except UserError:
-            return []
-        names = {
-            "method": list(registry.methods),
-            "dataset": list(registry.datasets),
-            "task": sorted({pairing.task for pairing in registry.planned.values()}),
-            "key": list(registry.planned),
-        }[kind]
-        return [name for name in names if name.startswith(incomplete)]
-
-    return complete
+app.add_typer(results.app, name="results")
+app.add_typer(fleet.app, name="fleet")
 
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -125,7 +109,7 @@ def check() -> None:
 
     Example: harness check
     """
-    from harness.commands.check import check_project, unplanned_methods
+    from harness.commands.check import check_project, unplanned_methods, without_cameras
 
     registry = _registry()
     problems = check_project(registry)
@@ -136,6 +120,9 @@ def check() -> None:
     unplanned = sorted(unplanned_methods(registry))
     if unplanned:
         _say(f"in no planned pairing: {', '.join(unplanned)}; to plan them too: harness plan --add")
+    for dataset, names in without_cameras(registry).items():
+        few = "come without cameras" if registry.dataset(dataset).cameras == 0 else "all come from one camera"
+        _say(f"not on {dataset}, whose images {few}: {', '.join(names)}")
 
 
 @app.command()
@@ -160,10 +147,7 @@ def plan(
     from harness.commands.plan import plan as run
 
     registry = _registry()
-    numbers = [part.strip() for part in seeds.split(",")] if seeds else None
-    if numbers is not None and not all(part.isascii() and part.isdigit() and len(part) < 10 for part in numbers):
-        raise UserError(f"--seeds {seeds}: expected whole numbers separated by commas, like 0,1,2")
-    chosen = [int(part) for part in numbers] if numbers else None
+    chosen = whole_numbers("--seeds", seeds)
     ask = not yes and sys.stdin.isatty()
     confirm = (lambda question: typer.confirm(question, err=True)) if ask else None
     for line in run(registry, chosen, _names(methods), _names(targets), add, confirm):
@@ -237,14 +221,35 @@ def train(
 
 
 @app.command()
-def evaluate(key: Key) -> None:
-    """Evaluate one trained pairing on its target (a DVC stage).
+def evaluate(
+    key: Key,
+    test_time: Annotated[
+        list[str] | None,
+        typer.Option(help="Steps between features and ranking: flip, camnorm, rerank, comma-separated; or none."),
+    ] = None,
+    design: Annotated[
+        list[str] | None,
+        typer.Option(help="Other queries and galleries: multi-query, leave-one-out or draws, and sessions."),
+    ] = None,
+) -> None:
+    """Evaluate one trained pairing on its target (a DVC stage), or once more by a variant of the protocol.
 
-    Example: harness evaluate cluster-contrast__drawn-summer__s0
+    Example: harness evaluate cluster-contrast__drawn-summer__s0 --test-time rerank
+
+    What a variant gives stands under its own name (reid-v1+rerank) and is never ranked among the plain scores.
     """
+    from harness.evaluation.variants import named
+    from harness.specs.pairing import parse_key
+
+    variant = named(*(_names(",".join(given or [])) or () for given in (test_time, design)))
+    if variant.parts:
+        from harness.pipeline.variants import evaluate_variant
+
+        found = evaluate_variant(_registry(), parse_key(key), variant)
+        _log(f"{key}: {found.protocol}: mAP {found.map:.1f}, Rank-1 {found.rank1:.1f}, mINP {found.minp:.1f}")
+        return
     from harness.pipeline.evaluate import evaluate as run
     from harness.pipeline.records import LabelFree
-    from harness.specs.pairing import parse_key
     from harness.tables.label_free import figures
 
     metrics = run(_registry(), parse_key(key))
@@ -277,11 +282,15 @@ def leaderboard(
     metric: Annotated[str, typer.Option(help="What to sort by: mAP, Rank-1, Rank-5, Rank-10 or mINP.")] = "map",
     wide: Annotated[bool, typer.Option("--wide", help="Every column, however wide the terminal is.")] = False,
     output: Annotated[Path | None, typer.Option(help="Write to a file instead of the terminal.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="A variant, like reid-v1+rerank: the runs that were scored by it, alone.")
+    ] = "reid-v1",
 ) -> None:
     """Rebuild the database from results/ and print the leaderboard.
 
     Example: harness leaderboard --task drawn-summer --format latex
     """
+    from harness.evaluation.variants import parsed
     from harness.paths import project_root, write_text
     from harness.store import ingest
     from harness.tables.label_free import label_free_table
@@ -289,17 +298,20 @@ def leaderboard(
 
     metric = metric_name(metric)
     check_choices(format, metric)
+    parsed(protocol)
     root = project_root()
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
     unlabeled = label_free_table(root, task or None)
-    scored = "" if task and unlabeled else render_leaderboard(root, format, task or None, metric=metric, wide=wide)
+    scored = ""
+    if not (task and unlabeled):
+        scored = render_leaderboard(root, format, task or None, metric=metric, wide=wide, protocol=protocol)
     text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
     if output:
         write_text(root / output, printable(text))
     else:
-        _say(text.rstrip("\n"))
+        _say(text.rstrip("\n"), weight=True)
 
 
 @app.command()
@@ -583,6 +595,22 @@ def data_show(
         _say(line)
 
 
+@data_app.command("publish")
+def data_publish(
+    name: Data,
+    output: Annotated[Path, typer.Option(help="Folder to write; default: build/datasets/NAME.")] = Path(),
+) -> None:
+    """Write a drawn dataset as a folder to publish: images, labels, and a Croissant file that describes them.
+
+    Example: harness data publish drawn-summer
+    """
+    from harness.sharing.croissant import publish_dataset
+
+    registry = _registry()
+    folder = registry.root / (output if output != Path() else Path("build") / "datasets" / name)
+    _say(f"wrote {publish_dataset(registry, name, folder)}")
+
+
 @new_app.command("method")
 def new_method(
     name: str,
@@ -597,65 +625,6 @@ def new_method(
 
     for path in scaffold_method(_registry(), name, origin, code):
         _say(f"wrote {path}")
-
-
-@results_app.command("publish")
-def results_publish(
-    partial: Annotated[bool, typer.Option(help="Also when planned runs are missing.")] = False,
-) -> None:
-    """Write results/published.json: the metrics and records of the whole plan, for git.
-
-    Example: harness results publish
-    """
-    from harness.paths import project_root
-    from harness.store.published import publish
-
-    registry = _registry()
-    _say(f"published {publish(project_root(), partial)} of {len(registry.planned)} planned runs")
-
-
-@results_app.command("report")
-def results_report() -> None:
-    """Write docs/results.md: leaderboards and comparisons of the drawn tasks.
-
-    Example: harness results report
-    """
-    from harness.paths import project_root
-    from harness.store import ingest
-    from harness.tables.report import write_report
-
-    root = project_root()
-    ingest(root)
-    _say(f"wrote {write_report(root).relative_to(root)}")
-
-
-def _registry() -> Registry:
-    from harness.paths import project_root
-    from harness.specs.registry import Registry
-
-    return Registry.load(project_root())
-
-
-def _names(text: str) -> list[str] | None:
-    return [part.strip() for part in text.split(",") if part.strip()] or None
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(_fitted(printable(text), sys.stdout) + "\n")
-
-
-def _log(text: str) -> None:
-    sys.stderr.write(_fitted(printable(text), sys.stderr) + "\n")
-    sys.stderr.flush()
-
-
-def _fitted(text: str, stream: TextIO) -> str:
-    """Text that breaks between words where the stream is a terminal."""
-    if not stream.isatty():
-        return text
-    from harness.commands.screen import width, wrapped
-
-    return wrapped(text, width(stream))
 
 
 def _from_here(message: str) -> str:

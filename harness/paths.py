@@ -80,6 +80,35 @@ def attempts_folder(root: Path, key: str) -> Path:
     return all_attempts_folder(root) / key
 
 
+FROM = ".from."
+"""Between a method and a lab, in the key of a result that the lab computed: never the same as a run of one's own."""
+
+
+def imported_folder(root: Path) -> Path:
+    """The runs of other labs, by lab; also features of methods trained elsewhere, scored here."""
+    return root / "results" / "imported"
+
+
+def community_folder(root: Path) -> Path:
+    """The runs of other labs that git carries, one JSON document each, by lab."""
+    return root / "results" / "community"
+
+
+def foreign_key(key: str, lab: str) -> str:
+    """The key under which another lab's run stands beside one's own."""
+    method, _, rest = key.partition("__")
+    return f"{method}{FROM}{lab}__{rest}"
+
+
+def result_folder(root: Path, key: str) -> Path:
+    """A run's results: one's own, or those of another lab if the key is of one."""
+    method, _, rest = key.partition("__")
+    name, separator, lab = method.rpartition(FROM)
+    if not separator or lab.startswith("."):
+        return run_folder(root, key)
+    return imported_folder(root) / lab / f"{name}__{rest}"
+
+
 def published_file(root: Path) -> Path:
     """The snapshot of results that git carries."""
     return root / "results" / "published.json"
@@ -103,6 +132,16 @@ def map_file(root: Path, key: str) -> Path:
 def work_file(root: Path, key: str) -> Path:
     """The state of an unfinished run, outside DVC, so that it survives DVC's removal of a stage's outs."""
     return root / "results" / "work" / f"{key}.safetensors"
+
+
+def place_file(root: Path) -> Path:
+    """The name of this project folder in a database that several share, outside DVC."""
+    return root / "results" / ".place"
+
+
+def fleet_file(root: Path) -> Path:
+    """What a fleet was at when its head last looked, outside DVC."""
+    return root / "results" / "fleet.json"
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The UDA baseline: cluster, take the clusters for identities, train as if supervised; repeat.
 
 Song et al., "Unsupervised domain adaptive re-identification: theory and practice" (UDAP, Pattern Recognition 2020), in
-the form MMT and SSKD compare themselves with: classifier rows start at the cluster centroids, label-smoothed
-cross-entropy and batch-hard triplet, a fresh Adam every epoch.
+the form that MMT and SSKD compare themselves with: MMT with one network and without teachers. Classifier rows start at
+the cluster centroids, label-smoothed cross-entropy and softmax-triplet, a fresh Adam every epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -28,9 +28,6 @@ class ClusterBaseline(Algorithm):
 
     class Params(Frozen):
         label_smoothing: float = Field(ge=0, lt=1, description="share of the label spread over all clusters")
-        triplet_margin: float = Field(ge=0, description="on Euclidean distances of the features below")
-        triplet_on: Literal["pooled", "normalized"] = Field(description="feature that the triplet loss sees")
-        cosine_scale: float = Field(ge=0, description="0: linear logits; else scale · cosine to the class weights")
         labels: Labels
 
     params: Params
@@ -56,11 +53,9 @@ class ClusterBaseline(Algorithm):
         params, labels = self.params, self.labels[batch.index]
         with learning.optim.precision(self.run):
             embedding = self.network(batch.views[0])
-        logits = learning.losses.class_logits(embedding.neck, self.classifier.weight, params.cosine_scale)
+        logits = self.classifier(embedding.neck)
         identity = learning.losses.smoothed_cross_entropy(logits, labels, params.label_smoothing)
-        triplet = learning.losses.batch_hard_triplet(
-            getattr(embedding, params.triplet_on), labels, params.triplet_margin
-        )
+        triplet = learning.losses.softmax_triplet(embedding.pooled, labels)
         total = identity + triplet
         learning.optim.minimize(total, self.optimizer)
         return {"total": total, "identity": identity, "triplet": triplet}

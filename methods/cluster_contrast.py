@@ -45,11 +45,15 @@ class ClusterContrast(Algorithm):
         self.optimizer = self.run.compute.optimizer.build([self.network])
         self.run.state.optimizers["adam"] = self.optimizer
 
+    def labels_in(self, epoch: int) -> Labels:
+        """Return how epoch `epoch` makes its pseudo-labels."""
+        return self.params.labels
+
     def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
         run, compute, target = self.run, self.run.compute, self.run.unlabeled
         learning.optim.begin_epoch(self.optimizer, compute, epoch)
         features = learning.extract.features(self.network, target, compute.precision)
-        labels = learning.pseudo.assign(features, self.params.labels, run)
+        labels = learning.pseudo.assign(features, self.labels_in(epoch), run)
         self.labels = learning.memory.as_labels(labels, run.device)
         self.memory = learning.memory.centroids(features, self.labels)
         self.features = features

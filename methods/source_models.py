@@ -1,7 +1,7 @@
 """The source models that MMT and SSKD start from, each with its own loss.
 
-Both releases forward one unlabeled target batch after each step on the source, without any loss: it only moves the
-BatchNorm statistics towards the target. Hence these models belong to a source → target pair.
+Both releases forward one unlabeled target batch after each source batch, before the gradient step and without any loss:
+it only moves the BatchNorm statistics towards the target. Hence these models belong to a source → target pair.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ class SourceWithTargetStatistics(SourceTraining):
         )
 
     def step(self, batch: tuple[LabeledBatch, UnlabeledBatch]) -> Losses:
-        losses = super().step(batch[0])
-        with learning.optim.precision(self.run), learning.torch.no_grad():
-            self.network(batch[1].views[0])
-        return losses
+        source, target = batch
+        with learning.optim.precision(self.run):
+            embedding = self.network(source.views[0])
+            with learning.torch.no_grad():
+                self.network(target.views[0])
+        return self.learn(embedding, source.ids)
 
 
 class MMTSource(SourceWithTargetStatistics):

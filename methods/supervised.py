@@ -47,7 +47,11 @@ class SourceTraining(Algorithm):
     def step(self, batch: Any) -> Losses:
         with learning.optim.precision(self.run):
             embedding = self.network(batch.views[0])
-        losses = self.loss(embedding, batch.ids)
+        return self.learn(embedding, batch.ids)
+
+    def learn(self, embedding: Embedding, ids: Tensor) -> Losses:
+        """Do one gradient step on a batch's embedding, and return its losses."""
+        losses = self.loss(embedding, ids)
         learning.optim.minimize(losses["total"], self.optimizer)
         return losses
 

@@ -40,18 +40,21 @@ WIDTH, HEIGHT = 1366, 768
 
 
 @contextmanager
-def serving(root: Path, app: Path = HERE / "app.py") -> Iterator[str]:
-    """Serve the leaderboard of project `root` (or another `app`) on a free port of the loopback; yields its address."""
+def serving(root: Path, app: Path = HERE / "app.py", environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Serve the leaderboard of project `root` (or another `app`) on a free port of the loopback; yields its address.
+
+    `environment`: the server's environment variables, if they are not this process's.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port)]
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    variables = {**(os.environ if environment is None else environment), "PYTHONPATH": str(HERE)}
     config = root / ".streamlit" / "config.toml"
     if not config.exists():
         config.parent.mkdir(exist_ok=True)
         shutil.copy(HERE / ".streamlit" / "config.toml", config)
-    process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, cwd=root, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):

@@ -34,6 +34,18 @@ def unplanned_methods(registry: Registry) -> set[str]:
     return possible - {pairing.method for pairing in registry.planned.values()}
 
 
+def without_cameras(registry: Registry) -> dict[str, list[str]]:
+    """Return the methods that would run on a dataset if its images told their cameras, by dataset."""
+    found: dict[str, list[str]] = {}
+    for name, dataset in registry.datasets.items():
+        lacking = [
+            spec.name for spec in registry.methods.values() if spec.needs_cameras and dataset.regime in spec.regimes
+        ]
+        if dataset.role == "task" and dataset.cameras in (0, 1) and lacking:
+            found[name] = lacking
+    return found
+
+
 def _check_method(registry: Registry, name: str) -> list[str]:
     """Resolve the method on every task it fits, which validates its parameters, regimes and adjustments."""
     spec, path = registry.methods[name], registry.spec_files(name)[0]
@@ -114,7 +126,10 @@ def _check_plan(registry: Registry) -> list[str]:
         elif name not in registry.methods and generated(path):
             problems.append(f"{place.parent}: its method is gone; run: harness plan")
     impossible = [pairing for pairing in registry.planned.values() if not possible(registry, pairing)]
-    problems += [f"{_file(pairing)}: {pairing.key} cannot run any more; run: harness plan" for pairing in impossible]
+    problems += [
+        f"{_file(pairing)}: {pairing.key} cannot run any more{_why(registry, pairing)}; run: harness plan"
+        for pairing in impossible
+    ]
     return problems or stale_pipelines(registry, registry.planned.values())
 
 
@@ -133,6 +148,13 @@ def stale_pipelines(registry: Registry, pairings: Iterable[Pairing]) -> list[str
         if line := conflict_line(registry.root / lock):
             problems.append(f"{lock}:{line}: a merge left conflict markers; run: harness plan --add")
     return problems
+
+
+def _why(registry: Registry, pairing: Pairing) -> str:
+    """Why a method and a dataset that are there do not fit together any more."""
+    if pairing.method not in registry.methods or {pairing.source, pairing.target} - {None, *registry.datasets}:
+        return ""
+    return f": {registry.incompatible(pairing.method, pairing.source, pairing.target)}"
 
 
 def _file(pairing: Pairing) -> Path:

@@ -22,7 +22,7 @@ def export_run(run: str, name: str, output: Path | None, half: bool, opset: int,
         model = load(folder)
         target = open_prepared(prepared_folder(project_root(), model.record.target))
         evaluator, (query, gallery) = (
-            Evaluator(target, choose_device()),
+            Evaluator(target, choose_device(), model.input.normalization),
             (target.split("query"), target.split("gallery")),
         )
         ours, theirs = (

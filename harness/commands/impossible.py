@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from harness.data.prepared import open_prepared
 from harness.labels.distances.base import DistanceKind
+from harness.learning.published import no_weights
 from harness.paths import prepared_folder
 from harness.specs.base import Frozen
 from harness.specs.method import ResolvedMethod
@@ -21,41 +24,56 @@ def impossibilities(registry: Registry, pairing: Pairing, method: ResolvedMethod
     Raises UserError if what it starts from has no valid spec.
     """
     yield from _start(registry, pairing, method)
-    yield from _neighbours(registry, pairing, method)
+    params = import_algorithm(method.algorithm, registry.spec_files(method.name)[0]).model_validate(method.params)
+    yield from _neighbours(registry, pairing, params)
+    yield from _cameras(registry, pairing, params)
 
 
 def _start(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iterator[str]:
     """Weights that there are not, or that belong to another network."""
     network, where = method.compute.network, _place(registry, pairing, ["init"])
-    if method.init == "imagenet" and network.backbone.imagenet is None:
-        yield f"{where}: init: there are no ImageNet weights for backbone {network.backbone.kind!r}"
+    if method.init in ("imagenet", "pretrained") and network.backbone.weights(method.init) is None:
+        yield f"{where}: {no_weights(network.backbone, method.init)}"
     for start in registry.init_pairings(pairing):
         theirs = registry.resolved(start).compute.network
-        for part in ("backbone", "pooling"):
+        for part, fits in (
+            ("backbone", network.backbone.takes_weights_of(theirs.backbone)),
+            ("pooling", network.pooling == theirs.pooling),
+        ):
             ours_is, theirs_is = getattr(network, part), getattr(theirs, part)
-            if ours_is != theirs_is:
+            if not fits:
                 yield (
                     f"{where}: init: {start.method} trains {part} {_stated(theirs_is)}, this method starts "
                     f"{part} {_stated(ours_is)}: its weights do not fit"
                 )
 
 
-def _neighbours(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Iterator[str]:
+def _neighbours(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
     """Distances that look at as many neighbours as there are images."""
-    params = import_algorithm(method.algorithm, registry.spec_files(method.name)[0]).model_validate(method.params)
     images = _training_images(registry, pairing.target)
     for name, value in params:
         if isinstance(value, Labels) and images is not None and value.distance.neighbours >= images:
-            where = _place(registry, pairing, ["params", name, "distance", _key_of_neighbours(value.distance)])
+            where = _place(registry, pairing, ["params", name, "distance", *_key_of_neighbours(value.distance)])
             yield (
                 f"{where}: params.{name}.distance: {value.distance.neighbours} neighbours, but {pairing.target} has "
                 f"{images} images to train on: choose fewer"
             )
 
 
-def _key_of_neighbours(distance: DistanceKind) -> str:
-    """The key of a distance that says how many neighbours it looks at."""
-    return next(key for key, value in distance if value == distance.neighbours)
+def _key_of_neighbours(distance: DistanceKind) -> list[str]:
+    """The key of a distance that says how many neighbours it looks at, itself counted or not, if it is one alone."""
+    return next(([key] for key, value in distance if value in (distance.neighbours, distance.neighbours - 1)), [])
+
+
+def _cameras(registry: Registry, pairing: Pairing, params: BaseModel) -> Iterator[str]:
+    """A method that uses cameras and does not say so, or the other way round."""
+    uses = getattr(params, "uses_cameras", False)
+    uses = uses or any(isinstance(value, Labels) and value.uses_cameras for _, value in params)
+    spec = registry.method(pairing.method)
+    if uses != spec.needs_cameras:
+        path, line, _ = place_of(registry.spec_files(spec.name), [["needs_cameras"], ["params"]])
+        says, does = ("false", "do not work without") if uses else ("true", "use no")
+        yield f"{path.relative_to(registry.root)}:{line}: needs_cameras: is {says}, but the params {does} cameras"
 
 
 def _training_images(registry: Registry, dataset: str) -> int | None:

@@ -57,6 +57,9 @@ def _part_rows(part: type[BaseModel]) -> Iterator[tuple[str, str | None, str | N
 
 def _type(schema: dict[str, Any]) -> str:
     """A JSON Schema of one value in words: `number, > 0, < 1`."""
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
     bounds = [f"{word} {schema[key]:g}" for key, word in BOUNDS.items() if key in schema]
-    inner = f" of {_type(schema['items'])}" if "items" in schema else ""
-    return ", ".join([schema["type"] + inner, *bounds])
+    items = schema.get("items") or next(iter(schema.get("prefixItems", ())), None)
+    inner = f" of {_type(items)}" if items else ""
+    return ", ".join([schema.get("type", "value") + inner, *bounds])

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,13 +38,13 @@ def run(registry: Registry, patterns: Sequence[str], starter: bool, jobs: int | 
     No pattern: the whole plan and the leaderboard's table, as `dvc repro` does. Raises UserError for a pattern that
     fits nothing, for pipelines that are not as planned, and at the end if a run failed.
     """
-    chosen = _chosen(registry.checked(), patterns, starter)
+    chosen = chosen_pairings(registry.checked(), patterns, starter)
     problems = stale_pipelines(registry, chosen)
     if problems:
         raise UserError("\n".join(problems))
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: expected at least 1")
-    from harness.pipeline.running import reproduce  # with DVC, which takes a second
+    from harness.pipeline.running import in_order, reproduce  # with DVC, which takes a second
     from harness.pipeline.stages import Workspace
 
     methods = dict.fromkeys(pairing.method for pairing in chosen)
@@ -52,7 +52,7 @@ def run(registry: Registry, patterns: Sequence[str], starter: bool, jobs: int | 
     targets = [evaluate_stage(pairing) for pairing in chosen]
     if len(chosen) == len(registry.planned):
         targets.append(LEADERBOARD)
-    order = _in_order(targets, workspace.upstream(), _starts(registry, chosen))
+    order = in_order(targets, workspace.upstream(), _starts(registry, chosen))
     slots = _slots(jobs, _visible_gpus())
     with _display(registry.root, order) as display:
         outcome = reproduce(workspace, order, slots, display)
@@ -72,7 +72,7 @@ def run(registry: Registry, patterns: Sequence[str], starter: bool, jobs: int | 
         raise UserError("\n".join([f"{_count(len(outcome.failed), 'stage')} failed", *lines]))
 
 
-def _chosen(registry: Registry, patterns: Sequence[str], starter: bool) -> list[Pairing]:
+def chosen_pairings(registry: Registry, patterns: Sequence[str], starter: bool) -> list[Pairing]:
     """Return the pairings asked for and those that they start from, in the plan's order."""
     planned = registry.planned
     if not planned:
@@ -100,21 +100,6 @@ def _chosen(registry: Registry, patterns: Sequence[str], starter: bool) -> list[
 
 def _starts(registry: Registry, chosen: Iterable[Pairing]) -> set[str]:
     return {evaluate_stage(start) for pairing in chosen for start in registry.init_pairings(pairing)}
-
-
-def _in_order(targets: Iterable[str], upstream: Mapping[str, set[str]], starts: set[str]) -> list[str]:
-    """Return the targets and all that they depend on: what others start from first, then as the targets stand."""
-    order: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name not in order:
-            for needed in sorted(upstream[name]):
-                visit(needed)
-            order[name] = None
-
-    for target in sorted(targets, key=lambda name: name not in starts):
-        visit(target)
-    return list(order)
 
 
 def _visible_gpus() -> list[str]:

@@ -31,12 +31,13 @@ def write_schemas(registry: Registry, folder: Path) -> list[Path]:
 def _open_to_extends(model: type[BaseModel]) -> dict[str, Any]:
     """A spec states only what differs from what it extends, so an editor must not ask for the rest, at any depth.
 
-    Of `compute` every spec states only what differs from its regime's base.
+    Of `compute` every spec states only what differs from its regime's base, which may be nothing.
     """
     whole, part = model.model_json_schema(), model.model_json_schema(ref_template="#/$defs/part-{model}")
     definitions = whole.pop("$defs") | {f"part-{name}": _optional(value) for name, value in part.pop("$defs").items()}
     if "Compute" in definitions:
         definitions["Compute"] = definitions["part-Compute"]
+        definitions["RegimeSection"]["required"].remove("compute")
     return {
         "$defs": definitions,
         "if": {"required": ["extends"]},

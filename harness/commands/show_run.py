@@ -39,6 +39,7 @@ def show_run(registry: Registry, key: str) -> list[str]:
     best = result.metrics.best_on_test
     if best:
         lines.append(f"  best epoch on the test set {best.epoch}: mAP {best.map:.1f} (never the headline)")
+    lines += _variants(registry, key)
     for name, title in CURVES.items():
         values = [value for value in result.history.get(name, []) if value is not None]
         if len(values) > 1:
@@ -49,6 +50,24 @@ def show_run(registry: Registry, key: str) -> list[str]:
             lines.append(f"  {title:<16} {f'{value:.1f}' if isinstance(value, float) else value}")
     lines.append(f"  {'device':<16} {result.record.hardware.device}")
     return [*lines, f"  to reproduce it: harness run {key}"]
+
+
+def _variants(registry: Registry, key: str) -> list[str]:
+    """The run's scores by variants of the protocol, or what is wrong with them."""
+    from harness.pipeline.trained import read_trained
+    from harness.store.run_files import BrokenResultError
+    from harness.store.variant_files import read_variant, variant_files
+
+    lines, folder = [], run_folder(registry.root, key)
+    for path in variant_files(folder):
+        try:
+            found, _ = read_variant(path, read_trained(folder))
+        except BrokenResultError as error:
+            lines.append(f"  {path.name}: {error}")
+            continue
+        scores = "   ".join(f"{title} {getattr(found, name):.1f}" for name, title in SCORES.items())
+        lines.append(f"  {found.protocol}: {scores}" + ("   (transductive)" if found.transductive else ""))
+    return lines
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:

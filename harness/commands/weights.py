@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 
 from harness.commands.progress import console_progress
 from harness.errors import UserError
-from harness.inputs.download import download, file_name
+from harness.inputs.download import download
+from harness.learning.backbones.base import Published
+from harness.learning.published import BY_HAND, places
 from harness.specs.method import InitFile
 from harness.specs.registry import Registry
-
-BY_HAND = Path("data/weights")
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,16 @@ class Needed:
 
 def needed(registry: Registry) -> list[Needed]:
     """Return every file of weights that some regime of some method starts from, by name."""
-    users: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    users: dict[tuple[str, Published | None], set[str]] = defaultdict(set)
     for method in registry.checked().methods.values():
         for section in method.regimes.values():
-            backbone = section.compute.network.backbone
-            if section.init == "imagenet" and backbone.imagenet:
-                users[file_name(backbone.imagenet), backbone.imagenet, backbone.kind].add(method.name)
-            elif isinstance(section.init, InitFile):
-                users[section.init.file, "", ""].add(method.name)
+            if isinstance(section.init, InitFile):
+                users[section.init.file, None].add(method.name)
+            elif isinstance(section.init, str) and (known := section.compute.network.backbone.weights(section.init)):
+                users[known.file, known].add(method.name)
     return [
-        Needed(name, url, _found(registry.root, name, url, kind), tuple(sorted(methods)))
-        for (name, url, kind), methods in sorted(users.items())
+        Needed(name, known.url if known else "", _found(registry.root, name, known), tuple(sorted(methods)))
+        for (name, known), methods in sorted(users.items(), key=lambda one: one[0][0])
     ]
 
 
@@ -68,13 +66,6 @@ def fetch_weights(registry: Registry, names: list[str]) -> Iterator[str]:
     yield "nothing is missing" if all(found.path for found in known.values()) else "done"
 
 
-def _found(root: Path, name: str, url: str, kind: str) -> Path | None:
-    if not url:
-        return root / name if (root / name).is_file() else None
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
-    places = [
-        Path(home).expanduser() / "hub" / "checkpoints" / name,
-        root / BY_HAND / name,
-        root / BY_HAND / f"{kind}.pth",
-    ]
-    return next((place for place in places if place.is_file()), None)
+def _found(root: Path, name: str, known: Published | None) -> Path | None:
+    where = places(known, root) if known else [root / name]
+    return next((place for place in where if place.is_file()), None)

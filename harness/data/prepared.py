@@ -84,8 +84,16 @@ class Prepared:
         path, remedy = self.folder / "manifest.parquet", f"prepare {self.name} again"
         data = read_bytes(path, TABLE_BYTES)
         self._check(path, hashlib.blake2b(data, digest_size=16).hexdigest())
-        columns = {"path": pa.string(), "identity": pa.int64(), "camera": pa.int64(), "split": pa.string()}
+        columns = {"path": pa.string(), "identity": pa.int64(), "camera": pa.int64(), "split": pa.string(),
+                   "content": pa.string()}  # fmt: skip
         return parse_table(data, path, columns, remedy)
+
+    def contents(self, name: str) -> list[str]:
+        """Return the hash of each image file of a split, in index order: equal ones are copies."""
+        import pyarrow.compute as pc
+
+        rows = self._manifest.filter(pc.equal(self._manifest["split"], name))
+        return list(rows["content"].to_pylist())
 
     def split(self, name: str, verified: bool = True) -> Split:
         """Return split `train`, `query` or `gallery`. Raises UserError if the folder is damaged.

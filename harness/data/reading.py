@@ -75,7 +75,8 @@ def read_folder(spec: DatasetSpec, root: Path | str, folder: str) -> tuple[Image
     part = ImageSet(folder=folder)
     reader = _LabelReader(spec, arrangement, "camera" in Pattern(arrangement.pattern).groups)
     found = reader.records("query", part, list_images(base, part), base.relative_to(root))
-    return tuple(sorted((r for r, _ in found if r.id not in spec.junk_ids), key=lambda r: r.path.as_posix()))
+    kept = (r._replace(id=r.id + spec.layout.test_id_offset) for r, _ in found if r.id not in spec.junk_ids)
+    return tuple(sorted(kept, key=lambda record: record.path.as_posix()))
 
 
 def recognize(spec: DatasetSpec, root: Path) -> tuple[Path, Arrangement]:

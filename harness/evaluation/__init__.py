@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from harness.evaluation.protocol import PROTOCOL
     from harness.evaluation.ranking import RankingResult, evaluate_distances, evaluate_ranking
+    from harness.evaluation.reranking import RerankedDistances, rerank
     from harness.statistics.methods import RunComparison, compare_runs
     from harness.statistics.networks import Comparison, compare_ap
 
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "DrawnResult",
     "RankingResult",
+    "RerankedDistances",
     "RunComparison",
     "compare_ap",
     "compare_runs",
@@ -29,6 +31,7 @@ __all__ = [
     "evaluate_leave_one_out",
     "evaluate_multi_query",
     "evaluate_ranking",
+    "rerank",
 ]
 
 __getattr__ = lazy_attributes(
@@ -42,6 +45,8 @@ __getattr__ = lazy_attributes(
         "RankingResult": "harness.evaluation.ranking:RankingResult",
         "evaluate_distances": "harness.evaluation.ranking:evaluate_distances",
         "evaluate_ranking": "harness.evaluation.ranking:evaluate_ranking",
+        "RerankedDistances": "harness.evaluation.reranking:RerankedDistances",
+        "rerank": "harness.evaluation.reranking:rerank",
         "RunComparison": "harness.statistics.methods:RunComparison",
         "compare_runs": "harness.statistics.methods:compare_runs",
         "Comparison": "harness.statistics.networks:Comparison",

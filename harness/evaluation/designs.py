@@ -6,6 +6,7 @@ What must not match need not be a camera: give the number of the session or trac
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.evaluation.matching import UNKNOWN_CAMERA, Index
 from harness.evaluation.ranking import RankingResult, evaluate_ranking
-from harness.matrix import as_matrix, row_norms
+from harness.matrix import Matrix, as_matrix, row_norms
 
 DRAWS = 10
 """Random splits that VehicleID's results are averaged over (Liu et al., CVPR 2016, section 5.1)."""
@@ -39,6 +41,17 @@ def evaluate_multi_query(
 
     Source: Zheng et al., Scalable Person Re-identification (ICCV 2015), section 5.2, "multiple queries, average".
     """
+    pooled = mean_of_each(query_ids, query_cameras, more_features, more_ids, more_cameras)
+    return evaluate_ranking(
+        pooled, gallery_features, query_ids, gallery_ids, query_cameras, gallery_cameras, top_k=top_k
+    )
+
+
+def mean_of_each(query_ids: Any, query_cameras: Any, more_features: Any, more_ids: Any, more_cameras: Any) -> Matrix:
+    """Return the mean, [Q, d] float32, of the normalized features of each query's identity under its camera.
+
+    Raises UserError naming the first query without any.
+    """
     rows = as_matrix(more_features, "multi-query features")
     rows = rows / row_norms(rows, "multi-query features")[:, None]
     groups: dict[object, list[int]] = {}
@@ -49,9 +62,7 @@ def evaluate_multi_query(
         if key not in groups:
             raise UserError(f"query {number}: no multi-query image shows identity {key[0]} under camera {key[1]}")
         pooled[number] = rows[groups[key]].mean(axis=0)
-    return evaluate_ranking(
-        pooled, gallery_features, query_ids, gallery_ids, query_cameras, gallery_cameras, top_k=top_k
-    )
+    return pooled
 
 
 @dataclass(frozen=True)
@@ -66,27 +77,24 @@ class DrawnResult:
 
 
 def evaluate_draws(
-    features: Any, ids: Any, cameras: Any = None, *, draws: int = DRAWS, gallery_images: int = 1, seed: int = 0
+    features: Any,
+    ids: Any,
+    cameras: Any = None,
+    *,
+    draws: int = DRAWS,
+    gallery_images: int = 1,
+    seed: int = 0,
+    distractor_ids: Collection[int | str] = (),
 ) -> DrawnResult:
     """Score `draws` random splits of one test set: `gallery_images` of every identity in the gallery, the rest queries.
 
     VehicleID's protocol with one gallery image and no cameras. Identities with no image left for a query stand in the
-    gallery only. Raises UserError if no identity has more than `gallery_images` images.
+    gallery only; all images of distractors do. Raises UserError if no identity has more than `gallery_images` images.
     """
     rows, labels = as_matrix(features, "features"), _flat(ids)
     marks = None if cameras is None else _flat(cameras)
-    if draws < 1 or gallery_images < 1:
-        raise UserError(f"draws and gallery_images must be at least 1, not {draws} and {gallery_images}")
-    if np.unique(labels, return_counts=True)[1].max(initial=0) <= gallery_images:
-        raise UserError(f"no identity has more than {gallery_images} images: none would be left as a query")
     results = []
-    for draw in range(draws):
-        generator = np.random.default_rng([seed, draw])
-        shuffled = generator.permutation(len(labels))
-        order = shuffled[np.argsort(labels[shuffled], kind="stable")]
-        first = np.r_[True, labels[order][1:] != labels[order][:-1]]
-        place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-        gallery, query = np.sort(order[place < gallery_images]), np.sort(order[place >= gallery_images])
+    for query, gallery in random_splits(labels, draws, gallery_images, seed, distractor_ids):
         results.append(
             evaluate_ranking(
                 rows[query], rows[gallery], labels[query], labels[gallery],
@@ -104,15 +112,52 @@ def evaluate_draws(
     )
 
 
-def evaluate_leave_one_out(features: Any, ids: Any, sessions: Any = None, *, top_k: int = 0) -> RankingResult:
-    """Score every image as a query against all others.
+def random_splits(
+    ids: Any, draws: int = DRAWS, gallery_images: int = 1, seed: int = 0, distractor_ids: Collection[int | str] = ()
+) -> list[tuple[Index, Index]]:
+    """Return the indices of queries and gallery of each split that `evaluate_draws` scores, ascending."""
+    labels = _flat(ids)
+    if draws < 1 or gallery_images < 1:
+        raise UserError(f"draws and gallery_images must be at least 1, not {draws} and {gallery_images}")
+    distractor = np.isin(labels, list(distractor_ids))
+    if np.unique(labels[~distractor], return_counts=True)[1].max(initial=0) <= gallery_images:
+        raise UserError(f"no identity has more than {gallery_images} images: none would be left as a query")
+    found = []
+    for draw in range(draws):
+        generator = np.random.default_rng([seed, draw])
+        shuffled = generator.permutation(len(labels))
+        order = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        first = np.r_[True, labels[order][1:] != labels[order][:-1]]
+        place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        gallery = (place < gallery_images) | distractor[order]
+        found.append((np.sort(order[~gallery]), np.sort(order[gallery])))
+    return found
+
+
+def evaluate_leave_one_out(
+    features: Any, ids: Any, sessions: Any = None, *, top_k: int = 0, distractor_ids: Collection[int | str] = ()
+) -> RankingResult:
+    """Score every image as a query against all others; images of distractors are no queries.
 
     `sessions` [N] (or tracks, or cameras): images of the query's identity in its own session are left out, too; without
-    them only the query itself is.
+    them, or where the session is unknown (-1), only the query itself is.
     """
-    labels = _flat(ids)
-    marks = np.arange(len(labels)) if sessions is None else _flat(sessions)
-    return evaluate_ranking(features, features, labels, labels, marks, marks, top_k=top_k)
+    rows, labels = features if hasattr(features, "detach") else as_matrix(features, "features"), _flat(ids)
+    marks = leave_one_out_marks(sessions, len(labels))
+    queries = np.flatnonzero(~np.isin(labels, list(distractor_ids)))
+    return evaluate_ranking(rows[queries], rows, labels[queries], labels, marks[queries], marks, top_k=top_k)
+
+
+def leave_one_out_marks(sessions: Any, images: int) -> NDArray[Any]:
+    """Return what an image shares with those that are left out with it: its session, or nothing but itself."""
+    own = np.arange(images)
+    if sessions is None:
+        return own
+    marks = _flat(sessions)
+    if marks.dtype.kind not in "iu":
+        return marks
+    signed = marks.astype(np.int64)
+    return np.where(signed == UNKNOWN_CAMERA, UNKNOWN_CAMERA - 1 - own, signed)
 
 
 def _flat(labels: Any) -> NDArray[Any]:

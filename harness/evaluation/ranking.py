@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.evaluation.counting import Ranks, count_ranks, count_ranks_on_device
 from harness.evaluation.matching import Index, Labels
+from harness.evaluation.reranking import RerankedDistances
 from harness.matrix import SMALLEST_NORM, Matrix, as_matrix, row_norms
 
 if TYPE_CHECKING:
@@ -111,13 +112,14 @@ def evaluate_distances(
 ) -> RankingResult:
     """Score the ranking given by distances [queries, gallery] (smaller is closer); otherwise like `evaluate_ranking`.
 
-    float32 and float64 are compared as they are, other types as float32. Nothing is copied but single rows.
+    float32 and float64 are compared as they are, other types as float32. Nothing is copied but single rows, and of
+    what `rerank` returns no more than a strip is computed at a time.
     """
     labels = Labels.read(query_ids, gallery_ids, query_cameras, gallery_cameras, junk_ids)
     if hasattr(distances, "detach"):
         distances = distances.detach().cpu().numpy()
-    matrix = np.asarray(distances)
-    if matrix.dtype not in (np.float32, np.float64):
+    matrix = distances if isinstance(distances, RerankedDistances) else np.asarray(distances)
+    if isinstance(matrix, np.ndarray) and matrix.dtype not in (np.float32, np.float64):
         matrix = matrix.astype(np.float32)
     if matrix.ndim != 2:
         raise UserError(f"distances must be a matrix [queries, gallery]; their shape is {matrix.shape}")

@@ -12,6 +12,15 @@ HARMFUL = re.compile(
 )
 
 
-def printable(text: str) -> str:
-    """Return `text` with every control and bidirectional character written out as JSON does, like \\u001b."""
+WEIGHT = re.compile(r"(\x1b\[[0124]?m)")
+"""What makes a terminal's text plain, bold, dim or underlined."""
+
+
+def printable(text: str, weight: bool = False) -> str:
+    """Return `text` with every control and bidirectional character written out as JSON does, like \\u001b.
+
+    `weight`: but for bold, dim and underlined, in a text whose foreign parts were made printable before.
+    """
+    if weight:
+        return "".join(part if WEIGHT.fullmatch(part) else printable(part) for part in WEIGHT.split(text))
     return HARMFUL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

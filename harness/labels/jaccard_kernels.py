@@ -63,8 +63,10 @@ def expanded_sets(first, last, reciprocal, reciprocal_size, core, core_size):  #
 
 
 @njit(cache=True, nogil=True)
-def weigh_rows(first, last, order, start, columns, weights, features, ranked, similarities):  # type: ignore[no-untyped-def]
-    """Step 3: fill in the weights of the expanded sets of `order[first:last]`, a softmax over each set in float32."""
+def weigh_rows(first, last, order, start, columns, weights, features, ranked, similarities, scale):  # type: ignore[no-untyped-def]
+    """Step 3: fill in the weights of the expanded sets of `order[first:last]`, a softmax over each set in float32 of
+    the squared distances over each image's `scale`.
+    """
     near, rank = np.full(features.shape[0], -1, np.int32), np.empty(features.shape[0], np.int32)
     for i in order[first:last]:
         for k in range(ranked.shape[1]):
@@ -74,8 +76,35 @@ def weigh_rows(first, last, order, start, columns, weights, features, ranked, si
         for m in range(values.shape[0]):
             j = columns[start[i] + m]
             similarity = similarities[i, rank[j]] if near[j] == i else _similarity(j, i, features, ranked, similarities)
-            values[m] = np.float32(2) * similarity - np.float32(2)
+            values[m] = (np.float32(2) * similarity - np.float32(2)) / scale[i]
         _softmax(values)
+
+
+@njit(cache=True, nogil=True)
+def mutual_rows(first, last, ranked, similarities, intra):  # type: ignore[no-untyped-def]
+    """Camera-aware steps 1 and 3: per list, the neighbours that have the image in the same list of theirs; weighed."""
+    width = ranked.shape[1]
+    sizes = np.empty(last - first, np.int64)
+    indices, weights = np.empty(width * (last - first), np.int32), np.empty(width * (last - first), np.float32)
+    end = 0
+    for i in range(first, last):
+        start = end
+        for a in range(width):
+            j = ranked[i, a]
+            if j < 0:
+                continue
+            theirs = ranked[j, :intra] if a < intra else ranked[j, intra:]
+            if _place(theirs, i) == theirs.shape[0]:
+                continue
+            place = end
+            while place > start and indices[place - 1] > j:
+                indices[place], weights[place] = indices[place - 1], weights[place - 1]
+                place -= 1
+            indices[place], weights[place] = j, np.float32(2) * similarities[i, a] - np.float32(2)
+            end += 1
+        _softmax(weights[start:end])
+        sizes[i - first] = end - start
+    return sizes, indices[:end].copy(), weights[:end].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -137,15 +166,18 @@ def _softmax(values):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def expand_rows(first, last, start, columns, weights, ranked):  # type: ignore[no-untyped-def]
-    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order."""
+    """Step 4: each row becomes the mean of its first neighbours' rows, added in rank order; -1 is no neighbour."""
     total = np.zeros(start.shape[0] - 1, np.float32)
     touched = np.empty(start.shape[0] - 1, np.int32)
     sizes = np.empty(last - first, np.int64)
     indices, values = np.empty(256 * (last - first), np.int32), np.empty(256 * (last - first), np.float32)
     end = 0
     for i in range(first, last):
-        size = 0
+        size = averaged = 0
         for p in ranked[i]:
+            if p < 0:
+                continue
+            averaged += 1
             for e in range(start[p], start[p + 1]):
                 column = columns[e]
                 if total[column] == 0:
@@ -157,7 +189,7 @@ def expand_rows(first, last, start, columns, weights, ranked):  # type: ignore[n
             indices, values = _grown(indices, end + size), _grown(values, end + size)
         for t in range(size):
             indices[end + t] = touched[t]
-            values[end + t] = total[touched[t]] / np.float32(ranked.shape[1])
+            values[end + t] = total[touched[t]] / np.float32(averaged)
             total[touched[t]] = 0
         sizes[i - first] = size
         end += size

@@ -6,6 +6,7 @@ and top-k. Above a size that the caller states: an approximate index (HNSW, Malk
 recall measured.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,27 @@ def nearest_neighbours(features: Any, k: int, *, approximate_above: int = APPROX
     return _exact(matrix, k)
 
 
+def nearest_and_farthest(features: Any, k: int) -> tuple[Neighbours, NDArray[np.int32]]:
+    """Find the `k` nearest rows of each row of `features` [N, d] by Euclidean distance, and the one farthest from it.
+
+    Exact, for rows of any length. `similarities` are -d^2 / 2; the second result is the index of the farthest, [N].
+    Raises UserError for rows with NaN or of norm zero.
+    """
+    if getattr(getattr(features, "device", None), "type", "cpu") != "cpu":
+        return nearest_and_farthest_on_device(features.detach().float(), k)
+    matrix = as_matrix(features, "features")
+    n = len(matrix)
+    half = row_norms(matrix, "features") ** 2 / 2
+    lowest, farthest = np.full(n, np.inf, np.float32), np.zeros(n, np.int32)
+
+    def look(tile: Matrix, top: int, left: int) -> None:
+        _subtract(tile, half[top : top + len(tile)], half[left : left + tile.shape[1]])
+        _lowest_of_rows(tile, top, left, lowest, farthest)
+        _lowest_of_columns(tile, top, left, lowest, farthest)
+
+    return _exact(matrix, k, look), farthest
+
+
 def check_normalized(matrix: Matrix) -> None:
     """Raise UserError unless every row has length one, up to the rounding of float16."""
     off = np.abs(row_norms(matrix, "features") - 1)
@@ -82,7 +104,8 @@ def check_normalized(matrix: Matrix) -> None:
         raise UserError(f"features: row {off.argmax()} is not L2-normalized (its norm is off by {off.max():.3g})")
 
 
-def _exact(matrix: Matrix, k: int) -> Neighbours:
+def _exact(matrix: Matrix, k: int, look: Callable[[Matrix, int, int], None] | None = None) -> Neighbours:
+    """The neighbours by tiles of the similarities; `look(tile, top, left)` sees each first, and may change it."""
     n = len(matrix)
     values, indices = np.full((n, k), -np.inf, np.float32), np.full((n, k), -1, np.int32)
     buffer = np.empty(min(n, TILE_ROWS) * min(n, TILE_COLUMNS), np.float32)
@@ -92,11 +115,20 @@ def _exact(matrix: Matrix, k: int) -> Neighbours:
             columns = matrix[left : left + TILE_COLUMNS]
             tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))
             np.matmul(rows, columns.T, out=tile)
-            _merge_rows(tile, top, left, values, indices)
-            # The square on the diagonal holds both directions already.
-            below = max(top + len(rows) - left, 0)
-            _merge_columns(tile[:, below:], top, left + below, values, indices)
+            if look:
+                look(tile, top, left)
+            merge(tile, top, left, values, indices)
     return Neighbours(indices, values, search="exact", recall=1.0)
+
+
+def merge(tile: Matrix, top: int, left: int, values: Matrix, indices: NDArray[np.int32]) -> None:
+    """Read a tile of similarities of images from `top` and images from `left` (not before it) both ways, into their
+    lists.
+    """
+    _merge_rows(tile, top, left, values, indices)
+    # The square on the diagonal holds both directions already.
+    below = max(top + len(tile) - left, 0)
+    _merge_columns(tile[:, below:], top, left + below, values, indices)
 
 
 @njit(parallel=True, cache=True)
@@ -126,6 +158,51 @@ def _merge_columns(tile, top, left, values, indices):  # type: ignore[no-untyped
                             column = left + first + start + j
                             _insert(values[column], indices[column], group[j], top + r)
                             thresholds[j] = values[column, -1]
+
+
+@njit(parallel=True, cache=True)
+def _subtract(tile, of_rows, of_columns):  # type: ignore[no-untyped-def]
+    for r in prange(tile.shape[0]):
+        for c in range(tile.shape[1]):
+            tile[r, c] -= of_rows[r] + of_columns[c]
+
+
+@njit(parallel=True, cache=True)
+def _lowest_of_rows(tile, top, left, lowest, where):  # type: ignore[no-untyped-def]
+    for r in prange(tile.shape[0]):
+        least = _least(tile[r])
+        if least < lowest[top + r]:
+            lowest[top + r] = least
+            for c in range(tile.shape[1]):
+                if tile[r, c] == least:
+                    where[top + r] = left + c
+                    break
+
+
+@njit(cache=True)
+def _least(row):  # type: ignore[no-untyped-def]
+    """The smallest value, found by groups whose lanes are compared side by side."""
+    lanes = np.full(16, np.inf, np.float32)
+    whole = row.shape[0] // 16 * 16
+    for start in range(0, whole, 16):
+        for lane in range(16):
+            lanes[lane] = min(lanes[lane], row[start + lane])
+    for c in range(whole, row.shape[0]):
+        lanes[0] = min(lanes[0], row[c])
+    return lanes.min()
+
+
+@njit(parallel=True, cache=True)
+def _lowest_of_columns(tile, top, left, lowest, where):  # type: ignore[no-untyped-def]
+    for span in prange((tile.shape[1] + SPAN - 1) // SPAN):
+        first, end = span * SPAN, min((span + 1) * SPAN, tile.shape[1])
+        least, place = lowest[left + first : left + end], where[left + first : left + end]
+        for r in range(tile.shape[0]):
+            row = tile[r, first:end]
+            for c in range(row.shape[0]):
+                lower = row[c] < least[c]
+                place[c] = np.int32(top + r) if lower else place[c]
+                least[c] = row[c] if lower else least[c]
 
 
 @njit(cache=True)
@@ -173,6 +250,24 @@ def search_on_device(matrix: "Tensor", k: int) -> Neighbours:
         values.append(similarity.gather(1, found))
     near, close = torch.cat(indices).cpu().numpy(), torch.cat(values).cpu().numpy()
     return Neighbours(near, close, search=f"exact on {matrix.device.type}", recall=1.0)
+
+
+def nearest_and_farthest_on_device(matrix: "Tensor", k: int) -> tuple[Neighbours, NDArray[np.int32]]:
+    """Find the same by blocked product and top-k, by torch where `matrix` is."""
+    import torch
+
+    half = (matrix * matrix).sum(dim=1) / 2
+    columns = torch.arange(len(matrix), device=matrix.device)
+    indices, values, farthest = [], [], []
+    rows = max(1, DEVICE_TILE // len(matrix))
+    for top in range(0, len(matrix), rows):
+        similarity = (matrix[top : top + rows] @ matrix.T).sub_(half[top : top + rows, None]).sub_(half)
+        found = index_of(ranking_keys(similarity, columns).topk(k, dim=1, largest=False).values)
+        indices.append(found.int())
+        values.append(similarity.gather(1, found))
+        farthest.append(similarity.argmin(dim=1).int())
+    near, close, far = (torch.cat(parts).cpu().numpy() for parts in (indices, values, farthest))
+    return Neighbours(near, close, search=f"exact on {matrix.device.type}", recall=1.0), far
 
 
 def _approximate(matrix: Matrix, k: int) -> Neighbours:

@@ -16,7 +16,7 @@ from harness.leaderboard.state import theme
 from harness.store.views import LeaderRow
 from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
-from harness.tables.style import DARK_PALETTE, DASHES, PALETTE, places
+from harness.tables.style import DARK_PALETTE, DASHES, DIM, PALETTE, STRONG, places
 from harness.tables.words import SETTINGS
 
 Chart = alt.Chart | alt.LayerChart
@@ -27,6 +27,8 @@ PAPER = {
     "view": {"stroke": "transparent", "continuousWidth": 560, "discreteWidth": {"step": 96}},
     "axis": {"gridColor": "#e3e7ec", "domainColor": "#8a929c", "tickColor": "#8a929c", "titleFontWeight": "normal"},
 }
+TILES, TILE_INK = {"better": ["#f2f7fc", "#6baed6"], "worse": ["#fff5eb", "#f0883e"]}, "#12171e"
+"""From 0 to 100 percent: as dark as the figures on them can still be read."""
 PNG_SCALE = 3
 HEIGHT = 340
 
@@ -59,9 +61,14 @@ def colors(titles: Sequence[str], names: Sequence[str] = (), everyone: Sequence[
     )
 
 
+def legend_columns(names: Sequence[str]) -> int:
+    """Return into how many columns a legend fits on a phone."""
+    return 1 if max(map(len, names), default=0) > 16 else 2
+
+
 def show(chart: Chart, name: str, title: str, note: str = "", **options: Any) -> None:
     """Draw a chart below its title and a menu that saves it; `options` go to `st.altair_chart`."""
-    label = "#a7b1be" if theme() == "dark" else "#5b6673"  # text on an axis needs the contrast of text
+    label = DIM[theme()]  # text on an axis needs the contrast of text
     drawn = chart.configure_axis(titlePadding=8, labelPadding=6, labelFlush=False, labelColor=label, titleColor=label)
     drawn = drawn.configure_legend(
         orient="top", padding=0, offset=8, labelLimit=260, titlePadding=0, columns=2, labelColor=label, symbolLimit=60
@@ -155,10 +162,9 @@ def pareto(points: pd.DataFrame, metric: str, cost_title: str) -> alt.LayerChart
             alt.Tooltip("cost:Q", title=cost_title, format=".2~g"),
         ],
     )
-    ink = "#c3ccd6" if theme() == "dark" else "#3d4854"
     names = [
         base.transform_filter(f"datum.side == '{side}'")
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=ink)  # type: ignore[arg-type]
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color=STRONG[theme()])  # type: ignore[arg-type]
         .encode(x=x, y=y, text="method:N")
         for side, (dx, dy, align) in SIDES.items()
         if (points["side"] == side).any()
@@ -171,11 +177,10 @@ def pair_map(data: pd.DataFrame, value: str, worse: bool) -> alt.LayerChart:
     cameras = sorted({*data["query"], *data["gallery"]}, key=int)
     x = alt.X("gallery:N", title="gallery camera", sort=cameras, axis=alt.Axis(orient="top", labelAngle=0))
     y = alt.Y("query:N", title="query camera", sort=cameras)
-    scale = alt.Scale(scheme="oranges" if worse else "blues", domain=[0, 100])
+    scale = alt.Scale(range=TILES["worse" if worse else "better"], domain=[0, 100])
     base = alt.Chart(data).encode(x=x, y=y, tooltip=["query", "gallery", alt.Tooltip(f"{value}:Q", format=".1f")])
     tiles = base.mark_rect().encode(color=alt.Color(f"{value}:Q", legend=None, scale=scale))
-    ink = alt.condition(f"datum.{value} > 70", alt.value("white"), alt.value("#12283c"))
-    figures = base.mark_text(fontSize=11).encode(text=alt.Text(f"{value}:Q", format=".0f"), color=ink)
+    figures = base.mark_text(fontSize=11, color=TILE_INK).encode(text=alt.Text(f"{value}:Q", format=".0f"))
     return alt.LayerChart(layer=[tiles, figures]).properties(height=34 * data["query"].nunique() + 40)
 
 

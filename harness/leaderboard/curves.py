@@ -58,7 +58,8 @@ def show(histories: Mapping[str, Sequence[History]], prefix: str, colors: Colors
     if seeds > 1:
         notes.append("the mean of the seeds, the band from the lowest to the highest")
     if notes:
-        st.caption("; ".join(notes).capitalize() + ".")
+        text = "; ".join(notes)
+        st.caption(f"{text[0].upper()}{text[1:]}.")
     drawn = [
         (title, note, columns[0], data) for title, note, columns in GROUPS if len(data := frame(histories, columns))
     ]
@@ -79,7 +80,11 @@ def _lines(data: pd.DataFrame, several: bool, colors: Colors | None, epochs: tup
     if colors is None or not several:
         colors = charts.colors(curves)
     shown = list(colors.domain) if several else curves
-    legend = alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=300) if len(shown) > 1 else None
+    legend = (
+        alt.Legend(symbolType="stroke", symbolOpacity=1, symbolSize=300, columns=charts.legend_columns(shown))
+        if len(shown) > 1
+        else None
+    )
     color = alt.Color(f"{field}:N", title=None, scale=colors.scale(), legend=legend)
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"),
               scale=alt.Scale(domain=list(epochs), zero=False, nice=False, padding=8))  # fmt: skip

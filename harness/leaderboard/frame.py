@@ -7,9 +7,10 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from harness.leaderboard import url
 from harness.leaderboard.state import theme
 from harness.tables.addresses import View, parameters
-from harness.tables.style import BLUE, GREEN, ORANGE
+from harness.tables.style import BLUE, DIM, GREEN, ON_CHIP, ORANGE
 
 HERE = Path(__file__).parent / "pages"
 STYLE = Path(__file__).parent / "style.css"
@@ -29,14 +30,14 @@ PAGES = {
 def frame() -> None:
     """Show the page that the address names, below the navigation."""
     st.set_page_config(page_title=NAME, page_icon=_icon(), layout="wide")
-    st.html(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
-    if theme() == "dark":
-        st.html("<style>:root { --caption: #a7b1be } [data-tag], [data-tag] * { color: #12171e !important }</style>")
+    colors = f":root {{ --caption: {DIM[theme()]}; --on-chip: {ON_CHIP[theme()]} }}"
+    st.html(f"<style>{colors} {STYLE.read_text(encoding='utf-8')}</style>")
     pages = [
         st.Page(HERE / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "leaderboard")
         for name, (title, icon) in PAGES.items()
     ]
-    st.navigation(pages, position="top").run()
+    with url.written_once():
+        st.navigation(pages, position="top").run()
 
 
 def name_window(text: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from harness.errors import UserError
 from harness.leaderboard.frame import link
 from harness.leaderboard.state import project, read, refuse, store
-from harness.store import ingest, live, views
+from harness.store import live, views
 from harness.tables.addresses import Runs
 
 
@@ -29,6 +29,8 @@ def show() -> None:
 
 
 def _take_in() -> None:
+    from harness.store import ingest  # reads specs and results: only when it is asked for
+
     try:
         ingest(project())
     except UserError as error:

@@ -122,7 +122,7 @@ def _similarities(ranked: Ranked, name: str) -> None:
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(opacity=0.7)
         .encode(
-            x=alt.X("low:Q", title="cosine similarity to the query", scale=alt.Scale(zero=False)),
+            x=alt.X("low:Q", bin="binned", title="cosine similarity to the query", scale=alt.Scale(zero=False)),
             x2="high:Q",
             y=alt.Y("share:Q", title="share of each kind", stack=None, axis=alt.Axis(format="%")),
             color=color,

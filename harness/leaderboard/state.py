@@ -9,7 +9,7 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 import streamlit as st
 
 from harness.errors import UserError
-from harness.store import Store, ingest, open_store, views
+from harness.store import Store, open_store, views
 from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from harness.tables.formats import prose
 from harness.tables.text import task_title as titled
@@ -30,6 +30,8 @@ def store() -> Store:
         return _opened(url, _identity(url))
     except (StoreMissingError, OtherSchemaError):
         try:
+            from harness.store import ingest  # reads specs and results: only who has no database yet waits for that
+
             with st.spinner("Building the database from results/ …"):
                 ingest(project())
             return _opened(url, _identity(url))
@@ -51,12 +53,18 @@ def _identity(url: str) -> int:
 
 def theme() -> str:
     """Return `dark` or `light`, as the visitor's page is."""
-    return str(st.context.theme.type or "light")
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def task_title(name: str) -> str:
     """Return a task's name as people read it, by the titles of its datasets."""
-    return titled(name, {dataset.name: dataset.title for dataset in read(views.datasets)})
+    return task_titles()(name)
+
+
+def task_titles() -> Callable[[str], str]:
+    """Return `task_title` for many names: it asks the database once."""
+    titles = {dataset.name: dataset.title for dataset in read(views.datasets)}
+    return lambda name: titled(name, titles)
 
 
 def refuse(message: str) -> NoReturn:

@@ -1,13 +1,18 @@
 """Widgets whose value is always written to the page's URL, so that the address alone restores the view.
 
+What a run of the page writes reaches the browser at once, when it ends: every change of the address is an entry of the
+browser's history, and Back must find the view before, not half of this one.
+
 Streamlit's own `bind="query-params"` leaves default values out (a link would change its meaning with the defaults) and
 drops unknown values without a word; both would make a citation of a view unreliable.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -22,11 +27,61 @@ LATE_SECONDS = 3.0
 """How long an address from before the last choice may still arrive."""
 
 
+PENDING = "address of this run"
+
+
+@contextmanager
+def written_once() -> Iterator[None]:
+    """Keep what the page writes to the address until the block ends."""
+    st.session_state[PENDING] = {param: st.query_params.get_all(param) for param in st.query_params}
+    try:
+        yield
+    finally:
+        _send()
+        del st.session_state[PENDING]
+
+
+def rerun() -> None:
+    """Run the page again, with the address as this run leaves it."""
+    _send()
+    st.rerun()
+
+
+def _send() -> None:
+    address: dict[str, list[str]] = st.session_state[PENDING]
+    if address != {param: st.query_params.get_all(param) for param in st.query_params}:
+        st.query_params.from_dict(address)
+
+
+def stated(param: str) -> bool:
+    """Whether the address has a parameter."""
+    return bool(_values(param))
+
+
+def _values(param: str) -> list[str]:
+    """What the address will say of a parameter when this run ends; what it says now outside a run (in a callback)."""
+    address: dict[str, list[str]] | None = st.session_state.get(PENDING)
+    return address.get(param, []) if address is not None else st.query_params.get_all(param)
+
+
+def _write(param: str, values: list[str]) -> None:
+    """Let the address state these values; none takes the parameter out."""
+    address: dict[str, list[str]] | None = st.session_state.get(PENDING)
+    if address is not None:
+        address[param] = values
+        if not values:
+            del address[param]
+    elif values:
+        st.query_params[param] = values
+    elif param in st.query_params:
+        del st.query_params[param]
+
+
 def check(view: type[View]) -> None:
     """Warn about parameters of the address that the page does not know; drop those that the page before left behind."""
-    for param in [name for name in st.query_params if name not in known(view.page)]:
-        left_behind = st.query_params.get_all(param) == _listed(st.session_state.get(f"last:{param}"))
-        del st.query_params[param]
+    address: dict[str, list[str]] = st.session_state[PENDING]
+    for param in [name for name in address if name not in known(view.page)]:
+        left_behind = address.pop(param) == _listed(st.session_state.get(f"last:{param}"))
         if not left_behind:
             st.warning(
                 f"The address has a parameter “{escape_markdown(param[:40])}”, which this page does not know: "
@@ -44,13 +99,25 @@ def chosen(param: str) -> str:
 
     Not simply what the address holds: the rerun of a quick second click still carries the address of before the first.
     """
-    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    wanted, last = wanted_now(param), st.session_state.get(f"last:{param}")
     return _written(param, wanted if wanted is not None and _asks(param, wanted) else last or "")
 
 
 def state(param: str, value: str) -> None:
     """Write a choice that is no widget's (a selected row) to the URL; '' takes it out."""
     _written(param, value)
+
+
+def listed(param: str, values: Sequence[str]) -> None:
+    """Write a choice of several that is no widget's (ticked rows) to the URL; none takes it out."""
+    _write(param, list(values))
+    _remember(param, list(values))
+
+
+def asked_for(param: str) -> list[str]:
+    """Return the values of a parameter that the address asks for anew; none if it says what the page last wrote."""
+    values = _values(param)
+    return values if values and _asks(param, values) else []
 
 
 def select(
@@ -90,24 +157,45 @@ def several(
 
     `quiet` leaves the default out of the URL: for how a table is shown, not for what it is about.
     """
-    wanted, last = st.query_params.get_all(param), st.session_state.get(f"last:{param}")
+    wanted, last = _values(param), st.session_state.get(f"last:{param}")
     if wanted and _asks(param, wanted):
         current: Sequence[str] | None = [value for value in wanted if value]
         _warn(label, [value for value in current or () if value not in options])
     else:
         current = st.session_state.get(param) if param in st.session_state else default if last is None else last
+        if quiet and list(current or ()) == st.session_state.get(f"default:{param}"):
+            current = default  # nothing was chosen: other options have another default
     _set(param, [value for value in current or () if value in options])
     if pills:
         values = list(st.pills(label, options, selection_mode="multi", key=param, format_func=show, **kwargs))
     else:
         values = st.multiselect(label, options, key=param, format_func=show, **kwargs)
-    if quiet and values == list(default):
-        if param in st.query_params:
-            del st.query_params[param]
-    else:
-        st.query_params[param] = values or [""]
+    untouched = quiet and values == list(default)
+    st.session_state[f"default:{param}"] = values if untouched else None
+    _write(param, [] if untouched else values or [""])
     _remember(param, values or [""])
     return values
+
+
+def between(label: str, low: float, high: float, param: str, **kwargs: Any) -> tuple[float, float]:
+    """A slider with two ends from `low` to `high`; the URL holds `0.25..0.75`, and nothing for the whole."""
+    wanted, span = wanted_now(param), st.session_state.get(param, (low, high))
+    if wanted is not None and _asks(param, wanted):
+        found = re.fullmatch(r"(-?[0-9.]{1,6})\.\.(-?[0-9.]{1,6})", wanted)
+        try:
+            span = (float(found[1]), float(found[2])) if found else (low, high)
+        except ValueError:
+            found, span = None, (low, high)
+        _warn(label, [] if found else [wanted])
+    if span == st.session_state.get(f"default:{param}"):
+        span = (low, high)  # nothing was chosen: other values have another range
+    first, last = (min(max(value, low), high) for value in sorted(span))
+    _set(param, (first, last))
+    first, last = st.slider(label, low, high, key=param, **kwargs)
+    untouched = (first, last) == (low, high)
+    st.session_state[f"default:{param}"] = (low, high) if untouched else None
+    _written(param, "" if untouched else f"{first:.2f}..{last:.2f}")
+    return first, last
 
 
 def tabs(labels: Sequence[str], param: str) -> Sequence[TabContainer]:
@@ -120,7 +208,7 @@ def tabs(labels: Sequence[str], param: str) -> Sequence[TabContainer]:
 
 def search(label: str, param: str, **kwargs: Any) -> str:
     """A line of text, returned in lower case without outer spaces."""
-    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    wanted, last = wanted_now(param), st.session_state.get(f"last:{param}")
     if wanted is not None and _asks(param, wanted):
         _set(param, wanted)
     else:
@@ -131,13 +219,19 @@ def search(label: str, param: str, **kwargs: Any) -> str:
 
 
 def _prepare(param: str, options: Sequence[str], default: str, label: str) -> None:
-    wanted, last = st.query_params.get(param), st.session_state.get(f"last:{param}")
+    wanted, last = wanted_now(param), st.session_state.get(f"last:{param}")
     if wanted is not None and _asks(param, wanted):  # opened by a link
         _warn(label, [] if wanted in options else [wanted])
         _set(param, wanted if wanted in options else default)
     else:
         known = (value for value in (st.session_state.get(param), last, default) if value in options)
         _set(param, next(known))
+
+
+def wanted_now(param: str) -> str | None:
+    """Return what the address says of a parameter, the last of several; None for nothing."""
+    values = _values(param)
+    return values[-1] if values else None
 
 
 def _asks(param: str, wanted: Any) -> bool:
@@ -172,9 +266,6 @@ def _warn(label: str, unknown: Sequence[str]) -> None:
 
 
 def _written(param: str, value: str) -> str:
-    if value:
-        st.query_params[param] = value
-    elif param in st.query_params:
-        del st.query_params[param]
+    _write(param, [value] if value else [])
     _remember(param, value)
     return value

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         memory,
         networks,
         optim,
+        parts,
+        proxies,
         pseudo,
         sampler,
     )
@@ -35,6 +37,8 @@ __all__ = [
     "memory",
     "networks",
     "optim",
+    "parts",
+    "proxies",
     "pseudo",
     "sampler",
     "torch",

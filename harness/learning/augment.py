@@ -2,7 +2,7 @@
 
 The random numbers are drawn on the host (a few per image), so a run draws the same ones on every device; the pixels are
 transformed by a compiled loop on the CPU or by tensor operations on the GPU.
-Published transforms: flip 0.5, pad 10 + crop, ImageNet normalization, RandomErasing filled in normalized space.
+Published transforms: flip 0.5, pad 10 + crop, normalization, RandomErasing filled in normalized space.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from numba import njit
 from torch import Tensor
 
 from harness.learning.device import together_to_device
+from harness.learning.normalization import IMAGENET, Normalization
 from harness.specs.compute import Augment
 
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
+ERASED = np.array(IMAGENET.mean, np.float32)
+"""What erased pixels become after normalization, whatever it is: so all published code does."""
 HIGH = np.float32(round(2**23 / 255) / 2**23)  # 1 / 255 in 16 bits …
 LOW = np.float32(1 / 255 - float(HIGH))  # … and the rest
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -81,15 +82,21 @@ def _erasing_boxes(
     return boxes
 
 
-def augmented(images: npt.NDArray[np.uint8], index: npt.NDArray[np.int64], drawn: Transforms) -> Tensor:
+def augmented(
+    images: npt.NDArray[np.uint8],
+    index: npt.NDArray[np.int64],
+    drawn: Transforms,
+    normalization: Normalization = IMAGENET,
+) -> Tensor:
     """Return images[index], transformed: float32 [B, 3, H, W] in channels-last memory, on the CPU.
 
     images: uint8 [N, H, W, 3], memory-mapped or not; only the rows in `index` are read.
     """
     height, width, channels = images.shape[1:]
     out = np.empty((len(index), height, width * channels), np.float32)
-    mean, std = np.tile(MEAN, width), np.tile(STD, width)
-    _augment(images, index, drawn.flip, drawn.offset, drawn.erase, drawn.factors, mean, std, out)
+    mean, std = (np.tile(np.array(values, np.float32), width) for values in normalization)
+    erased = np.tile(ERASED, width)
+    _augment(images, index, drawn.flip, drawn.offset, drawn.erase, drawn.factors, mean, std, erased, out)
     return torch.from_numpy(out).view(len(index), height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -121,19 +128,22 @@ def send(
 
 
 @cache
-def _constants(device: torch.device) -> list[Tensor]:
-    """MEAN, STD and GREY on the device."""
-    return together_to_device([MEAN, STD, GREY], device)
+def _constants(device: torch.device, normalization: Normalization) -> list[Tensor]:
+    """Mean, standard deviation, ERASED and GREY on the device."""
+    mean, std = (np.array(values, np.float32) for values in normalization)
+    return together_to_device([mean, std, ERASED, GREY], device)
 
 
-def augmented_on_device(images: Tensor, index: Tensor, drawn: DeviceTransforms) -> Tensor:
+def augmented_on_device(
+    images: Tensor, index: Tensor, drawn: DeviceTransforms, normalization: Normalization = IMAGENET
+) -> Tensor:
     """The same as `augmented`, in tensor operations, for images that live on a device: uint8 [N, H, W, 3].
 
     index: int64 [B] on the same device. No host-device synchronization.
     """
     device, (_, height, width, _) = images.device, images.shape
     flip, offset, erase = drawn.flip, drawn.offset, drawn.erase
-    mean, std, grey = _constants(device)
+    mean, std, fill, grey = _constants(device, normalization)
     y = torch.arange(height, device=device) + offset[:, :1]
     x = torch.arange(width, device=device) + offset[:, 1:]
     x = torch.where(flip[:, None], width - 1 - x, x)
@@ -146,7 +156,7 @@ def augmented_on_device(images: Tensor, index: Tensor, drawn: DeviceTransforms) 
     top, left, tall, wide = (erase[:, column, None] for column in range(4))
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     erased = ((y >= top) & (y < top + tall))[:, :, None] & ((x >= left) & (x < left + wide))[:, None, :]
-    return torch.where(erased[..., None], mean, pixels).permute(0, 3, 1, 2)
+    return torch.where(erased[..., None], fill, pixels).permute(0, 3, 1, 2)
 
 
 def _jittered(pixels: Tensor, factors: Tensor, grey_of: Tensor) -> Tensor:
@@ -164,8 +174,8 @@ _compiled = njit(cache=True, error_model="numpy")
 
 
 @_compiled
-def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # type: ignore[no-untyped-def]
-    """out: [B, H, 3W]; mean, std: [3W], the three channels over and over."""
+def _augment(images, index, flip, offset, erase, factors, mean, std, erased, out):  # type: ignore[no-untyped-def]
+    """out: [B, H, 3W]; mean, std, erased: [3W], the three channels over and over."""
     height, width = images.shape[1], images.shape[2]
     row = np.empty(3 * width, np.uint8)
     cropped, jittered = np.empty((height, width, 3), np.uint8), np.empty((height, width, 3), np.float32)
@@ -183,7 +193,7 @@ def _augment(images, index, flip, offset, erase, factors, mean, std, out):  # ty
             _normalize(jittered.reshape(height, -1), mean, std, out[b])
         top, left, tall, wide = erase[b, 0], erase[b, 1], erase[b, 2], erase[b, 3]
         for y in range(top, top + tall):
-            out[b, y, 3 * left : 3 * (left + wide)] = mean[: 3 * wide]
+            out[b, y, 3 * left : 3 * (left + wide)] = erased[: 3 * wide]
 
 
 @_compiled

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from harness.errors import UserError
 from harness.learning import ranks
 from harness.learning.augment import sample_transforms, unchanged
 from harness.learning.device import to_device
+from harness.learning.normalization import IMAGENET, Normalization
 from harness.learning.pixels import choose_storage
 from harness.specs.compute import Augment
 
@@ -44,12 +46,18 @@ class LabeledBatch:
 class UnlabeledSet:
     """Images and cameras of a training split; whoever holds one cannot see an identity."""
 
-    def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        cameras: Index,
+        device: torch.device,
+        normalization: Normalization = IMAGENET,
+    ) -> None:
         self.images = images
         self._cameras = np.asarray(cameras, np.int64)
         self.cameras_used = False
         self.device = device
-        self._pixels = choose_storage(images, device)
+        self._pixels = choose_storage(images, device, normalization)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,6 +67,18 @@ class UnlabeledSet:
         """The camera of every image, [N]. Whether a method asked for them is recorded: `cameras_used`."""
         self.cameras_used = True
         return self._cameras
+
+    @property
+    def known_cameras(self) -> Index:
+        """The camera of every image, [N], for a method that is nothing without them.
+
+        Raises UserError if the images come without cameras, or all from one.
+        """
+        if (self.cameras < 0).any():
+            raise UserError("this method uses the camera of every image, and these come without")
+        if (self.cameras == self.cameras[:1]).all():
+            raise UserError("this method uses what differs between cameras, and all images come from one")
+        return self.cameras
 
     def plain(self, index: Index) -> Tensor:
         """Return images[index], only normalized, float32 [B, 3, H, W] on the device."""
@@ -97,8 +117,15 @@ class UnlabeledSet:
 class LabeledSet(UnlabeledSet):
     """A training split with identities, relabeled to 0 … classes - 1 in the order of their numbers."""
 
-    def __init__(self, images: npt.NDArray[np.uint8], cameras: Index, ids: Index, device: torch.device) -> None:
-        super().__init__(images, cameras, device)
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        cameras: Index,
+        ids: Index,
+        device: torch.device,
+        normalization: Normalization = IMAGENET,
+    ) -> None:
+        super().__init__(images, cameras, device, normalization)
         names, self.ids = np.unique(ids, return_inverse=True)
         self.classes = len(names)
         self._ids_on_device = to_device(self.ids, device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import NotFiniteError
+from harness.learning import ranks
 from harness.learning.algorithm import Algorithm
 from harness.learning.device import synchronize
 
@@ -38,6 +39,8 @@ def run_epochs(algorithm: Algorithm, observe: Callable[[EpochDone], None]) -> No
         rows: list[Tensor] = []
         names: list[str] = []
         images = 0
+        # What networks themselves draw (drop path): a function of seed and epoch, too, and of the images a rank has.
+        torch.manual_seed(int(run.rng(f"network {ranks.share(ranks.count()).start}", epoch).integers(2**63)))
         for batch in algorithm.begin_epoch(epoch):
             losses = algorithm.step(batch)
             names = list(losses)

@@ -145,6 +145,19 @@ def distillation(logits: Tensor, teacher_logits: Tensor, temperature: float) -> 
     return temperature**2 * (teacher.exp() * (teacher - student)).sum(1).mean()
 
 
+def proxy_contrast(logits: Tensor, positive: Tensor, negative: Tensor, hardest: int, hardness: Tensor) -> Tensor:
+    """-mean over its positives of log softmax over positives and hardest negatives, per image: [B] (CAP, O2CAP, PPLR).
+
+    logits: similarity of each image to each proxy over τ, [B, P]; positive, negative: bool [B, P]. Of the negatives
+    only the `hardest` with the largest `hardness` [B, P] count. An image without positives has 0.
+    """
+    hard = hardness.detach().masked_fill(~negative, -torch.inf).topk(min(hardest, logits.shape[1]), dim=1).indices
+    counted = positive | (negative & torch.zeros_like(negative).scatter_(1, hard, True))
+    counted = counted | ~counted.any(1, keepdim=True)  # a softmax over nothing would give NaN gradients
+    chosen = log_softmax(logits.masked_fill(~counted, -torch.inf), 1).masked_fill(~positive, 0)
+    return -chosen.sum(1) / positive.sum(1).clamp(min=1)
+
+
 def class_logits(features: Tensor, weights: Tensor, cosine_scale: float) -> Tensor:
     """Logits [B, C] of features [B, d] for class weights [C, d].
 

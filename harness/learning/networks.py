@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from harness.errors import UserError
 from harness.learning.batchnorm import GroupedBatchNorm1d, GroupedBatchNorm2d
 from harness.learning.state import load_into
 from harness.specs.compute import Network
@@ -62,18 +63,34 @@ class GeMPool(nn.Module):
         return pooled.pow(1 / self.p)
 
 
+class TokenPool(nn.Module):
+    """The first token: [B, T, d] -> [B, d]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+
+def give_tokens(backbone: Any) -> None:
+    """Have a transformer give its tokens instead of their map. Raises UserError if none of them is a class token."""
+    if not getattr(backbone, "class_token", False):
+        raise UserError("pooling: 'token': this backbone has no class token; say average or gem")
+    backbone.gives = "tokens"
+
+
 def build(spec: Network, seed: int, device: torch.device, tensors: Mapping[str, Tensor] | None = None) -> ReidNetwork:
     """Return a network on `device`, random from `seed` (0 … 2⁶³-1) or holding `tensors` (a checkpoint's).
 
-    Raises UserError if the tensors belong to another architecture.
+    Raises UserError if the tensors belong to another architecture, and for a backbone or pooling that there is not.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = spec.backbone.build(lambda channels: GroupedBatchNorm2d(channels, spec.bn_groups))
-        for module in backbone.modules():
+        for module in () if spec.backbone.initialized else backbone.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    network = ReidNetwork(backbone, spec.pooling.build(), spec.backbone.features, spec.bn_groups)
+    if spec.pooling.takes == "tokens":
+        give_tokens(backbone)
+    network = ReidNetwork(backbone, spec.pooling.build(), spec.backbone.width, spec.bn_groups)
     if tensors is not None:
         load_into(network, tensors, "init")
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

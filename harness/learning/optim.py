@@ -1,4 +1,4 @@
-"""Adam, and a learning rate that is a pure function of the epoch, so that resuming has no schedule to restore."""
+"""The optimizers, and the learning rate: a pure function of the epoch, so resuming has no schedule to restore."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from torch import Tensor, nn
 
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.learning.optimizers import Adam, Optimizer
+from harness.learning.optimizers import SGD, Adam, Optimizer
 from harness.specs.compute import Compute
 
 
 def adam(modules: Iterable[nn.Module], spec: Adam) -> torch.optim.Adam:
     """Return Adam on every trainable parameter of `modules`, weight decay on all of them, as the field does."""
-    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
-    fused = bool(parameters) and parameters[0].device.type == "cuda"
+    parameters, fused = _trainable(modules)
     return torch.optim.Adam(
         parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=fused, foreach=not fused
     )
+
+
+def sgd(modules: Iterable[nn.Module], spec: SGD) -> torch.optim.SGD:
+    """Return SGD with momentum on every trainable parameter of `modules`, weight decay on all of them."""
+    parameters, fused = _trainable(modules)
+    return torch.optim.SGD(
+        parameters, lr=spec.learning_rate, momentum=spec.momentum, weight_decay=spec.weight_decay,
+        fused=fused, foreach=not fused,
+    )  # fmt: skip
+
+
+def _trainable(modules: Iterable[nn.Module]) -> tuple[list[nn.Parameter], bool]:
+    """Return what is to be trained, and whether one kernel can do it."""
+    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    return parameters, bool(parameters) and parameters[0].device.type == "cuda"
 
 
 def rate_factor(compute: Compute, epoch: int) -> float:
@@ -45,12 +59,14 @@ def begin_epoch(optimizer: torch.optim.Optimizer, compute: Compute, epoch: int) 
     set_rate(optimizer, compute.optimizer, rate_factor(compute, epoch + 1))
 
 
-def minimize(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One gradient step."""
-    optimizer.zero_grad(set_to_none=True)
+def minimize(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:
+    """One gradient step of each optimizer."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    ranks.average_gradients(optimizer)
-    optimizer.step()
+    for optimizer in optimizers:
+        ranks.average_gradients(optimizer)
+        optimizer.step()
 
 
 def precision(run: RunContext) -> AbstractContextManager[None]:

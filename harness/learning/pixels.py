@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.learning.augment import Transforms, augmented, augmented_on_device, send
+from harness.learning.normalization import IMAGENET, Normalization
 
 Images = npt.NDArray[np.uint8]
 Index = npt.NDArray[np.int64]
@@ -25,8 +26,8 @@ COPIED = 1024  # images that move to a GPU at a time
 class PixelStorage(ABC):
     """Images [N, H, W, 3] of which rows are read, once for all views of a batch."""
 
-    def __init__(self, images: Images, device: torch.device) -> None:
-        self.images, self.device = images, device
+    def __init__(self, images: Images, device: torch.device, normalization: Normalization = IMAGENET) -> None:
+        self.images, self.device, self.normalization = images, device, normalization
 
     def rows(self, index: Index) -> Tensor | None:
         """Prefetch images[index] to host memory: uint8 [B, H, W, 3]; None if this storage does not prefetch."""
@@ -49,14 +50,15 @@ class Mapped(PixelStorage):
     """On a CPU: the compiled loop reads the memory-mapped file."""
 
     def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
-        return tuple(augmented(self.images, index, drawn) for drawn in draws), torch.from_numpy(index)
+        views = tuple(augmented(self.images, index, drawn, self.normalization) for drawn in draws)
+        return views, torch.from_numpy(index)
 
 
 class Resident(PixelStorage):
     """On a GPU that holds all images."""
 
-    def __init__(self, images: Images, device: torch.device) -> None:
-        super().__init__(images, device)
+    def __init__(self, images: Images, device: torch.device, normalization: Normalization = IMAGENET) -> None:
+        super().__init__(images, device, normalization)
         self._on_device = torch.empty(images.shape, dtype=torch.uint8, device=device)
         for start in range(0, len(images), COPIED):  # a copy of a part: torch takes no read-only array
             part = slice(start, start + COPIED)
@@ -64,7 +66,7 @@ class Resident(PixelStorage):
 
     def views(self, index: Index, rows: Tensor | None, draws: Sequence[Transforms]) -> Batch:
         where, sent = send(index, draws, self.device)
-        return tuple(augmented_on_device(self._on_device, where, drawn) for drawn in sent), where
+        return tuple(augmented_on_device(self._on_device, where, drawn, self.normalization) for drawn in sent), where
 
 
 class Streamed(PixelStorage):
@@ -80,7 +82,7 @@ class Streamed(PixelStorage):
         pixels = (self.rows(index) if rows is None else rows).to(self.device, non_blocking=True)
         place = torch.arange(len(index), device=self.device)
         where, sent = send(index, draws, self.device)
-        return tuple(augmented_on_device(pixels, place, drawn) for drawn in sent), where
+        return tuple(augmented_on_device(pixels, place, drawn, self.normalization) for drawn in sent), where
 
     def prefetched(self, indices: Iterator[Index]) -> Iterator[tuple[Index, Tensor | None]]:
         batches = super().prefetched(indices)
@@ -91,11 +93,11 @@ class Streamed(PixelStorage):
                 yield batch
 
 
-def choose_storage(images: Images, device: torch.device) -> PixelStorage:
+def choose_storage(images: Images, device: torch.device, normalization: Normalization = IMAGENET) -> PixelStorage:
     """Return the images where they are read fastest: on a GPU if they fit into half of its free memory."""
     if device.type == "cpu":
-        return Mapped(images, device)
+        return Mapped(images, device, normalization)
     if images.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
         with suppress(torch.OutOfMemoryError):  # another process took the memory meanwhile
-            return Resident(images, device)
-    return Streamed(images, device)
+            return Resident(images, device, normalization)
+    return Streamed(images, device, normalization)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ class Average(Frozen):
     """Mean over the map."""
 
     kind: Literal["average"]
+    takes: ClassVar[Literal["map", "tokens"]] = "map"
 
     def build(self) -> nn.Module:
         """Return the module: [B, d, h, w] -> [B, d]."""
@@ -28,6 +29,7 @@ class GeM(Frozen):
     """Generalized mean with a learned exponent, from 3 (Radenović et al., TPAMI 2019)."""
 
     kind: Literal["gem"]
+    takes: ClassVar[Literal["map", "tokens"]] = "map"
 
     def build(self) -> nn.Module:
         """Return the module: [B, d, h, w] -> [B, d]."""
@@ -36,4 +38,17 @@ class GeM(Frozen):
         return GeMPool()
 
 
-Pooling = Annotated[Average | GeM, Field(discriminator="kind")]
+class Token(Frozen):
+    """The class token of a transformer, as the field uses ViTs (He et al., TransReID, ICCV 2021)."""
+
+    kind: Literal["token"]
+    takes: ClassVar[Literal["map", "tokens"]] = "tokens"
+
+    def build(self) -> nn.Module:
+        """Return the module: [B, 1 + h·w, d] -> [B, d]."""
+        from harness.learning.networks import TokenPool
+
+        return TokenPool()
+
+
+Pooling = Annotated[Average | GeM | Token, Field(discriminator="kind")]

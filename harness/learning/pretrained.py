@@ -1,27 +1,32 @@
-"""ImageNet weights: a published file, or one that a user brings, loaded whole or not at all."""
+"""Published weights, or a file that a user brings, loaded whole or not at all."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.inputs.download import HASHED, download, file_name, may_download
+from harness.inputs.download import HASHED, download, may_download
 from harness.inputs.files import check_regular
-from harness.learning.backbones.base import BackboneKind
+from harness.learning.backbones.base import BackboneKind, Published
+from harness.learning.backbones.timm import NET, POSITIONS
 from harness.learning.networks import build
+from harness.learning.published import BY_HAND, no_weights, places
 from harness.specs.compute import Network
 
-BY_HAND = Path("data/weights")
-WRAPPERS = ("state_dict", "model")
-"""Keys under which training scripts put the tensors beside other things."""
-PREFIXES = ("module.", "base.", "backbone.", "model.", "encoder_q.")
+WRAPPERS = ("teacher", "state_dict", "model")
+"""Keys under which training scripts put the tensors beside other things; of DINO's two networks, the one to use."""
+PREFIXES = ("module.", "base.", "backbone.", "model.", "encoder_q.", "teacher.")
 """What DataParallel and the field's networks put before the backbone's names."""
+BACKBONE = "backbone."
+"""What comes before a backbone's names in a network."""
 COUNTER = "num_batches_tracked"
 """BatchNorm's counter, which older files lack and nothing here reads."""
 
@@ -33,25 +38,27 @@ class WeightsFile(NamedTuple):
     sha256: str
 
 
-def imagenet_tensors(spec: Network, root: Path) -> tuple[dict[str, Tensor], WeightsFile]:
-    """Return a full state for `spec` whose backbone holds ImageNet weights, and the file that they came from.
+def published_tensors(spec: Network, root: Path, init: str) -> tuple[dict[str, Tensor], WeightsFile]:
+    """Return a full state for `spec` whose backbone holds published weights, and the file that they came from.
 
-    The published file is looked for in torch's cache and in `<root>/data/weights/`, then another file, in the same
-    names, as `data/weights/<backbone>.pth`. Raises UserError if there is none, saying where to put it, if the published
-    file is not the one that its name says, and if a file leaves any tensor of the backbone unset or not finite.
+    init: "imagenet" (torchvision's) or "pretrained" (those of a timm network's tag). The published file is looked for
+    in torch's and the Hugging Face Hub's caches and in `<root>/data/weights/`, then another file, in the same names, as
+    `data/weights/<backbone>.pth`. Raises UserError if there is none, saying where to put it, if the published file is
+    not the one that its name says, and if a file leaves any tensor of the backbone unset or not finite.
     """
     backbone = spec.backbone
-    if backbone.imagenet is None:
-        raise UserError(f"init: imagenet: there are no ImageNet weights for backbone {backbone.kind!r}")
-    path = _file(backbone.kind, backbone.imagenet, root)
+    known = backbone.weights(init)
+    if known is None:
+        raise UserError(no_weights(backbone, init))
+    path = _file(known, init, root)
     digest = _sha256(path)
     stated = HASHED.search(path.name)
     if stated and not digest.startswith(stated[1]):
         raise UserError(
             f"{path}: is not the published file: its SHA-256 begins with {digest[:8]}, its name says {stated[1]}; "
-            f"download {backbone.imagenet} again, or name another file {backbone.kind}.pth"
+            f"download {known.url} again, or name another file {known.other}"
         )
-    return _state(spec, path), WeightsFile(path.name, digest)
+    return _state(spec, path), WeightsFile(known.other if path.name == known.other else known.file, digest)
 
 
 def file_tensors(spec: Network, root: Path, file: str, sha256: str) -> tuple[dict[str, Tensor], WeightsFile]:
@@ -68,30 +75,35 @@ def file_tensors(spec: Network, root: Path, file: str, sha256: str) -> tuple[dic
     return _state(spec, path), WeightsFile(path.name, digest)
 
 
+def fitted(spec: Network, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a run's network as `spec` takes them: a transformer's positions, for images of its size."""
+    name = f"{BACKBONE}{NET}{POSITIONS}"
+    if name not in tensors:
+        return tensors
+    own = build(spec, 0, torch.device("cpu")).state_dict()[name]
+    return tensors | {name: spec.backbone.fitted(POSITIONS, tensors[name], own)}
+
+
 def _state(spec: Network, path: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = build(spec, 0, torch.device("cpu")).state_dict()
-    own = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    own = {name.removeprefix(BACKBONE): value for name, value in state.items() if name.startswith(BACKBONE)}
     filled = _fill(spec.backbone, own, _tensors(path), path)
-    return state | {f"backbone.{name}": value for name, value in filled.items()}
+    return state | {f"{BACKBONE}{name}": value for name, value in filled.items()}
 
 
-def _file(kind: str, url: str, root: Path) -> Path:
-    name = file_name(url)
-    places = [
-        Path(torch.hub.get_dir()) / "checkpoints" / name,
-        *(root / BY_HAND / own for own in (name, f"{kind}.pth")),
-    ]
-    path = next((place for place in places if place.exists()), None)
+def _file(known: Published, init: str, root: Path) -> Path:
+    path = next((place for place in places(known, root) if place.exists()), None)
+    other = f"or other weights in the same names as {BY_HAND / known.other}"
     if path is None and may_download():
-        path = root / BY_HAND / name
+        path = root / BY_HAND / known.file
         try:
-            download(url, path)
+            download(known.url, path)
         except UserError as error:
-            raise UserError(f"init: imagenet: {error}, or other weights in the same names as {kind}.pth") from error
+            raise UserError(f"init: {init}: {error}, {other}") from error
     if path is None:
         raise UserError(
-            f"init: imagenet: {name} is neither in torch's cache nor in {BY_HAND}/; download {url} and put it there, "
-            f"or other weights in the same names as {BY_HAND}/{kind}.pth"
+            f"init: {init}: {known.file} is neither in a cache nor in {BY_HAND}/; download {known.url} and put it "
+            f"there as {BY_HAND / known.file}, {other}"
         )
     return path
 
@@ -105,7 +117,11 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, out of what wraps them and without prefixes."""
     check_regular(path)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            content: Any = load_file(path)
+        else:
+            with torch.serialization.safe_globals([argparse.Namespace]):  # DINO's settings, mere values by name
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler raise anything, KeyError included
         raise UserError(f"{path}: not a readable weight file; download it again") from error
     while isinstance(content, Mapping) and (key := next((key for key in WRAPPERS if key in content), None)):
@@ -130,13 +146,13 @@ def _fill(
     """Return the backbone's tensors by its own names. Raises UserError unless every one is set, fits and is finite."""
 
     def wrong(what: str) -> UserError:
-        return UserError(f"{path}: {what}; backbone {backbone.kind!r} needs its tensors as torchvision names them")
+        return UserError(f"{path}: {what}; backbone {backbone.kind!r} needs its tensors as {backbone.names} names them")
 
     names = {name: backbone.published(name) for name in own}
     found: dict[str, Tensor] = {}
     for name, theirs in names.items():
         if theirs in published:
-            found[name] = value = published[theirs]
+            found[name] = value = backbone.fitted(theirs, published[theirs], own[name])
             if value.shape != own[name].shape:
                 raise wrong(f"tensor {theirs!r} is {list(value.shape)}, not {list(own[name].shape)}")
             if not value.isfinite().all():

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from harness.errors import CollapseError, UserError
-from harness.labels import cluster, nearest_neighbours, self_paced_reliability
+from harness.labels import cluster, self_paced_reliability
 from harness.labels.clusterings import DBSCAN
 from harness.labels.clusterings.base import ClusteringKind
 from harness.labels.distances.base import DistanceKind, Distances
 from harness.labels.label_free import centroid_silhouette
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.matrix import as_matrix
 from harness.specs.params import Labels
 
 SEARCH = "neighbour_search"
@@ -60,8 +59,10 @@ def assign(features: Tensor, params: Labels, run: RunContext) -> npt.NDArray[np.
     Neighbours are searched on the features' device. With fewer than two clusters the labels of the last good epoch are
     returned, if there is such an epoch, and the run's notes say so. Else raises CollapseError with advice.
     """
-    distances = _measure(features, params.distance, run)
-    labels = fall_back(params.clustering.cluster(distances, run.state.values), params.clustering, run)
+    cameras = run.unlabeled.known_cameras if params.uses_cameras else None
+    distances = _measure(params.compared(features, cameras), params.distance, run)
+    labels = params.kept(params.clustering.cluster(distances, run.state.values), cameras)
+    labels = fall_back(labels, params.clustering, run)
     remember(labels, features, run)
     return labels
 
@@ -90,10 +91,10 @@ def _measure(features: Tensor, distance: DistanceKind, run: RunContext) -> Dista
             f"labels.distance looks at {distance.neighbours} neighbours of each of {len(features)} images, that is, at "
             "all of them: choose fewer neighbours"
         )
-    found = nearest_neighbours(features, distance.neighbours)
+    found = distance.search(features, run.unlabeled.known_cameras if distance.uses_cameras else None)
     lowest = min(found.recall, run.state.values.get(SEARCH, {}).get("recall", 1.0))
     run.state.values[SEARCH] = {"search": found.search, "recall": lowest}
-    return distance.measure(as_matrix(features, "features"), found)  # on the host, once
+    return distance.measure(features, found)
 
 
 @_by_first_rank

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +48,37 @@ def pk_batches(
     Singletons are emitted alone, so P and K are approximate, as in the published runs.
     Raises UserError if one pass holds fewer images than a batch.
     """
+    return _batches(lambda: camera_aware_order(labels, cameras, instances, rng), identities, instances)
+
+
+def balanced_order(labels: Index, instances: int, rng: np.random.Generator) -> Index:
+    """Return one pass of CAP's ClassUniformlySampler over images with a label >= 0: `instances` of each label.
+
+    Labels in random order; without replacement where a label has enough images, else out of `instances` copies of each.
+    labels: [N]. Returns positions into them, [M].
+    """
+    kept = np.flatnonzero(labels >= 0)
+    by_label = kept[np.argsort(labels[kept], kind="stable")]
+    members = np.split(by_label, np.flatnonzero(np.diff(labels[by_label])) + 1) if len(kept) else []
+    order = []
+    for position in rng.permutation(len(members)):
+        group = members[position]
+        order.append(rng.choice(group if len(group) >= instances else np.repeat(group, instances), instances, False))
+    return np.concatenate(order) if order else np.empty(0, np.int64)
+
+
+def balanced_batches(labels: Index, identities: int, instances: int, rng: np.random.Generator) -> Iterator[Index]:
+    """Yield index batches of exactly `instances` images of each of `identities` labels for ever, pass after pass.
+
+    Incomplete tails are dropped. Raises UserError if one pass holds fewer images than a batch.
+    """
+    return _batches(lambda: balanced_order(labels, instances, rng), identities, instances)
+
+
+def _batches(one_pass: Callable[[], Index], identities: int, instances: int) -> Iterator[Index]:
     size = identities * instances
     while True:
-        order = camera_aware_order(labels, cameras, instances, rng)
+        order = one_pass()
         if len(order) < size:
             raise UserError(
                 f"only {len(order)} images can be sampled, fewer than a batch of {identities}×{instances}: "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,25 +16,31 @@ from numpy.typing import NDArray
 from harness.data.prepared import Prepared, open_prepared
 from harness.errors import UserError
 from harness.evaluation import PROTOCOL, RankingResult
-from harness.evaluation.matching import Labels
+from harness.evaluation.matching import Index, Labels
 from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
 from harness.inputs.json import sealed, validated
 from harness.learning.algorithm import algorithm_class
+from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
+from harness.learning.normalization import IMAGENET
 from harness.learning.out_of_memory import explained
 from harness.learning.state import read_tensors, sha256
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import prepared_folder, replacing, run_folder, write_text
 from harness.pipeline.attempts import attempt
+from harness.pipeline.inspect import own_clusters
 from harness.pipeline.machine import hardware
-from harness.pipeline.records import WRONG_BINS, Best, LabelFree, Metrics
+from harness.pipeline.records import CLUSTERS, WRONG_BINS, Best, LabelFree, Metrics
 from harness.pipeline.trained import Trained, read_trained
 from harness.pipeline.training.evaluator import Evaluator
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
 from harness.specs.resolve import fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TOP_K = 20
 """Gallery items stored per query, for the queries browser."""
@@ -43,19 +51,13 @@ SAMPLE, PAIRS = 512, 2**14
 def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
     """Score the run's last epoch; write `metrics.json` and `queries.parquet`.
 
-    On a target without labeled test images the metrics are label-free figures of the history, and there is no query.
+    On a target without labeled test images the metrics are label-free figures of the history, and instead of queries
+    the table holds the training images' clusters by the last epoch's network, so that seeds can be compared.
 
     Raises UserError if checkpoint, record or history are missing, damaged or not of one run.
     """
     folder = run_folder(registry.root, pairing.key)
-    tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
-    run = read_trained(folder)
-    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != pairing.key:
-        raise UserError(
-            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
-            f"train again: harness train {pairing.key}"
-        )
-    method = validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
+    tensors, run, method = checked_run(folder, pairing.key)
     device = choose_device()
     spec_hash = fingerprint(method.model_dump(mode="json"))
     with (
@@ -63,19 +65,25 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         explained(method.compute, device),
     ):
         begun = time.perf_counter()
-        algorithm = algorithm_class(method.algorithm, folder / "record.json")
         target = open_prepared(prepared_folder(registry.root, pairing.target))
+        algorithm = algorithm_class(method.algorithm, folder / "record.json")
+        embed = algorithm.embedder(method.compute, tensors, device)
+        shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:
             figures = _label_free(run, target)
+            split = target.split("train")
+            training = normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
+            params = algorithm.Params.model_validate(method.params)
+            clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
-                pq.write_table(pa.table({"query": pa.array([], pa.int32())}), partial)
+                pq.write_table(pa.table({CLUSTERS: pa.array(clusters, pa.int32())}), partial, compression="zstd")
             write_text(folder / "metrics.json", sealed(figures))
             return figures
-        evaluator = Evaluator(target, device)
-        features = evaluator.embedded(algorithm.embedder(method.compute, tensors, device))
+        evaluator = Evaluator(target, device, shown)
+        features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
+            pq.write_table(query_table(target, result, *map(normalized, features)), partial, compression="zstd")
             queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
@@ -87,6 +95,21 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         )  # fmt: skip
         write_text(folder / "metrics.json", sealed(metrics))
     return metrics
+
+
+def checked_run(folder: Path, key: str) -> tuple[dict[str, Tensor], Trained, ResolvedMethod]:
+    """Return the tensors, the record with its history, and the resolved method of a trained run.
+
+    Raises UserError if they are missing, damaged or not of one run.
+    """
+    tensors, metadata = read_tensors(folder / "checkpoint.safetensors")
+    run = read_trained(folder)
+    if sha256(tensors, metadata) != run.record.checkpoint_sha256 or metadata.get("key") != key:
+        raise UserError(
+            f"{folder / 'checkpoint.safetensors'}: is not the checkpoint that record.json describes; "
+            f"train again: harness train {key}"
+        )
+    return tensors, run, validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
 
 
 def _label_free(run: Trained, target: Prepared) -> LabelFree:
@@ -113,18 +136,39 @@ def _best_on_test(history: Columns) -> Best | None:
     return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _normalized(features: Any) -> Matrix:
+def normalized(features: Any) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
     rows /= row_norms(rows, "features")[:, None]
     return rows
 
 
-def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
+def query_columns(
+    result: RankingResult, paths: Sequence[str], ids: Index, cameras: Index, gallery_ids: Index
+) -> tuple[dict[str, pa.Array], list[Index]]:
+    """Return the columns of `QUERY_COLUMNS`, one row per query, and the first gallery items of each."""
+    matched = ~np.isnan(result.ap)
+    top = [row[row >= 0] for row in result.top]
+    columns = {
+        "query": pa.array(np.arange(len(ids)), pa.int32()),
+        "path": pa.array(paths),
+        "identity": pa.array(ids, pa.int64()),
+        "camera": pa.array(cameras, pa.int32()),
+        "ap": pa.array(result.ap, pa.float64(), mask=~matched),
+        "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
+        "gallery": pa.array(top, pa.list_(pa.int32())),
+        "correct": pa.array(
+            [gallery_ids[row] == identity for row, identity in zip(top, ids, strict=True)], pa.list_(pa.bool_())
+        ),
+        "match_ranks": pa.array(np.split(result.ranks, np.cumsum(result.counts)[:-1]), pa.list_(pa.int32())),
+    }
+    return columns, top
+
+
+def query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
     """Return one row per query with the columns of `QUERY_COLUMNS` and `QUERY_EXTRAS`."""
     query, gallery = target.split("query"), target.split("gallery")
-    matched = ~np.isnan(result.ap)
-    top: list[Any] = [np.asarray(row)[np.asarray(row) >= 0] for row in result.top]
+    columns, top = query_columns(result, query.paths, query.ids, query.cameras, gallery.ids)
     query_cameras, gallery_cameras = (query.cameras, gallery.cameras) if target.has_cameras else (None, None)
     labels = Labels.read(query.ids, gallery.ids, query_cameras, gallery_cameras, JUNK_IDS)
     matches = labels.matches(0, len(query))
@@ -136,25 +180,14 @@ def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, ga
     def split(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
         return pa.array(np.split(values, bounds), pa.list_(kind))
 
+    similarity = [gallery_rows[row] @ features for row, features in zip(top, query_rows, strict=True)]
+    ranks = columns.pop("match_ranks")
     return pa.table(
-        {
-            "query": pa.array(np.arange(len(query)), pa.int32()),
-            "path": pa.array(query.paths),
-            "identity": pa.array(query.ids, pa.int64()),
-            "camera": pa.array(query.cameras, pa.int32()),
-            "ap": pa.array(result.ap, pa.float64(), mask=~matched),
-            "first_hit": pa.array(result.first_hit, pa.int32(), mask=~matched),
-            "gallery": pa.array(top, pa.list_(pa.int32())),
-            "correct": pa.array(
-                [gallery.ids[row] == identity for row, identity in zip(top, query.ids, strict=True)],
-                pa.list_(pa.bool_()),
-            ),
-            "similarity": pa.array(
-                [gallery_rows[row] @ features for row, features in zip(top, query_rows, strict=True)],
-                pa.list_(pa.float32()),
-            ),
+        columns
+        | {
+            "similarity": pa.array(similarity, pa.list_(pa.float32())),
             "matches": split(matches.right[by_rank], pa.int32()),
-            "match_ranks": split(result.ranks, pa.int32()),
+            "match_ranks": ranks,
             "match_similarity": split(cosines[by_rank], pa.float32()),
             "wrong": pa.array(_wrong(query_rows, gallery_rows, query.ids, gallery.ids), pa.list_(pa.uint16())),
         }

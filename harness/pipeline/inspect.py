@@ -5,25 +5,24 @@ It writes `results/maps/<key>.parquet`, some kilobytes for the pages to draw; no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
-from harness.labels import nearest_neighbours
 from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
 from harness.matrix import Matrix, as_matrix, row_norms
 from harness.paths import map_file, prepared_folder, replacing, run_folder
+from harness.pipeline.training.inputs import normalization_of
 from harness.specs.method import ResolvedMethod
 from harness.specs.pairing import Pairing
 from harness.specs.params import Labels
@@ -52,10 +51,11 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     split = target.split("train")
     chosen = np.unique(np.linspace(0, len(split) - 1, min(images, len(split))).astype(np.int64))
     device = choose_device()
-    some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device)
+    shown = normalization_of(registry, pairing, method)
+    some = UnlabeledSet(split.images[chosen], split.cameras[chosen], device, shown)
     features = as_matrix(algorithm.embedder(method.compute, tensors, device)(some), "features")
     features = features / row_norms(features, "features")[:, None]
-    labels, own = _labels(features, method.params)
+    labels, own = own_clusters(features, split.cameras[chosen], algorithm.Params.model_validate(method.params))
     places, explained = principal(features)
     table = pa.table(
         {
@@ -75,12 +75,13 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     return path
 
 
-def _labels(features: Matrix, params: Mapping[str, Any]) -> tuple[NDArray[np.int64], bool]:
+def own_clusters(features: Matrix, cameras: NDArray[np.int64], params: BaseModel) -> tuple[NDArray[np.int64], bool]:
     """Cluster by the method's own values, if it has some: whether it has is the second value."""
-    labels = Labels.model_validate(params.get("labels") or USUAL)
-    wanted = min(labels.distance.neighbours, len(features) - 1)
-    distances = labels.distance.measure(features, nearest_neighbours(features, wanted))
-    return labels.clustering.cluster(distances, {}), "labels" in params
+    own: Labels | None = getattr(params, "labels", None)
+    labels = own or Labels.model_validate(USUAL)
+    compared = labels.compared(torch.from_numpy(features), cameras)
+    distances = labels.distance.measure(compared, labels.distance.search(compared, cameras))
+    return labels.kept(labels.clustering.cluster(distances, {}), cameras), own is not None
 
 
 def principal(features: Matrix) -> tuple[NDArray[np.float64], float]:

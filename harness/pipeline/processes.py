@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 STATE, STARTED = 0, 19
 """Fields of /proc/<pid>/stat, counted after the name in brackets."""
 
@@ -20,6 +25,12 @@ def alive(name: str) -> bool:
     """Whether the process of that name still runs on this machine."""
     number = name.split(":")[0]
     return number.isascii() and number.isdigit() and len(number) < 20 and _name(int(number)) == name
+
+
+def die_with_parent() -> None:
+    """Have this process told to stop (SIGTERM) when its parent dies. For `preexec_fn`; on Linux only."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _name(number: int) -> str | None:

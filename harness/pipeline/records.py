@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from harness.learning.normalization import Channels, Normalization
 from harness.specs.base import Frozen
 from harness.specs.dataset import RegimeName
 
@@ -30,6 +31,8 @@ HISTORY_COLUMNS = (
 )
 """Columns of `history.csv` that every run has (empty where they do not apply)."""
 
+CLUSTERS = "cluster"
+"""The column of `queries.parquet` where there is no query: each training image's cluster, -1 = outlier."""
 LABEL_FREE_COLUMNS = ("silhouette", "agreement", "camera_bias")
 """Columns of runs with pseudo-labels, made without any identity from the labels that the epoch trained on: mean
 silhouette by centroids, ARI with the labels of the epoch before, NMI of clusters and cameras (harness.labels)."""
@@ -39,6 +42,10 @@ QUERY_COLUMNS = ("query", "path", "identity", "camera", "ap", "first_hit", "gall
 identity, camera, AP in [0, 1] (null without a match), rank of the first hit (from 1, null without a match), the
 top-k valid gallery items as indices into the gallery split (list<int32>) with whether each is right (list<bool>), and
 the ranks of all right items among the valid ones (list<int32>), from which every score of `metrics.json` follows."""
+
+DRAW = "draw"
+"""A further column of `queries+<variant>.parquet`: which of several random draws a row belongs to, from 0. Indices are
+then those of all test images, query split before gallery, copies left out."""
 
 QUERY_EXTRAS = ("similarity", "matches", "match_similarity", "wrong")
 """Columns of `queries.parquet` that explain a ranking and that no score needs: the cosine of each of the top-k; the
@@ -77,8 +84,13 @@ class Input(Frozen):
 
     height: int
     width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Channels
+    std: Channels
+
+    @property
+    def normalization(self) -> Normalization:
+        """Mean and standard deviation, as the data take them."""
+        return Normalization(self.mean, self.std)
 
 
 class Chosen(Frozen):
@@ -183,6 +195,37 @@ class Metrics(Scores):
     chosen_without_labels: Chosen | None = Field(default=None, description="empty if the run made no pseudo-labels")
     seconds: float = Field(description="wall time of the evaluation")
     sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
+
+
+class Ranking(Scores):
+    """The scores of one ranking, and what it ranked."""
+
+    queries: int
+    queries_without_match: int
+    gallery: int
+
+
+class VariantMetrics(Ranking):
+    """`metrics+<variant>.json`: the same run by a variant of the protocol, never ranked among its plain scores.
+
+    Of several random draws the scores are means, and queries are counted over all of them.
+    """
+
+    protocol: str
+    transductive: bool = Field(description="whether a query's answer depends on the other test images")
+    test_cameras: bool = Field(description="whether camera labels of the test images change the ranking")
+    parameters: dict[str, float] = Field(default={}, description="of its steps and designs")
+    draws: tuple[Ranking, ...] = Field(default=(), description="each, where several are averaged")
+    record_sha256: str
+    checkpoint_sha256: str
+    queries_sha256: str = Field(description="of the file queries+<variant>.parquet")
+    seconds: float = Field(description="wall time of the evaluation")
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """Every ranking that the scores are a mean of."""
+        return self.draws or (self,)
 
 
 class Attempt(Frozen):

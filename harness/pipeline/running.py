@@ -9,12 +9,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Protocol, cast
 
 from harness.errors import UserError
+from harness.pipeline.processes import die_with_parent
 from harness.pipeline.stages import STOPS, Begun, Workspace
 
 GLANCE_SECONDS = 0.5
@@ -60,6 +61,21 @@ def reproduce(
     it. On KeyboardInterrupt every command is told to stop, and waited for.
     """
     return _Run(workspace, order, slots, display).outcome()
+
+
+def in_order(targets: Iterable[str], upstream: Mapping[str, set[str]], starts: Set[str]) -> list[str]:
+    """Return the targets and all that they depend on: what others start from first, then as the targets stand."""
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for needed in sorted(upstream[name]):
+                visit(needed)
+            order[name] = None
+
+    for target in sorted(targets, key=lambda name: name not in starts):
+        visit(target)
+    return list(order)
 
 
 class _Run:
@@ -198,6 +214,7 @@ class _Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=die_with_parent,  # killed at once, we could not tell it to stop
             text=True,
             errors="replace",
         )

@@ -46,9 +46,9 @@ class Workspace:
         logging.getLogger("dvc.progress").setLevel(logging.CRITICAL)  # its bars would run through ours
         self._held: dict[str, ExitStack] = {}
         self._elsewhere: set[str] = set()
-        with _readable_errors():
-            self._repo = Repo(str(root), _wait_for_lock=True)
-            loaded = [stage for file in files for stage in self._repo.stage.load_all(str(file))]
+        with readable_errors():
+            self.repo = Repo(str(root), _wait_for_lock=True)
+            loaded = [stage for file in files for stage in self.repo.stage.load_all(str(file))]
         self.stages: dict[str, PipelineStage] = {stage.addressing: stage for stage in loaded}
 
     def upstream(self) -> dict[str, set[str]]:
@@ -72,7 +72,7 @@ class Workspace:
     def environment(self, name: str) -> dict[str, str]:
         """Return what a stage's command finds in its environment: this Python's programs first."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-        return os.environ | {"PATH": path, "DVC_ROOT": self._repo.root_dir, "DVC_STAGE": name}
+        return os.environ | {"PATH": path, "DVC_ROOT": self.repo.root_dir, "DVC_STAGE": name}
 
     def folder(self, name: str) -> str:
         """Return the folder in which a stage's command runs."""
@@ -83,7 +83,7 @@ class Workspace:
 
         Raises UserError, for example if a dependency is missing.
         """
-        with _readable_errors(), self._repo.lock:
+        with readable_errors(), self.repo.lock:
             if name in self._elsewhere:  # what the other process wrote into the lock file counts
                 self.stages[name] = self.stages[name].reload()
             stage = self.stages[name]
@@ -95,10 +95,10 @@ class Workspace:
             except LockError:
                 self._elsewhere.add(name)
                 return Begun.BUSY
-            with held, _undisturbed():
+            with held, undisturbed():
                 stage.remove_outs()
                 try:
-                    self._repo.stage_cache.restore(stage)
+                    self.repo.stage_cache.restore(stage)
                 except RunCacheNotFoundError:
                     stage.save_deps()
                     self._held[name] = held.pop_all()
@@ -109,7 +109,7 @@ class Workspace:
     def finish(self, name: str) -> None:
         """Take in the outputs of a stage whose command has succeeded. Raises UserError if one is missing."""
         try:
-            with _readable_errors(), self._repo.lock, _undisturbed():
+            with readable_errors(), self.repo.lock, undisturbed():
                 self._record(self.stages[name])
         finally:
             self.release(name)
@@ -123,19 +123,19 @@ class Workspace:
     def _record(self, stage: PipelineStage) -> None:
         """Save the outputs beside the dependencies as they were at the beginning, whatever was edited since."""
         stage.save_outs()
-        self._repo.stage_cache.save(stage)
+        self.repo.stage_cache.save(stage)
         stage.commit()
         stage.dump(update_pipeline=False)
 
     def _lock(self, outs: list[str]) -> AbstractContextManager[None]:
-        hardlink = self._repo.config["core"].get("hardlink_lock", False)
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
         command = " ".join(sys.argv)  # as DVC's own locks within `begin` and `finish` say it
-        lock: AbstractContextManager[None] = rwlock(self._repo.tmp_dir, self._repo.fs, command, [], outs, hardlink)
+        lock: AbstractContextManager[None] = rwlock(self.repo.tmp_dir, self.repo.fs, command, [], outs, hardlink)
         return lock
 
 
 @contextmanager
-def _readable_errors() -> Iterator[None]:
+def readable_errors() -> Iterator[None]:
     """DVC's own errors are the user's to mend."""
     try:
         yield
@@ -146,7 +146,7 @@ def _readable_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Let signals wait: DVC does not write its lock files atomically."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:

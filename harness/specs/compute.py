@@ -24,6 +24,15 @@ class Network(Frozen):
         description="BatchNorm sees contiguous chunks of the batch; 4 is the published 4-GPU DataParallel"
     )
 
+    @model_validator(mode="after")
+    def _pools_what_there_is(self) -> Network:
+        if self.pooling.takes == "tokens" and not self.backbone.class_token:
+            raise ValueError(
+                f"pooling: {self.pooling.kind!r} is for transformers, backbone {self.backbone.kind!r} is none; "
+                "say average or gem"
+            )
+        return self
+
 
 class BatchShape(Frozen):
     """P×K batches: `identities` (pseudo-)identities with `instances` images each."""

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+import regex
+from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, field_validator
 
 from harness.drawn.spec import DrawnSpec
+from harness.inputs.patterns import Pattern
 from harness.specs.base import Frozen, Slug
-from harness.specs.layout import Layout
+from harness.specs.layout import Layout, RelativePath
 
 Kind = Literal["person", "vehicle"]
 RegimeName = Literal["paper", "drawn", "photo-cpu"]
+
+
+def _check_session(pattern: str) -> str:
+    try:
+        groups = Pattern(pattern).groups
+    except regex.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+    if groups != {"session"}:
+        raise ValueError(f"{pattern!r} must have one named group, session: (?P<session>…)")
+    return pattern
 
 
 class ImageSize(Frozen):
@@ -52,6 +64,19 @@ class Access(Frozen):
     withdrawn: str = Field(default="", description="when and why its owners withdrew it; empty: they did not")
 
 
+class Evaluation(Frozen):
+    """What other designs than the fixed query set need to know: `harness evaluate KEY --design …`."""
+
+    multi_query: RelativePath | None = Field(
+        default=None, description="folder of the images that stand for the queries together (Market-1501: gt_bbox)"
+    )
+    session: Annotated[str, AfterValidator(_check_session)] | None = Field(
+        default=None, description="searched in an image's path; its group session names the session or track"
+    )
+    draws: PositiveInt = Field(default=10, description="how many random splits are averaged")
+    gallery_images: PositiveInt = Field(default=1, description="images of each identity in the gallery of a split")
+
+
 class DatasetSpec(Frozen):
     """A dataset of images in `train` / `query` / `gallery` splits, with identities and cameras or without."""
 
@@ -69,6 +94,7 @@ class DatasetSpec(Frozen):
     drawn: DrawnSpec | None = Field(default=None, description="how to draw the images; absent for real datasets")
     junk_ids: tuple[int, ...] = Field(description="identities removed before scoring")
     distractor_ids: tuple[int, ...] = Field(description="identities that stay in the gallery and count as wrong")
+    evaluation: Evaluation = Field(default=Evaluation(), description="what other designs need to know")
     sources: tuple[Slug, ...] = Field(description="labeled sources from which `uda` and `direct` methods are planned")
     expect: Expect | None = Field(default=None, description="published counts; absent: there are none to compare with")
     access: Access
@@ -85,6 +111,13 @@ class DatasetSpec(Frozen):
     def labeled(self) -> bool:
         """Whether training images have identities: supervised training, and training as a source, need them."""
         return self.layout.states_ids
+
+    @property
+    def cameras(self) -> int | None:
+        """How many cameras the training images come from: 0 without camera labels, None if nobody says."""
+        if not any(arrangement.states_cameras for arrangement in self.layout.arrangements):
+            return 0
+        return self.expect.train.cameras if self.expect else None
 
     @property
     def evaluated(self) -> bool:

@@ -103,6 +103,11 @@ class Arrangement(Frozen):
         return "id" in Pattern(self.pattern).groups or bool(self.train.lists or self.train.xml or self.train.table)
 
     @property
+    def states_cameras(self) -> bool:
+        """Whether training images can have a camera: by their names, XML or a table."""
+        return "camera" in Pattern(self.pattern).groups or bool(self.train.xml or self.train.table)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Every folder and file that must exist where this arrangement is."""
         sets = self.splits.values()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, NonNegativeInt, Tag, model_validator
 
+from harness.learning.normalization import Channels
 from harness.specs.base import Frozen, Slug
 from harness.specs.compute import Compute
 from harness.specs.dataset import RegimeName
@@ -46,10 +47,20 @@ class InitRun(Frozen):
 
 
 class InitFile(Frozen):
-    """A start from a file of weights, such as a LUPerson checkpoint: a backbone's tensors in torchvision's names."""
+    """A start from a file of weights, such as a LUPerson checkpoint: a backbone's tensors as its family names them."""
 
     file: RelativePath = Field(description="below the project's folder, for example data/weights/lup.pth")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file: other content is refused")
+    mean: Channels | None = Field(
+        default=None, description="of red, green, blue in [0, 1], as these weights expect it; absent: the backbone's"
+    )
+    std: Channels | None = Field(default=None, description="standard deviation; stated with `mean` or not at all")
+
+    @model_validator(mode="after")
+    def _both(self) -> InitFile:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both `mean` and `std`, or neither")
+        return self
 
 
 def _init_tag(value: object) -> str:
@@ -60,7 +71,7 @@ def _init_tag(value: object) -> str:
 
 
 Init = Annotated[
-    Annotated[Literal["imagenet", "random"], Tag("Weights")]
+    Annotated[Literal["imagenet", "pretrained", "random"], Tag("Weights")]
     | Annotated[InitRun, Tag("Run")]
     | Annotated[InitFile, Tag("File")],
     Discriminator(_init_tag),
@@ -100,6 +111,9 @@ class MethodSpec(Frozen):
     setting: Setting = Field(
         description="`supervised`: labeled target; `direct`: labeled source, evaluated on the target unchanged; `uda`: "
         "labeled source and unlabeled target; `usl`: unlabeled target only"
+    )
+    needs_cameras: bool = Field(
+        default=False, description="whether it is nothing without the camera of every training image of the target"
     )
     algorithm: Annotated[str, AfterValidator(_check_import_path)] = Field(description="`package.module:Class`")
     params: dict[str, Any] = Field(description="hyper-parameters of the algorithm")

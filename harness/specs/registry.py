@@ -21,7 +21,7 @@ from harness.specs.dataset import DatasetSpec, RegimeName
 from harness.specs.method import InitRun, MethodSpec, ResolvedMethod
 from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.reported import ReportedMethod
-from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve
+from harness.specs.resolve import CyclicExtendsError, extends_chain, flatten, resolve, sized
 from harness.specs.yamlfile import line_of, nearest, validate
 
 PLANNED = re.compile(rf"^ *- ({re.sub(r'[(][?]P<[a-z]+>', '(?:', KEY.pattern)})$", re.MULTILINE)
@@ -107,7 +107,9 @@ class Registry:
 
     def merged(self, method: str, target: str) -> dict[str, Any]:
         """Return what a run of `method` on `target` computes, merged from all files and not validated."""
-        return resolve(method, self.raw_methods, self.bases, self.dataset(target).regime, target)
+        dataset = self.dataset(target)
+        found = resolve(method, self.raw_methods, self.bases, dataset.regime, target)
+        return sized(found, dataset.image.height, dataset.image.width)
 
     def resolved(self, pairing: Pairing) -> ResolvedMethod:
         """Return what a run of `pairing` computes, hyper-parameters validated by its algorithm.
@@ -139,6 +141,9 @@ class Registry:
             return f"{method} is a 'supervised' method: it needs identities, {target} has none"
         if (spec.setting == "direct" or spec.role == "canary") and not dataset.evaluated:
             return f"{method} does not train on {target}, which has nothing to evaluate it on"
+        if spec.needs_cameras and dataset.cameras in (0, 1):
+            found = "come without" if dataset.cameras == 0 else "all come from one"
+            return f"{method} uses the cameras of the images, and those of {target} {found}"
         needs_source = spec.setting in ("uda", "direct")
         if needs_source and source is None:
             return f"{method} is a '{spec.setting}' method: it needs a labeled source"

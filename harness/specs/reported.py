@@ -51,7 +51,8 @@ class Reported(Frozen):
     quoted_from: str = Field(description="where the figure was read")
     verified: bool = Field(description="whether the figure was seen in that place")
     selection: Literal["last", "best", "unknown"] = Field(
-        default="unknown", description="which epoch it is of: the last, the best on the test set, or nobody says"
+        default="unknown",
+        description="which epoch the method's released code reports: the last, the best on the test set, or unknown",
     )
     note: str = Field(default="", description="how its setting differs from the others'")
 

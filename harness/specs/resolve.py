@@ -99,6 +99,18 @@ def resolve(name: str, raw: Mapping[str, Spec], bases: Mapping[str, Spec], regim
     }
 
 
+def sized(resolved: Spec, height: int, width: int) -> dict[str, Any]:
+    """Return what a run computes with the images' size where its backbone says that it works at that: `size: dataset`.
+
+    >>> sized({"compute": {"network": {"backbone": {"kind": "narrow-vit", "size": "dataset"}}}}, 64, 32)
+    {'compute': {'network': {'backbone': {'kind': 'narrow-vit', 'size': [64, 32]}}}}
+    """
+    backbone = _mapping(_mapping(_mapping(resolved, "compute"), "network"), "backbone")
+    if backbone.get("size") != "dataset":
+        return dict(resolved)
+    return merge(resolved, {"compute": {"network": {"backbone": {"size": [height, width]}}}})
+
+
 def _layers(chain: Iterable[Spec], regime: str, target: str, key: str) -> dict[str, Any]:
     """Merge what the specs of a chain, root first, state under `key`: at all, in the regime, and for the target."""
     merged: dict[str, Any] = {}

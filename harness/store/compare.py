@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.specs.yamlfile import nearest
 from harness.statistics.basics import holm
 from harness.statistics.methods import RunComparison, Verdict, compare_runs, verdict
 from harness.store import models, views
@@ -98,6 +97,8 @@ def _hint(store: Store, name: str) -> str:
     """Where a method has runs, if it is one at all."""
     known = [method.name for method in views.methods(store)]
     if name not in known:
+        from harness.specs.yamlfile import nearest  # YAML's reader with it: only for who mistyped
+
         return f"no method is called so{nearest(name, known)}"
     tasks = sorted({run.task for run in views.runs(store, method=name)})
     if tasks:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, insert, inspect
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, insert, inspect, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlmodel import Session, col, select
 
@@ -21,6 +21,8 @@ from harness.paths import database_file
 from harness.store import models
 
 BUSY_SECONDS = 60
+WRITERS = 7_215_501
+"""The number of PostgreSQL's advisory lock that a writer holds."""
 REBUILD = "it is only an index over results/, nothing is lost: delete it and run `harness leaderboard`"
 
 
@@ -49,6 +51,7 @@ class Store:
     def writing(self) -> Iterator[Session]:
         """A session whose changes all arrive, or none do."""
         with _explained(self.engine), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            _wait_for_other_writers(session.connection())
             yield session
 
     def close(self) -> None:
@@ -74,7 +77,9 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
     """
     address = database_address(where)
     if isinstance(address, URL):
-        engine: Engine = _postgresql(address).execution_options(postgresql_readonly=read_only)
+        engine: Engine = _postgresql(address)
+        if read_only:  # one consistent state for all statements of a transaction
+            engine = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
     else:
         engine = _sqlite(address, read_only)
     store = Store(engine, read_only)
@@ -85,13 +90,27 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
 
 def _postgresql(url: URL) -> Engine:
     try:
-        return create_engine(url)
+        engine = create_engine(url, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError):
         raise UserError(f"HARNESS_DATABASE_URL names a driver that is not known: {EXAMPLE}") from None
     except ModuleNotFoundError as error:
         raise UserError(
             f"HARNESS_DATABASE_URL needs the Python package {error.name}: pip install 'psycopg[binary]'"
         ) from None
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")  # times are kept without a zone, as in SQLite
+        connection.commit()
+
+    return engine
+
+
+def _wait_for_other_writers(connection: Connection) -> None:
+    """Let one transaction at a time write, as SQLite does: each begins with what the one before it left."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITERS})"))
 
 
 def _sqlite(path: Path, read_only: bool) -> Engine:
@@ -120,6 +139,7 @@ def _check_schema(store: Store) -> None:
             raise StoreMissingError("the database is empty; run `harness leaderboard` to fill it")
         raise OtherSchemaError("the database has another version's schema; run `harness leaderboard` to rebuild it")
     with store.engine.begin() as connection:
+        _wait_for_other_writers(connection)
         if _schema(connection) == models.SCHEMA:
             return  # another process was faster
         ours = models.Row.metadata

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import Session, delete, select
+from sqlmodel import Session, col, delete, select
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.pipeline.plan import present_datasets
 from harness.pipeline.status import run_status
 from harness.specs import MethodSpec, Pairing, Registry
@@ -49,9 +51,10 @@ def refresh_entries(session: Session, registry: Registry) -> None:
         for name, key in tasks.items()
         if method in registry.methods or runs[method, name] or figures[method, name]  # else only quoted elsewhere
     ]
+    variants = _variant_entries(registry, session, settings)
     session.exec(delete(models.Entry))
     session.exec(delete(models.Task))
-    session.add_all(entries)
+    session.add_all([*entries, *variants])
     session.add_all(
         models.Task.made(
             name=name,
@@ -102,11 +105,11 @@ def _entry(
     mine = sorted(runs.get((method, task), []), key=lambda run: run.seed)
     trials = _trials(figures.get((method, task), []), _regime(registry, target))
     state, reason = _state(registry, method, key, mine, trials, planned[method, task])
-    values: dict[str, Any] = {"method": method, "task": task, "setting": setting, "state": state, "reason": reason}
-    values |= _summary(mine)
+    values: dict[str, Any] = {
+        "method": method, "task": task, "protocol": PROTOCOL, "setting": setting, "state": state, "reason": reason,
+    } | _summary(mine)  # fmt: skip
     if mine:
-        image = registry.datasets[target].image if target in registry.datasets else None
-        values["input_size"] = f"{image.height}×{image.width}" if image else ""
+        values |= {"input_size": _input_size(registry, target), "test_cameras": "no"}
     if trials:
         for score in REPORTED:
             found = [value for trial in trials if (value := getattr(trial, score)) is not None]
@@ -127,6 +130,43 @@ def _entry(
     return models.Entry.made(**values)
 
 
+def _input_size(registry: Registry, target: str) -> str:
+    image = registry.datasets[target].image if target in registry.datasets else None
+    return f"{image.height}×{image.width}" if image else ""
+
+
+def _variant_entries(registry: Registry, session: Session, settings: dict[str, str]) -> list[models.Entry]:
+    """The runs that were scored by variants of the protocol, summarized by variant; nothing is quoted beside them."""
+    groups: dict[tuple[str, str, str], list[tuple[models.Run, models.VariantRow]]] = defaultdict(list)
+    found = session.exec(
+        select(models.Run, models.VariantRow)
+        .join(models.VariantRow, col(models.VariantRow.run_key) == models.Run.key)
+        .order_by(col(models.Run.seed))
+    )
+    for run, variant in found:
+        groups[run.method, run.task, variant.protocol].append((run, variant))
+    entries = []
+    for (method, task, protocol), pairs in sorted(groups.items()):
+        runs, variants = zip(*pairs, strict=True)
+        values = {name: value for name, value in _summary(runs).items() if not name.startswith(("best_", "chosen_"))}
+        values |= {
+            "method": method, "task": task, "protocol": protocol, "setting": settings[method], "state": "reproduced",
+            "reason": "", "input_size": _input_size(registry, runs[0].target),
+            "transductive": variants[0].transductive, "test_cameras": "yes" if variants[0].test_cameras else "no",
+            "test_time": protocol.partition("+")[2],
+        }  # fmt: skip
+        entries.append(models.Entry.made(**values | _scores(variants)))
+    return entries
+
+
+def _scores(rows: Sequence[models.Run | models.VariantRow]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for score in SCORES:
+        seeds = spread([getattr(row, score) for row in rows])
+        found |= {f"{score}_mean": seeds.mean, f"{score}_std": seeds.std if seeds.n > 1 else None}
+    return found
+
+
 def _trials(figures: list[models.Figure], regime: str) -> list[models.Figure]:
     """The figure to stand beside our own: same regime, seen in its source if possible.
 
@@ -139,14 +179,10 @@ def _trials(figures: list[models.Figure], regime: str) -> list[models.Figure]:
     return [figure for figure in same if (figure.quoted_from, figure.note) == (best.quoted_from, best.note)]
 
 
-def _summary(runs: list[models.Run]) -> dict[str, Any]:
+def _summary(runs: Sequence[models.Run]) -> dict[str, Any]:
     if not runs:
         return {"seeds": []}
-    summary: dict[str, Any] = {"seeds": [run.seed for run in runs]}
-    for score in SCORES:
-        seeds = spread([getattr(run, score) for run in runs])
-        summary[f"{score}_mean"] = seeds.mean
-        summary[f"{score}_std"] = seeds.std if seeds.n > 1 else None
+    summary: dict[str, Any] = {"seeds": [run.seed for run in runs], **_scores(runs)}
     best = [run for run in runs if run.best_map is not None]
     if len(best) == len(runs):
         summary["best_map"] = statistics.fmean(run.best_map for run in best if run.best_map is not None)
@@ -163,6 +199,7 @@ def _summary(runs: list[models.Run]) -> dict[str, Any]:
     summary["cpu_hours"] = statistics.fmean(run.cpu_seconds for run in runs) / 3600
     summary["peak_memory_gib"] = max(run.peak_memory_gib for run in runs)
     summary["published"] = any(run.published for run in runs)
+    summary["origin"] = next((run.origin for run in runs if run.origin), "")
     summary["stale"] = next((run.stale for run in runs if run.stale), "")
     return summary
 

@@ -17,7 +17,15 @@ import numpy as np
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError, read_text
 from harness.inputs.parquet import load_table, read_metadata, rows_of
-from harness.paths import published_lists_file, replacing, run_folder, runs_folder
+from harness.paths import (
+    foreign_key,
+    imported_folder,
+    published_lists_file,
+    replacing,
+    result_folder,
+    run_folder,
+    runs_folder,
+)
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
 from harness.pipeline.trained import read_scores
@@ -41,6 +49,8 @@ class Query:
     camera: int
     ap: float | None
     first_hit: int | None
+    similarity: float | None = None
+    """Of the first image in its list, where that is stored."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +79,19 @@ def lists_path(root: Path) -> Path:
 def with_lists(root: Path) -> frozenset[str]:
     """Return the keys of the runs whose ranked lists are on this machine."""
     own = {path.parent.name for path in runs_folder(root).glob("*/queries.parquet")}
+    for path in imported_folder(root).glob("*/*/queries.parquet"):
+        own.add(foreign_key(path.parent.name, path.parents[1].name))
     return frozenset(own | _published_keys(root).keys())
 
 
 def read_queries(root: Path, key: str) -> list[Query]:
     """Return a run's queries in split order. Raises UserError if its lists are not here."""
-    rows = _rows(root, key, ("query", "path", "identity", "camera", "ap", "first_hit"))
+    rows = _rows(root, key, ("query", "path", "identity", "camera", "ap", "first_hit", "similarity"))
     return [
-        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"]) for row in rows
-    ]
+        Query(row["query"], row["path"], row["identity"], row["camera"], row["ap"], row["first_hit"],
+              next(iter(row.get("similarity") or ()), None))
+        for row in rows
+    ]  # fmt: skip
 
 
 def read_ranked(root: Path, key: str, query: int) -> Ranked:
@@ -95,7 +109,7 @@ def read_lists(root: Path, key: str) -> dict[str, Any]:
 
 
 def _rows(root: Path, key: str, columns: Sequence[str], query: int | None = None) -> list[dict[str, Any]]:
-    path = run_folder(root, parse_key(key).key) / "queries.parquet"
+    path = result_folder(root, parse_key(key).key) / "queries.parquet"
     group = None if path.exists() else _published_keys(root).get(key)
     try:
         if group is not None:

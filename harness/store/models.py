@@ -10,7 +10,7 @@ import zlib
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, LargeBinary, MetaData, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, LargeBinary, MetaData, String
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
@@ -51,6 +51,11 @@ class Row(SQLModel):
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _count() -> Any:
+    """A whole number of a document, of up to 64 bits: SQLite takes any, PostgreSQL as many as its column has."""
+    return Field(sa_type=BigInteger)
 
 
 def _json() -> Any:
@@ -107,7 +112,11 @@ class Figure(Row, table=True):
 
 
 class Run(Row, table=True):
-    """A finished, evaluated run. `published`: known only from `results/published.json`; `stale`: why it is outdated."""
+    """A finished, evaluated run. `published`: known only from `results/published.json`; `stale`: why it is outdated.
+
+    `origin` says of another lab's result whose it is, `kind` how it came here; both are empty for one's own. `place`:
+    which project folder it was taken in from, where a database is shared.
+    """
 
     __table_args__ = (_one_of("setting", SETTINGS), CheckConstraint("map BETWEEN 0 AND 100", name="map_percent"))
     key: str = Field(primary_key=True)
@@ -115,18 +124,21 @@ class Run(Row, table=True):
     seal: str
     published: bool
     stale: str
+    origin: str = ""
+    kind: str = ""
+    place: str = ""
     method: str = Field(index=True)
     setting: str
     source: str | None
     target: str
     task: str = Field(index=True)
-    seed: int
+    seed: int = _count()
     regime: str
     spec_hash: str
     code_version: str
     target_hash: str
     protocol: str
-    bn_groups: int
+    bn_groups: int = _count()
     precision: str
     device: str
     started: datetime
@@ -135,21 +147,21 @@ class Run(Row, table=True):
     gpu_seconds: float
     peak_memory_gib: float
     images_per_second: float | None
-    epochs: int
-    resumed: int
+    epochs: int = _count()
+    resumed: int = _count()
     map: float
     rank1: float
     rank5: float
     rank10: float
     minp: float
     map_trapezoid: float
-    queries: int
-    queries_without_match: int
-    gallery: int
-    best_epoch: int | None
+    queries: int = _count()
+    queries_without_match: int = _count()
+    gallery: int = _count()
+    best_epoch: int | None = _count()
     best_map: float | None
     best_rank1: float | None
-    chosen_epoch: int | None
+    chosen_epoch: int | None = _count()
     chosen_map: float | None
     chosen_rank1: float | None
     pretraining: str
@@ -165,6 +177,28 @@ class RunDetail(Row, table=True):
     ap: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class VariantRow(Row, table=True):
+    """A run's scores by a variant of the protocol; `digest`: of the document that they were checked in."""
+
+    __tablename__ = "variant"
+    __table_args__ = (CheckConstraint("map BETWEEN 0 AND 100", name="map_percent"),)
+    run_key: str = Field(sa_column=Column(String, ForeignKey("run.key", ondelete="CASCADE"), primary_key=True))
+    protocol: str = Field(primary_key=True)
+    transductive: bool
+    test_cameras: bool
+    map: float
+    rank1: float
+    rank5: float
+    rank10: float
+    minp: float
+    map_trapezoid: float
+    queries: int = _count()
+    queries_without_match: int = _count()
+    gallery: int = _count()
+    draws: int = _count()
+    digest: str
+
+
 class QuerySet(Row, table=True):
     """Which queries of a dataset's version show the same identity: int32 per query, once for all runs on it."""
 
@@ -177,6 +211,7 @@ class AttemptRow(Row, table=True):
 
     __table_args__ = (_one_of("status", STATUSES),)
     path: str = Field(primary_key=True)
+    place: str = Field(default="", primary_key=True)
     key: str = Field(index=True)
     stage: str
     spec_hash: str
@@ -188,14 +223,15 @@ class AttemptRow(Row, table=True):
     started: datetime
     updated: datetime
     seconds: float
-    epoch: int
-    epochs: int
+    epoch: int = _count()
+    epochs: int = _count()
 
 
 class Rejected(Row, table=True):
     """A file or folder under `results/` that could not be taken in."""
 
     path: str = Field(primary_key=True)
+    place: str = Field(default="", primary_key=True)
     reason: str
 
 
@@ -211,11 +247,16 @@ class Task(Row, table=True):
 
 
 class Entry(Row, table=True):
-    """A method on a task: its runs summarized, the reported figure beside them, or why there is nothing."""
+    """A method on a task: its runs summarized, the reported figure beside them, or why there is nothing.
+
+    By the plain protocol always, by a variant of it where a run was scored so.
+    """
 
     __table_args__ = (_one_of("state", STATES),)
     method: str = Field(primary_key=True)
     task: str = Field(primary_key=True, index=True)
+    protocol: str = Field(primary_key=True, index=True)
+    transductive: bool = False
     setting: str
     state: str
     reason: str
@@ -237,12 +278,14 @@ class Entry(Row, table=True):
     pretraining: str = ""
     input_size: str = ""
     train_cameras: str = ""
+    test_cameras: str = ""
     test_time: str = ""
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
     published: bool = False
     stale: str = ""
+    origin: str = ""
     reported_map: float | None = None
     reported_rank1: float | None = None
     reported_rank5: float | None = None

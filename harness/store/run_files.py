@@ -16,13 +16,14 @@ from harness.inputs.files import MissingFileError, read_bytes
 from harness.inputs.json import parse_sealed
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
-from harness.pipeline.records import QUERY_COLUMNS, Metrics, Record
+from harness.pipeline.records import QUERY_COLUMNS, Metrics, Ranking, Record
 from harness.pipeline.trained import read_trained
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FILES = ("record.json", "metrics.json", "queries.parquet", "history.csv")
+QUERIES = "queries.parquet"
 AGREEMENT = 1e-6
 """Points by which scores and their recomputation may differ: both are float64 means of the same figures."""
 TITLES = {"map": "an mAP", "map_trapezoid": "a trapezoid mAP", "minp": "an mINP", "rank1": "a Rank-1",
@@ -82,7 +83,7 @@ def read_run(folder: Path) -> RunResult:
         if (metrics.checkpoint_sha256, metrics.protocol) != (trained.record.checkpoint_sha256, trained.record.protocol):
             raise UserError("metrics.json and record.json name different checkpoints or protocols")
         data, name = verified_queries(folder, metrics), Path("queries.parquet")
-        queries = parse_table(data, name, _columns(), _remedy(folder.name))
+        queries = parse_table(data, name, query_types(), _remedy(folder.name))
         identities = np.unique(queries["identity"].to_numpy(), return_inverse=True)[1].astype(np.int32)
         ap = check_scores(queries, metrics)
         first = queries["first_hit"].fill_null(0).to_numpy().astype(np.int32)
@@ -105,7 +106,8 @@ def _remedy(key: str) -> str:
     return f"`dvc checkout` brings it back, `harness evaluate {key}` computes it"
 
 
-def _columns() -> dict[str, pa.DataType]:
+def query_types() -> dict[str, pa.DataType]:
+    """Return the types of `QUERY_COLUMNS`."""
     import pyarrow as pa  # slow to import, and only needed for new runs
 
     types = (
@@ -115,7 +117,7 @@ def _columns() -> dict[str, pa.DataType]:
     return dict(zip(QUERY_COLUMNS, types, strict=True))
 
 
-def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
+def check_scores(queries: pa.Table, metrics: Metrics | Ranking) -> NDArray[np.float32]:
     """Return AP per query, NaN without a match. Raises UserError unless the ranks give the scores of `metrics`."""
     if queries["query"].to_pylist() != list(range(queries.num_rows)):
         raise UserError("queries.parquet: its queries are not 0, 1, 2, …")
@@ -123,15 +125,34 @@ def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
         raise UserError("queries.parquet: a query lacks its path, labels or ranked lists")
     stated, first = (queries[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in ("ap", "first_hit"))
     ranks = queries["match_ranks"].combine_chunks()
-    counts = ranks.value_lengths().to_numpy()
-    if ranks.flatten().null_count or not counts.any():
+    if ranks.flatten().null_count:
         raise UserError("queries.parquet: its ranks are incomplete, or no query has a match")
-    rank = ranks.flatten().to_numpy().astype(np.int64)
+    counts = ranks.value_lengths().to_numpy()
+    ap, one, scores = rank_scores(counts, ranks.flatten().to_numpy().astype(np.int64), metrics.gallery, QUERIES)
+    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
+        one, first, equal_nan=True
+    ):
+        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
+    check_agreement(scores, counts, metrics, QUERIES)
+    _check_ranked(queries, one, metrics.gallery)
+    return ap.astype(np.float32)
+
+
+def rank_scores(
+    counts: NDArray[np.int32], rank: NDArray[np.int64], gallery: int, where: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, float]]:
+    """Return AP and first hit per query, NaN without a match, and the scores in percent, from ranks of right answers.
+
+    `counts` [Q] are how many each query has, `rank` [sum of counts] their ranks from 1, query by query. Raises
+    UserError, beginning with `where`, for ranks that cannot be.
+    """
+    if not counts.any():
+        raise UserError(f"{where}: its ranks are incomplete, or no query has a match")
     found, owner = counts > 0, np.repeat(np.arange(len(counts)), counts)
     start = np.cumsum(counts) - counts
     hit = np.arange(len(rank)) - start[owner] + 1
-    if (rank < hit).any() or (rank > metrics.gallery).any() or (np.diff(rank)[owner[1:] == owner[:-1]] <= 0).any():
-        raise UserError("queries.parquet: ranks that do not rise, or lie outside the gallery")
+    if (rank < hit).any() or (rank > gallery).any() or (np.diff(rank)[owner[1:] == owner[:-1]] <= 0).any():
+        raise UserError(f"{where}: ranks that do not rise, or lie outside the gallery")
     last = rank[(start + counts - 1)[found]]
     before = np.where(rank > 1, (hit - 1) / np.maximum(rank - 1, 1), 1)
 
@@ -143,28 +164,27 @@ def check_scores(queries: pa.Table, metrics: Metrics) -> NDArray[np.float32]:
     ap[found] = mean_over_hits(hit / rank)
     one = np.full(len(counts), np.nan)
     one[found] = rank[start[found]]
-    if not np.allclose(ap, stated, rtol=0, atol=1e-12, equal_nan=True) or not np.array_equal(
-        one, first, equal_nan=True
-    ):
-        raise UserError("queries.parquet: AP or first hit of a query do not follow from its ranks")
-    if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):
-        raise UserError(
-            f"queries.parquet has {found.sum()} queries with and {(~found).sum()} without a match, "
-            f"metrics.json says {metrics.queries} and {metrics.queries_without_match}"
-        )
-    _check_ranked(queries, one, metrics.gallery)
     scores = {
         "map": ap[found].mean(), "map_trapezoid": mean_over_hits((hit / rank + before) / 2).mean(),
         "minp": (counts[found] / last).mean(),
         "rank1": (one[found] <= 1).mean(), "rank5": (one[found] <= 5).mean(), "rank10": (one[found] <= 10).mean(),
     }  # fmt: skip
+    return ap, one, {name: 100 * float(score) for name, score in scores.items()}
+
+
+def check_agreement(scores: dict[str, float], counts: NDArray[np.int32], metrics: Metrics, where: str) -> None:
+    """Raise UserError unless metrics say what was found in `where`: `scores`, and `counts` of right answers."""
+    found = counts > 0
+    if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):
+        raise UserError(
+            f"{where} has {found.sum()} queries with and {(~found).sum()} without a match, "
+            f"metrics.json says {metrics.queries} and {metrics.queries_without_match}"
+        )
     for name, score in scores.items():
-        if abs(100 * float(score) - getattr(metrics, name)) > AGREEMENT:
+        if abs(score - getattr(metrics, name)) > AGREEMENT:
             raise UserError(
-                f"queries.parquet gives {TITLES[name]} of {100 * score:.2f}, "
-                f"metrics.json says {getattr(metrics, name):.2f}"
+                f"{where} gives {TITLES[name]} of {score:.2f}, metrics.json says {getattr(metrics, name):.2f}"
             )
-    return ap.astype(np.float32)
 
 
 def _check_ranked(queries: pa.Table, first: NDArray[np.float64], gallery: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import col, func, select
 
 from harness.errors import UserError
-from harness.specs.yamlfile import nearest
+from harness.evaluation.protocol import PROTOCOL
 from harness.store import models
 from harness.store.database import Store
 
@@ -68,12 +68,16 @@ class LeaderRow:
     pretraining: str = ""
     input_size: str = ""
     train_cameras: str = ""
+    test_cameras: str = ""
     test_time: str = ""
+    protocol: str = PROTOCOL
+    transductive: bool = False
     gpu_hours: float | None = None
     cpu_hours: float | None = None
     peak_memory_gib: float | None = None
     published: bool = False
     stale: str = ""
+    origin: str = ""
 
     @property
     def cpu_minutes(self) -> float | None:
@@ -89,6 +93,10 @@ class LeaderRow:
         """Our mean of `metric`, or None."""
         found = self.scores.get(metric)
         return found.mean if found else None
+
+
+SHARED = [f.name for f in fields(LeaderRow) if f.name in models.Entry.model_fields and f.name != "seeds"]
+"""What a row has from the table as it stands."""
 
 
 def snapshot(store: Store) -> Snapshot:
@@ -113,21 +121,24 @@ def snapshot(store: Store) -> Snapshot:
 
 def snapshot_id(store: Store) -> str:
     """Return the name of the database's state: a key for caches."""
-    with store.reading() as session:
-        row = session.get(models.Meta, "snapshot")
-        return row.value if row else ""
+    with store.reading() as session:  # asked before every cached answer: a column costs a third of a row
+        return session.exec(select(models.Meta.value).where(models.Meta.name == "snapshot")).one_or_none() or ""
 
 
-def taken_in(store: Store) -> float:
+def taken_in(store: Store, place: str) -> float:
     """Return when `results/` was last taken in, in seconds since the epoch; 0 if that is not known."""
     with store.reading() as session:
-        row = session.get(models.Meta, "taken_in")
+        row = session.get(models.Meta, f"taken_in{place}")
         return float(row.value) if row else 0.0
 
 
 def own_runs(store: Store) -> dict[str, int]:
     """Return how many runs of each task were computed on this machine."""
-    query = select(models.Run.task, func.count()).where(col(models.Run.published).is_(False)).group_by(models.Run.task)
+    query = (
+        select(models.Run.task, func.count())
+        .where(col(models.Run.published).is_(False), models.Run.origin == "")
+        .group_by(models.Run.task)
+    )
     with store.reading() as session:
         return dict(session.exec(query).all())
 
@@ -154,20 +165,30 @@ def task(store: Store, name: str) -> models.Task:
         found = session.get(models.Task, name)
         known = session.exec(select(models.Task.name)).all() if found is None else []
     if found is None:
+        from harness.specs.yamlfile import nearest  # YAML's reader with it: only for who mistyped
+
         near = nearest(name, known) if known else ""
         raise UserError(f"no task is called {name!r}{near}; `harness list pairings` shows those planned")
     return found
 
 
-def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = "map") -> list[LeaderRow]:
+def leaderboard(
+    store: Store, task_name: str, setting: str = ALL, metric: str = "map", protocol: str = PROTOCOL
+) -> list[LeaderRow]:
     """Return a task's rows, best first: reproduced by our mean, then reported, then running, failed and queued.
 
     A `source → target` task also shows the methods that need no source on the same target, for context; methods that
-    only serve as a start for others are left out.
-    Raises UserError for an unknown task.
+    only serve as a start for others are left out. Of a variant of the protocol: the rows that were scored by it, which
+    stand in no other list; they have no tie groups.
+    Raises UserError for an unknown task, and for a protocol by which nothing on it was scored.
     """
     wanted = task(store, task_name)
     names = {wanted.name, wanted.target}
+    if protocol not in (known := protocols(store, task_name)):
+        raise UserError(
+            f"nothing on {task_name} was scored by protocol {protocol!r}, only by {', '.join(known)}; "
+            "`harness evaluate KEY --test-time …` scores a run by another"
+        )
     with store.reading() as session:
         query = (
             select(models.Entry, models.Method, models.Tie)
@@ -176,10 +197,15 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
                 models.Tie,
                 (col(models.Tie.method) == models.Entry.method)
                 & (col(models.Tie.task) == wanted.name)
-                & (col(models.Tie.scope) == setting),
+                & (col(models.Tie.scope) == setting)
+                & (col(models.Entry.protocol) == PROTOCOL),
                 isouter=True,
             )
-            .where(col(models.Entry.task).in_(names), col(models.Entry.state).not_in(["incompatible", "not planned"]))
+            .where(
+                col(models.Entry.task).in_(names),
+                models.Entry.protocol == protocol,
+                col(models.Entry.state).not_in(["incompatible", "not planned"]),
+            )
         )
         if setting != ALL:
             query = query.where(models.Entry.setting == setting)
@@ -188,13 +214,32 @@ def leaderboard(store: Store, task_name: str, setting: str = ALL, metric: str = 
     return sorted(rows, key=lambda row: _order(row, metric))
 
 
+def protocols(store: Store, task_name: str) -> list[str]:
+    """Return the protocols by which runs on a task were scored: the plain one, then its variants by name.
+
+    Raises UserError for an unknown task.
+    """
+    wanted = task(store, task_name)
+    query = select(models.Entry.protocol).where(col(models.Entry.task).in_({wanted.name, wanted.target})).distinct()
+    with store.reading() as session:
+        found = session.exec(query).all()
+    return [PROTOCOL, *sorted(set(found) - {PROTOCOL})]
+
+
+def variants(store: Store, key: str) -> list[models.VariantRow]:
+    """Return a run's scores by variants of the protocol, by name."""
+    query = select(models.VariantRow).where(models.VariantRow.run_key == key)
+    with store.reading() as session:
+        return list(session.exec(query.order_by(col(models.VariantRow.protocol))).all())
+
+
 def matrix(store: Store) -> list[LeaderRow]:
     """Return every method on every task; where a quoted method has no figure, a row that says so."""
     with store.reading() as session:
         found = session.exec(
-            select(models.Entry, models.Method).join(
-                models.Method, col(models.Method.name) == models.Entry.method, isouter=True
-            )
+            select(models.Entry, models.Method)
+            .join(models.Method, col(models.Method.name) == models.Entry.method, isouter=True)
+            .where(models.Entry.protocol == PROTOCOL)
         ).all()
         quoted = session.exec(select(models.Method).where(models.Method.quoted)).all()
         names = session.exec(select(models.Task.name)).all()
@@ -226,40 +271,19 @@ def _leader_row(entry: models.Entry, method: models.Method | None, tie: models.T
     best = {"map": entry.best_map, "rank1": entry.best_rank1}
     chosen = {"map": entry.chosen_map, "rank1": entry.chosen_rank1}
     reported = {metric: getattr(entry, f"reported_{metric}") for metric in ("map", "rank1", "rank5", "rank10")}
+    low, high = entry.reported_low, entry.reported_high
     return LeaderRow(
-        method=entry.method,
+        **{name: getattr(entry, name) for name in SHARED},
         title=method.title if method else entry.method,
-        setting=entry.setting,
         role=method.role if method else "unregistered",
-        task=entry.task,
-        state=entry.state,
-        reason=entry.reason,
         seeds=tuple(entry.seeds),
         scores=scores,
         best={name: value for name, value in best.items() if value is not None},
         chosen={name: value for name, value in chosen.items() if value is not None},
         reported={name: value for name, value in reported.items() if value is not None},
-        reported_from=entry.reported_from,
-        reported_verified=entry.reported_verified,
-        reported_note=entry.reported_note,
-        reported_selection=entry.reported_selection,
-        reported_range=(entry.reported_low, entry.reported_high)
-        if entry.reported_low is not None and entry.reported_high is not None
-        else None,
-        difference=entry.difference,
-        verdict=entry.verdict,
-        verdict_note=entry.verdict_note,
+        reported_range=None if low is None or high is None else (low, high),
         letters=tie.letters if tie else "",
         p_top=tie.p_top if tie else None,
-        pretraining=entry.pretraining,
-        input_size=entry.input_size,
-        train_cameras=entry.train_cameras,
-        test_time=entry.test_time,
-        gpu_hours=entry.gpu_hours,
-        cpu_hours=entry.cpu_hours,
-        peak_memory_gib=entry.peak_memory_gib,
-        published=entry.published,
-        stale=entry.stale,
     )
 
 
@@ -272,6 +296,12 @@ def runs(store: Store, task_name: str | None = None, method: str | None = None) 
         query = query.where(models.Run.method == method)
     with store.reading() as session:
         return list(session.exec(query).all())
+
+
+def origins(store: Store) -> dict[str, bool]:
+    """Return of every finished run, by key, whether it is only published."""
+    with store.reading() as session:
+        return dict(session.exec(select(models.Run.key, models.Run.published)).all())
 
 
 def run_keys(store: Store) -> list[str]:
@@ -301,6 +331,16 @@ def ap(store: Store, key: str) -> NDArray[np.float32]:
     if blob is None:
         raise UserError(f"there is no finished run {key!r}")
     return np.frombuffer(blob, dtype="<f4")
+
+
+def test_size(store: Store, task_name: str) -> str:
+    """Return how much a task's scores rest on, in words; '' where nothing is scored."""
+    found = next((run for run in runs(store, task_name) if run.queries), None)
+    if found is None:
+        return ""
+    people = identities(store, found.target_hash)
+    of = f" of {len(np.unique(people))} identities" if people is not None else ""
+    return f"{found.queries} queries{of} in {found.gallery} images"
 
 
 def identities(store: Store, data: str) -> NDArray[np.int32] | None:

@@ -30,11 +30,14 @@ class Leaderboard(View):
     q: str = ""
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    ticked: tuple[str, ...] = ()
     view: str = ""
     cost: str = ""
     pretraining: tuple[str, ...] = ()
     input_size: tuple[str, ...] = ()
     train_cameras: tuple[str, ...] = ()
+    test_cameras: tuple[str, ...] = ()
+    protocol: str = ""
     test_time: tuple[str, ...] = ()
 
 
@@ -73,6 +76,7 @@ class Queries(View):
     query: str = ""
     camera: str = ""
     identity: str = ""
+    similarity: str = ""
     only: tuple[str, ...] = ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.store.views import LeaderRow
 from harness.tables.words import setting_name
 
@@ -69,6 +70,8 @@ def _status(row: LeaderRow) -> str:
     parts = [] if row.state == "reproduced" else [row.state]
     if row.published:
         parts.append("published")
+    if row.origin:
+        parts.append(row.origin)
     if row.stale:
         parts.append("outdated")
     detail = row.reason  # what is outdated about a run stands on its page
@@ -76,6 +79,8 @@ def _status(row: LeaderRow) -> str:
 
 
 def _tied(row: LeaderRow) -> Value:
+    if row.protocol != PROTOCOL:
+        return ""  # only plain scores are compared
     return ONE_SEED if len(row.seeds) == 1 else row.letters
 
 
@@ -140,6 +145,12 @@ COLUMNS: tuple[Column, ...] = (
            shown=False),
     Column("train_cameras", "cameras in training", "whether the training used camera labels: asked for by the method, "
            "and there", lambda row: row.train_cameras, shown=False),
+    Column("test_cameras", "cameras at test", "whether camera labels of the test images change the ranking",
+           lambda row: row.test_cameras, shown=False),
+    Column("protocol", "protocol", "how ranks become scores; rows of different protocols never share a table",
+           lambda row: row.protocol, shown=False),
+    Column("transductive", "transductive", "whether a query's answer depends on the other test images",
+           lambda row: row.transductive, shown=False),
     Column("test_time", "at test", "steps between features and ranking, as the protocol's name states them",
            lambda row: row.test_time, shown=False),
     Column("gpu_hours", "GPU h", HOURS, lambda row: row.gpu_hours or None, 2),
@@ -166,7 +177,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("name", "name", "the method's name in specs and commands", lambda row: row.method, shown=False),
 )  # fmt: skip
-COMPARABLE = ("pretraining", "input_size", "train_cameras", "test_time")
+COMPARABLE = ("pretraining", "input_size", "train_cameras", "test_cameras", "test_time")
 """Columns in which rows must agree to be compared without a remark."""
 BY_KEY = {column.key: column for column in COLUMNS}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.inputs.text import printable
 from harness.store.models import Method
 from harness.store.views import LeaderRow
@@ -15,8 +16,8 @@ from harness.tables.table import Cell, Table, leader_table, place, places
 from harness.tables.text import bibtex, task_title
 from harness.tables.words import is_bound, setting_name
 
-Files = dict[str, tuple[str, str, str]]
-"""Label of a button -> (suffix, MIME type, content)."""
+Files = dict[str, tuple[str, str, Callable[[], str]]]
+"""Label of a button -> (suffix, MIME type, what makes the content when somebody wants it)."""
 PAPER = ("method", "setting", "map", "rank1", "rank5", "rank10", "minp", "seeds", "reported", "difference", "best",
          "source")  # fmt: skip
 TITLE = "Re-identification leaderboard"
@@ -31,36 +32,43 @@ def leaderboard_files(
     snapshot: str,
 ) -> Files:
     """Return a task's rows in every format, the CSV with its name; best and second are those among `everyone`."""
-    columns = useful(rows, [column for column in COLUMNS if column.shown])
-    table = leader_table(title, rows, columns, notes_on(columns), everyone, blocks=True)
-    whole = leader_table(task_title(task), rows, COLUMNS, among=everyone)
-    paper = paper_table(title, rows, everyone, methods, snapshot)
-    return _files([whole], [paper], [table], [row.method for row in rows], methods, snapshot)
+
+    def people() -> Table:
+        columns = useful(rows, [column for column in COLUMNS if column.shown])
+        return leader_table(title, rows, columns, notes_on(columns), everyone, blocks=True)
+
+    return _files(
+        lambda: leader_table(task_title(task), rows, COLUMNS, among=everyone),
+        lambda: paper_table(title, rows, everyone, methods, snapshot),
+        people, [row.method for row in rows], methods, snapshot,
+    )  # fmt: skip
 
 
 def matrix_files(
     rows: Sequence[LeaderRow], tasks: Mapping[str, str], metric: str, methods: Mapping[str, Method], snapshot: str
 ) -> Files:
     """Return the table of methods × tasks in every format; `tasks` has the titles by name, in their order."""
-    table = matrix_table(rows, tasks, metric, methods, snapshot)
-    names = list(dict.fromkeys(row.method for row in rows))
-    return _files([table], [table], [table], names, methods, snapshot)
+
+    def table() -> Table:
+        return matrix_table(rows, tasks, metric, methods, snapshot)
+
+    return _files(table, table, table, list(dict.fromkeys(row.method for row in rows)), methods, snapshot)
 
 
 def _files(
-    machine: Sequence[Table],
-    paper: Sequence[Table],
-    people: Sequence[Table],
+    machine: Callable[[], Table],
+    paper: Callable[[], Table],
+    people: Callable[[], Table],
     names: Sequence[str],
     methods: Mapping[str, Method],
     snapshot: str,
 ) -> Files:
     return {
-        "CSV": ("csv", "text/csv", printable(to_csv(machine))),
-        "LaTeX": ("tex", "application/x-tex", printable(to_latex(paper))),
-        "BibTeX": ("bib", "application/x-bibtex", printable(to_bib(names, methods))),
-        "Markdown": ("md", "text/markdown", printable(to_markdown(people))),
-        "HTML": ("html", "text/html", printable(to_html(people, TITLE, f"snapshot {snapshot}"))),
+        "CSV": ("csv", "text/csv", lambda: printable(to_csv([machine()]))),
+        "LaTeX": ("tex", "application/x-tex", lambda: printable(to_latex([paper()]))),
+        "BibTeX": ("bib", "application/x-bibtex", lambda: printable(to_bib(names, methods))),
+        "Markdown": ("md", "text/markdown", lambda: printable(to_markdown([people()]))),
+        "HTML": ("html", "text/html", lambda: printable(to_html([people()], TITLE, f"snapshot {snapshot}"))),
     }
 
 
@@ -93,8 +101,9 @@ def caption(title: str, rows: Sequence[LeaderRow], snapshot: str) -> str:
     seeds = f"mean ± standard deviation over {counts[-1]} seeds" if counts and counts[-1] > 1 else "one seed"
     if len(counts) > 1:
         seeds += f" (some rows {counts[0]})"
+    protocols = ", ".join(sorted({row.protocol for row in rows})) or PROTOCOL
     return (
-        f"{title}. Protocol reid-v1 on the test split (query and gallery), last epoch, percent, {seeds}. "
+        f"{title}. Protocol {protocols} on the test split (query and gallery), last epoch, percent, {seeds}. "
         f"Snapshot {snapshot}."
     )
 
@@ -112,7 +121,9 @@ def matrix_table(
     names = list(dict.fromkeys(row.method for row in rows))
     first = {name: next(row for row in rows if row.method == name) for name in names}
     order = list(dict.fromkeys(row.setting for row in rows))
-    names.sort(key=lambda n: (is_bound(first[n].setting, first[n].role), order.index(first[n].setting), first[n].title))
+    ran = {row.method for row in rows if row.scores}
+    names.sort(key=lambda n: (is_bound(first[n].setting, first[n].role), order.index(first[n].setting), n not in ran,
+                              first[n].title))  # fmt: skip
     found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in tasks}
 
     def cell(name: str, task: str) -> Cell:

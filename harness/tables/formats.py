@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.inputs.text import printable
 from harness.tables.style import CSS
 from harness.tables.table import Cell, Table
 
@@ -199,7 +200,9 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, color: bool |
     console = Console(width=width, file=out, force_terminal=color, legacy_windows=False)
     for whole in tables:
         table = _narrowed(whole, width)
-        grid = RichTable(title=Text(table.title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        grid = RichTable(
+            title=Text(printable(table.title)), title_justify="left", title_style="bold", box=None, pad_edge=False
+        )
         for header, numeric, size in zip(table.headers, table.numeric, _sizes(table), strict=True):
             grid.add_column(
                 Text(header),
@@ -210,7 +213,7 @@ def to_terminal(tables: Sequence[Table], width: int | None = None, color: bool |
         for number, row in enumerate(table.rows):
             if number and number == table.rule:
                 grid.add_row()
-            grid.add_row(*(Text(c.text, style={1: "bold", 2: "underline"}.get(c.place, "")) for c in row))
+            grid.add_row(*(Text(printable(c.text), {1: "bold", 2: "underline"}.get(c.place, "")) for c in row))
         console.print(grid)
         for note in table.notes:
             console.print(Text(note, style="dim"))

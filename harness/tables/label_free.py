@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import UserError
-from harness.paths import runs_folder
-from harness.pipeline.records import LabelFree
-from harness.pipeline.trained import read_label_free
+from harness.inputs.parquet import load_table
+from harness.paths import run_folder, runs_folder
 from harness.specs.pairing import Pairing, parse_key
 
-COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "camera bias")
+if TYPE_CHECKING:
+    from harness.pipeline.records import LabelFree
+
+COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "between seeds", "camera bias")
 NOTE = (
-    "No labels, so no mAP. Silhouette and agreement (of the last two epochs' clusters): higher is better; outliers and "
-    "camera bias (clusters that are cameras rather than individuals): lower."
+    "No labels, so no mAP. Silhouette, agreement (of the last two epochs' clusters) and the same between seeds (the "
+    "mean over the other seeds of a method): higher is better; outliers and camera bias (clusters that are cameras "
+    "rather than individuals): lower."
 )
 Cell = str
 
 
-def label_free_runs(root: Path) -> Iterator[tuple[Pairing, LabelFree]]:
-    """Yield the runs of project `root` whose targets have no labeled test images, by task, method and seed."""
-    folders = [path.parent for path in runs_folder(root).glob("*/metrics.json")]
+def label_free_runs(root: Path, scored: Container[str] = ()) -> Iterator[tuple[Pairing, LabelFree]]:
+    """Yield the runs of project `root` whose targets have no labeled test images, by task, method and seed.
+
+    The files of those that are known to be `scored`, by key, are not read.
+    """
+    folders = [path.parent for path in runs_folder(root).glob("*/metrics.json") if path.parent.name not in scored]
+    if not folders:
+        return
+    from harness.pipeline.trained import read_label_free  # the records' models: only where there is something to read
+
     pairings = []
     for folder in folders:
         try:
@@ -33,25 +47,62 @@ def label_free_runs(root: Path) -> Iterator[tuple[Pairing, LabelFree]]:
             yield pairing, found
 
 
-def cells(pairing: Pairing, found: LabelFree) -> list[Cell]:
+def label_free_rows(root: Path, task: str | None = None, scored: Container[str] = ()) -> list[list[Cell]]:
+    """Return the rows of `COLUMNS` of such runs, of one task or all; for `scored` see `label_free_runs`."""
+    runs = [(pairing, found) for pairing, found in label_free_runs(root, scored) if task in (None, pairing.task)]
+    clusters = {pairing.key: _clusters(root, pairing) for pairing, _ in runs}
+    rows = []
+    for pairing, found in runs:
+        own = clusters[pairing.key]
+        others = [
+            theirs
+            for other, _ in runs
+            if (other.method, other.task) == (pairing.method, pairing.task) and other.seed != pairing.seed
+            if (theirs := clusters[other.key]) is not None and own is not None and len(theirs) == len(own)
+        ]
+        rows.append(cells(pairing, found, _agreement(own, others)))
+    return rows
+
+
+def _clusters(root: Path, pairing: Pairing) -> NDArray[np.int32] | None:
+    """Return the clusters that a run's last network makes of the training images; None if its file has none."""
+    from harness.pipeline.records import CLUSTERS
+
+    try:
+        found: NDArray[np.int32] = load_table(run_folder(root, pairing.key) / "queries.parquet")[CLUSTERS].to_numpy()
+    except (UserError, OSError, KeyError):
+        return None
+    return found
+
+
+def _agreement(own: NDArray[np.int32] | None, others: Sequence[NDArray[np.int32]]) -> float | None:
+    from harness.labels.label_free import agreement
+
+    found = [agreement(own, theirs) for theirs in others]
+    return None if not found or np.isnan(found).all() else float(np.nanmean(found))
+
+
+def cells(pairing: Pairing, found: LabelFree, between_seeds: float | None = None) -> list[Cell]:
     """Return a run's row of `COLUMNS`."""
+    values = (found.silhouette, found.agreement, between_seeds, found.camera_bias)
     return [
         pairing.key,
         "–" if found.clusters is None else str(found.clusters),
         "–" if found.outliers is None else f"{100 * found.outliers:.0f} %",
-        *("–" if value is None else f"{value:.2f}" for value in (found.silhouette, found.agreement, found.camera_bias)),
+        *("–" if value is None else f"{value:.2f}" for value in values),
     ]
 
 
 def figures(found: LabelFree) -> str:
     """Return a run's figures in one line."""
     names = zip(COLUMNS[1:], cells(Pairing("a", None, "b", 0), found)[1:], strict=True)
-    return f"{found.images} unlabeled images; " + ", ".join(f"{name} {value}" for name, value in names)
+    told = [f"{name} {value}" for name, value in names if name != "between seeds"]
+    return f"{found.images} unlabeled images; " + ", ".join(told)
 
 
 def label_free_table(root: Path, task: str | None = None) -> str:
     """Return the table of such runs, of one task or all; '' if there is none."""
-    rows = [cells(pairing, found) for pairing, found in label_free_runs(root) if task in (None, pairing.task)]
+    rows = label_free_rows(root, task)
     if not rows:
         return ""
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]

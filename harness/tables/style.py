@@ -8,6 +8,12 @@ BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79
 PALETTE = (BLUE, "#B87A00", "#00875F", "#B5508A", "#C24E00", "#2B8CC4")
 """On white, orange, sky, green and purple are darkened until a line has a contrast of 3."""
 DARK_PALETTE = ("#56B4E9", "#E69F00", "#2bc49a", "#e39cc4", "#ef7d3a", "#9ccbe8")
+DIM = {"light": "#5b6673", "dark": "#a7b1be"}
+"""Text that stands back: captions, axes, what was only reported."""
+STRONG = {"light": "#3d4854", "dark": "#c3ccd6"}
+"""Text within a chart."""
+ON_CHIP = {"light": "#ffffff", "dark": "#12171e"}
+"""Text on the primary color."""
 DASHES: tuple[Sequence[int], ...] = ((1, 0), (7, 3), (2, 2))
 """Line styles, the first solid: a chart gives its lines one after the other, so that none relies on color alone."""
 RIGHT, WRONG, JUNK = GREEN, VERMILION, "#8A8F98"
@@ -53,7 +59,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-spa
 th { font-weight: 600; text-align: left; border-bottom: 2px solid var(--line); color: var(--dim) }
 th, td { padding: .35rem .8rem .35rem 0 } td { border-bottom: 1px solid var(--line) }
 tr.rule td { border-top: 2px solid var(--line) }
-td:last-child { white-space: normal; min-width: 12rem }
+td:last-child:not(.n) { white-space: normal; min-width: 12rem }
 .n { text-align: right } .best { font-weight: 700; color: var(--mark) } .second { text-decoration: underline }
 p, footer { color: var(--dim); font-size: .85rem; margin: .5rem 0 } footer { margin-top: 3rem }
 """

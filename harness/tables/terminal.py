@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import UserError
+from harness.evaluation.protocol import PROTOCOL
+from harness.evaluation.variants import parsed
+from harness.inputs.text import printable
 from harness.specs.pairing import task_name
 from harness.statistics.basics import spread
 from harness.statistics.methods import verdict
@@ -48,12 +51,13 @@ def render_leaderboard(
     metric: str = "map",
     width: int | None = None,
     wide: bool = False,
+    protocol: str = PROTOCOL,
 ) -> str:
     """Return the leaderboard of project `root` from its database, one table per task.
 
-    `format` is one of `FORMATS`; `width` is the terminal's, in characters; `wide` shows every column. Raises
-    UserError for an unknown format,
-    task, setting or metric.
+    `format` is one of `FORMATS`; `width` is the terminal's, in characters; `wide` shows every column. Of a variant of
+    the protocol only the tasks on which something was scored by it are shown. Raises UserError for an unknown format,
+    task, setting or metric, and for a protocol by which nothing was scored.
     """
     check_choices(format, metric)
     store = open_store(database_url(root), read_only=True)
@@ -61,9 +65,15 @@ def render_leaderboard(
         known = views.tasks(store)
         everything = format in ("csv", "json")
         names = [task] if task else [found.name for found in known] if everything else _worth_showing(known)
-        tables = [_table(store, name, setting, metric, format, wide) for name in names]
+        if protocol != PROTOCOL and not task:
+            names = [name for name in names if protocol in views.protocols(store, name)]
+            if not names:
+                raise UserError(f"no run was scored by {protocol!r}: `harness evaluate KEY --test-time …` does that")
+        tables = [_table(store, name, setting, metric, format, wide, protocol) for name in names]
         tables = [table for table in tables if table.rows]
-        footer = _footer(views.snapshot(store), sum(1 for found in known if not found.reproduced) if not task else 0)
+        others = sorted({other for name in names for other in views.protocols(store, name)} - {protocol})
+        reported_only = sum(1 for found in known if not found.reproduced) if not task else 0
+        footer = _footer(views.snapshot(store), reported_only, protocol, others)
     finally:
         store.close()
     if format == "csv":
@@ -78,7 +88,7 @@ def render_leaderboard(
         return to_markdown(tables)
     if format == "latex":
         return to_latex(tables)
-    return f"{to_terminal(tables, UNLIMITED if wide else width)}{footer}\n"
+    return f"{to_terminal(tables, UNLIMITED if wide else width)}{printable(footer)}\n"
 
 
 def _worth_showing(tasks: list[Task]) -> list[str]:
@@ -88,8 +98,16 @@ def _worth_showing(tasks: list[Task]) -> list[str]:
     return [task.name for task in filled if task.source is not None or task.target not in covered]
 
 
-def _table(store: Store, name: str, setting: str, metric: str, format: str, wide: bool) -> Table:  # noqa: A002
-    rows = views.leaderboard(store, name, setting, metric)
+def _table(
+    store: Store,
+    name: str,
+    setting: str,
+    metric: str,
+    format: str,  # noqa: A002
+    wide: bool,
+    protocol: str,
+) -> Table:
+    rows = views.leaderboard(store, name, setting, metric, protocol)
     if format in ("csv", "json"):
         return leader_table(task_title(name), rows, COLUMNS)
     title = task_title(name, {dataset.name: dataset.title for dataset in views.datasets(store)})
@@ -100,13 +118,19 @@ def _table(store: Store, name: str, setting: str, metric: str, format: str, wide
         return paper_table(title, rows, rows, methods, views.snapshot_id(store))
     columns = telling(rows, [column for column in COLUMNS if wide or column.key in TERMINAL])
     notes = notes_on(columns)
+    if (size := views.test_size(store, name)) and format in ("table", "md"):
+        notes += (f"scores on {size}",)
     if waiting and format in ("table", "md"):
         notes += (f"{len(waiting)} methods are planned and wait: `make full` or `harness run` runs them",)
     return leader_table(title, rows, columns, notes, blocks=True)
 
 
-def _footer(snapshot: views.Snapshot, reported_only: int) -> str:
-    parts = [f"{snapshot.runs} runs", "mAP in percent, protocol reid-v1, last epoch, mean over seeds"]
+def _footer(snapshot: views.Snapshot, reported_only: int, protocol: str, others: list[str]) -> str:
+    parts = [f"{snapshot.runs} runs", f"mAP in percent, protocol {protocol}, last epoch, mean over seeds"]
+    if parsed(protocol).transductive:
+        parts.append("transductive: a query's answer depends on the other test images")
+    if others:
+        parts.append(f"also scored by {', '.join(others)}: --protocol shows those")
     if snapshot.published_runs:
         parts.append(
             f"{snapshot.published_runs} published {snapshot.published_written} by version "

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 JOURNALS = "Transactions|Journal|Letters|Pattern Recognition|Neural Networks|arXiv"
 """What the venue of an article is called; all others are proceedings."""
@@ -17,6 +16,8 @@ JOURNALS = "Transactions|Journal|Letters|Pattern Recognition|Neural Networks|arX
 
 def to_yaml(document: Any) -> str:
     """Return a JSON-able document as YAML, short lists on one line."""
+    from ruamel.yaml import YAML  # most pages show none
+
     writer = YAML()
     writer.default_flow_style = None
     writer.width = 68
@@ -68,6 +69,11 @@ def bibtex(name: str, paper: Mapping[str, Any]) -> str:
     }
     lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items() if value)
     return f"@{'article' if article else 'inproceedings'}{{{first}{paper['year']},\n{lines}\n}}"
+
+
+def published_in(paper: Mapping[str, Any]) -> str:
+    """Return where and when a paper appeared; the year once, also where the venue's name has it."""
+    return paper["venue"] if str(paper["year"]) in paper["venue"] else f"{paper['venue']} {paper['year']}"
 
 
 def commands(key: str, version: str = "", expected: str = "") -> str:

@@ -21,6 +21,7 @@ ROLE_NOTES = {"ablation": "ablation", "canary": "floor: no method may fall to it
 STATES = {
     "published": "published",
     "own": "computed here",
+    "elsewhere": "computed elsewhere",
     "running": "running",
     "trained": "trained, not evaluated",
     "failed": "failed",

@@ -17,10 +17,10 @@ from harness.errors import UserError
 from harness.inputs.files import read_bytes
 from harness.inputs.json import parse_sealed
 from harness.learning.algorithm import algorithm_class
-from harness.learning.augment import MEAN, STD
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import BATCH
+from harness.learning.normalization import IMAGENET
 from harness.learning.state import read_tensors
 from harness.matrix import Matrix, as_matrix
 from harness.paths import project_root, run_folder
@@ -107,9 +107,12 @@ def load(folder: Path | str) -> Model:
     """Return the model of a trained run's folder `results/runs/<key>`, on the GPU if there is one.
 
     >>> import harness
-    >>> model = harness.load("results/runs/cluster-contrast__drawn-summer__s0")  # doctest: +SKIP
-    >>> model.embed(["anna.jpg", "who.png"]).shape  # doctest: +SKIP
-    (2, 192)
+    >>> model = harness.load("results/runs/cluster-contrast__drawn-summer__s0")
+    >>> anna, who = model.embed(["anna.png", "who.png"])
+    >>> anna.shape, bool(anna @ who > 0.999)  # the same picture twice
+    ((192,), True)
+    >>> model.record.target, bool(anna @ who >= model.threshold)  # after `harness calibrate`
+    ('drawn-summer', True)
 
     Raises UserError for a folder that holds no run, or a damaged one.
     """
@@ -118,7 +121,8 @@ def load(folder: Path | str) -> Model:
     features = run.algorithm.embedder(run.method.compute, run.tensors, device)
 
     def embedder(images: npt.NDArray[np.uint8]) -> Matrix:
-        return as_matrix(features(UnlabeledSet(images, np.zeros(len(images), np.int64), device)), "features")
+        shown = UnlabeledSet(images, np.zeros(len(images), np.int64), device, run.input.normalization)
+        return as_matrix(features(shown), "features")
 
     with (run.folder / CHECKPOINT).open("rb") as file:
         checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
@@ -172,4 +176,4 @@ def _input_of_dataset(folder: Path, record: Record) -> Input:
         raise UserError(
             f"{folder / RECORD}: does not state the size of the images, and {root} has no dataset {record.target!r}"
         ) from error
-    return Input(height=image.height, width=image.width, mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
+    return Input(height=image.height, width=image.width, **IMAGENET._asdict())

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import __main__ as cli
-from benchmarks import evaluate, growth, jaccard, leaderboard, startup
+from benchmarks import evaluate, growth, jaccard, leaderboard, rerank, startup
 from benchmarks.measure import Outcome, command, measured
 from benchmarks.plot import log_log_svg
 
@@ -22,6 +22,21 @@ def test_the_references_agree():
     labels = list(jaccard.outcomes(350, repeats=1, with_reference=True))
     assert "labels identical" in labels[-1].agreement
     assert all(outcome.ratio is not None for outcome in (*ranking, *labels))
+
+
+def test_reranking_agrees_with_the_dense_algorithm_and_writes_its_section(monkeypatch, tmp_path):
+    monkeypatch.setitem(rerank.SIZES, "full", ((30, 120), (20, 90)))
+    monkeypatch.setattr(rerank, "DENSE", 120)
+    monkeypatch.setattr("benchmarks.page.PAGE", tmp_path / "performance.md")
+    whole, alone = rerank.run("full", 1, True)
+    assert alone.ratio is not None
+    assert whole.ratio is None
+    found = rerank.measure(40, 160, 1, True)
+    assert found.largest < 1e-5
+    assert found.apart == 0
+    page = (tmp_path / "performance.md").read_text()
+    assert page.startswith("# Re-ranking")
+    assert "| 20 × 90 | " in page
 
 
 def test_without_the_reference_there_is_no_ratio():

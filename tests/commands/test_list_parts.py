@@ -16,11 +16,11 @@ def test_every_kind_of_every_socket_is_listed() -> None:
         if row["parameter"] is None:
             kinds.setdefault(row["socket"], []).append(row["kind"])
     assert kinds == {
-        "params.labels.distance": ["jaccard", "cosine"],
+        "params.labels.distance": ["jaccard", "jaccard-reranking", "ca-jaccard", "cosine"],
         "params.labels.clustering": ["dbscan", "dbscan-data-driven", "hdbscan", "infomap"],
-        "compute.network.backbone": ["narrow", "resnet18", "resnet50", "mobilenet-v2"],
-        "compute.network.pooling": ["average", "gem"],
-        "compute.optimizer": ["adam"],
+        "compute.network.backbone": ["narrow", "narrow-vit", "resnet18", "resnet50", "mobilenet-v2", "timm"],
+        "compute.network.pooling": ["average", "gem", "token"],
+        "compute.optimizer": ["adam", "sgd"],
         "compute.schedule": ["constant", "step", "cosine"],
     }
 

@@ -15,7 +15,7 @@ from harness.commands.weights import fetch_weights, list_weights, needed
 from harness.errors import UserError
 from harness.inputs import download as downloads
 from harness.inputs.download import download
-from harness.learning.pretrained import file_tensors, imagenet_tensors
+from harness.learning.pretrained import file_tensors, published_tensors
 from harness.specs import Registry
 from tests.learning.parts import network
 from tests.pipeline.tiny import PROJECT
@@ -71,7 +71,7 @@ def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HARNESS_OFFLINE", "0")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UserError, match="cannot be fetched"):
-        imagenet_tensors(network("resnet18"), tmp_path)
+        published_tensors(network("resnet18"), tmp_path, "imagenet")
 
 
 def test_what_the_shipped_specs_start_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

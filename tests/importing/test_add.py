@@ -17,7 +17,7 @@ from harness.data.manifest import read_manifest
 from harness.data.prepare import prepare
 from harness.errors import UserError
 from harness.importing.add import add_dataset
-from harness.importing.verify import MANIFEST
+from harness.importing.verify import MANIFEST, verify_dataset
 from tests.data.official import (
     PROJECT,
     duke,
@@ -302,6 +302,29 @@ def test_dvc_versions_the_folder_and_git_sees_only_its_dvc_file(project, source,
     assert (added.folder / "query" / "0001_c1s1_001051_00.jpg").is_symlink()
     assert (source / "query" / "0001_c1s1_001051_00.jpg").stat().st_nlink == 1
     assert add_dataset(spec, source, project, workers=1).versioned
+
+
+def test_dvcs_cache_may_lie_on_another_disk(project, source, spec, tmp_path):
+    """The project then holds links out of it, which only an import refuses to copy from; the source may be one, too."""
+    git(project, "init", "-q")
+    dvc = [sys.executable, "-m", "dvc"]
+    for command in (["init"], ["cache", "dir", str(tmp_path / "large")], ["config", "cache.type", "symlink"]):
+        subprocess.run([*dvc, *command, "-q"], cwd=project, check=True)
+    (tmp_path / "link").symlink_to(source)
+    added = add_dataset(spec, tmp_path / "link", project, workers=1)
+    shutil.rmtree(added.folder)
+    subprocess.run([*dvc, "checkout", "-q"], cwd=project, check=True)
+    images = list(added.folder.rglob("*.jpg"))
+    assert images
+    assert all(path.is_symlink() and tmp_path / "large" in path.resolve().parents for path in images)
+    assert verify_dataset(spec, added.folder, workers=1).ok
+    (tmp_path / "disk").mkdir()
+    (project / "data" / "prepared").symlink_to(tmp_path / "disk")
+    prepared = prepare(spec, added.folder, project / "data" / "prepared" / spec.name, workers=1)
+    assert len(prepared.split("train")) == 3
+    assert add_dataset(spec, source, project, workers=1).verification is None  # it is there
+    with pytest.raises(UserError, match=r"lead out of this folder: .*`cp -rL` first"):
+        add_dataset(spec, added.folder, tmp_path / "elsewhere", workers=1)
 
 
 def test_if_dvc_fails_nothing_is_registered_and_a_rerun_completes(project, source, spec):

@@ -78,6 +78,38 @@ def test_one_camera_and_none(tmp_path: Path) -> None:
     assert "kind: vehicle" in wide.text
 
 
+def test_one_camera_is_said_when_it_is_added_and_verified(harness: Command, project: Path, tmp_path: Path) -> None:
+    folder = crops(tmp_path / "crops", [f"c1_{number}.png" for number in range(3)])
+    spec = (project / "datasets" / "own.yaml", propose("own", crops(tmp_path / "two", ["c1_1.png", "c2_2.png"])).text)
+    spec[0].write_text(spec[1])  # the pattern that gives cameras; in these pictures they are all the same one
+    code, out, err = harness(project, "data", "add", "own", str(folder))
+    assert code == 0, err
+    assert "one camera only: there is nothing to adapt across" in out
+    code, out, _ = harness(project, "data", "verify", "own")
+    assert code == 0
+    assert "one camera only: there is nothing to adapt across" in out
+
+
+def test_mixed_sizes_are_taken_and_an_enormous_picture_is_named(
+    harness: Command, project: Path, tmp_path: Path
+) -> None:
+    folder = crops(tmp_path / "crops", ["c1_1.png", "c2_2.png"], (20, 20))
+    Image.new("L", (1600, 8000), 7).save(folder / "c1_3.png")
+    Image.effect_noise((300, 400), 80).convert("CMYK").save(folder / "c2_4.jpg")
+    assert any(note.startswith("images are 20 to 8000 pixels high") for note in propose("own", folder).notes)
+    code, _, err = harness(project, "data", "add", "own", str(folder), "--yes")
+    assert code == 0, err
+    data = read_dataset(Registry.load(project).checked().dataset("own"), project / "data" / "raw" / "own")
+    assert len(data.train) == 4
+    Image.new("L", (8000, 8000), 7).save(folder / "c1_5.png")
+    code, _, err = harness(project, "data", "add", "huge", str(folder), "--yes")
+    assert code == 1
+    assert "1 images cannot be used" in err
+    assert "c1_5.png" in err
+    assert not (project / "datasets" / "huge.yaml").exists()
+    assert not (project / "data" / "raw" / "huge").exists()
+
+
 def test_what_is_no_dataset(harness: Command, project: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "phone").mkdir()

@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
+from harness.leaderboard import url
 from harness.leaderboard.frame import PAGES
 from scripts.screenshots import HERE, chromium, grow, new_page, serving, settle, shoot
 from tests.store.factory import Project
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=30_000)
 EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'> **bold** $x$"
 
 
@@ -114,7 +116,7 @@ def test_every_page_is_drawn_in_the_dark(program: Browser, address: str, artefac
 def test_text_of_specs_is_shown_as_text(browser: Watched) -> None:
     browser.open("methods?method=cc-twin")
     assert browser.page.get_by_text(EVIL).count() >= 3
-    assert browser.page.locator("a[href^=javascript]").count() == 0
+    expect(browser.page.locator("a[href^=javascript]")).to_have_count(0)
     browser.open("compare?task=beta&of=cluster-contrast&of=cc-twin")
     assert browser.page.get_by_text(re.compile(re.escape("<script>"))).count() >= 1
     browser.check()
@@ -137,6 +139,21 @@ def test_a_view_is_restored_from_its_address_alone(browser: Watched, program: Br
     browser.check()
 
 
+def test_back_finds_the_view_before(browser: Watched) -> None:
+    browser.open("?task=beta")
+    before = browser.page.evaluate("history.length")
+    for setting in ("USL", "supervised"):
+        browser.page.get_by_role("radio", name=setting, exact=True).click()
+        browser.page.wait_for_url(re.compile(f"setting={setting.lower()}"))
+        settle(browser.page)
+    assert browser.page.evaluate("history.length") == before + 2  # an entry for each choice
+    browser.page.wait_for_timeout(1000 * url.LATE_SECONDS)  # an address that comes sooner may be that of a quick click
+    browser.page.go_back()
+    browser.page.wait_for_url(re.compile("setting=usl"))
+    expect(browser.page.get_by_role("radio", name="USL", exact=True)).to_be_checked()
+    browser.check()
+
+
 def test_choices_go_along_to_the_next_page(browser: Watched) -> None:
     browser.open("?task=beta")
     browser.page.get_by_role("link", name="Compare").click()
@@ -150,8 +167,9 @@ def tick(page: Page, *rows: int) -> None:
     for row in rows:
         grid = page.get_by_test_id("stDataFrame").first.bounding_box()
         assert grid
+        before = page.url
         page.mouse.click(grid["x"] + 17, grid["y"] + 33 * row + 17)
-        page.wait_for_timeout(500)
+        page.wait_for_function("before => location.href != before", arg=before)  # ticks are in the address
     settle(page)
 
 
@@ -161,8 +179,8 @@ def test_ticked_rows_are_what_is_compared(browser: Watched) -> None:
     browser.page.get_by_role("link", name="Compare the ticked rows").click()
     browser.page.wait_for_url(re.compile("/compare.*of=cluster-contrast&of=direct-transfer"))
     settle(browser.page)
-    assert browser.page.get_by_text(re.compile("^Direct Transfer and Cluster Contrast: one seed")).count() == 1
-    assert browser.page.get_by_text("which this page does not know").count() == 0
+    expect(browser.page.get_by_text(re.compile("^Direct Transfer and Cluster Contrast: one seed"))).to_have_count(1)
+    expect(browser.page.get_by_text("which this page does not know")).to_have_count(0)
     browser.check()
 
 
@@ -182,8 +200,8 @@ def test_a_dot_opens_the_ranked_lists_of_its_query(browser: Watched) -> None:
     settle(browser.page)
     query = re.search(r"query=(\d+)", browser.page.url)
     assert query
-    assert browser.page.get_by_role("heading", name=f"Query {query[1]}").count() == 1
-    assert browser.page.locator("img[alt^='Rank 1,']").count() == 2
+    expect(browser.page.get_by_role("heading", name=f"Query {query[1]}")).to_have_count(1)
+    expect(browser.page.locator("img[alt^='Rank 1,']")).to_have_count(2)
     browser.check()
 
 
@@ -203,7 +221,7 @@ def test_a_row_of_wins_opens_its_query(browser: Watched) -> None:
     browser.page.mouse.click(box["x"] + 120, box["y"] + 50)  # a cell, not the row's own box
     browser.page.wait_for_url(re.compile("query="))
     settle(browser.page)
-    assert browser.page.locator("img[alt^='Rank 1,']").count() == 2
+    expect(browser.page.locator("img[alt^='Rank 1,']")).to_have_count(2)
     browser.check()
 
 
@@ -215,13 +233,11 @@ def test_a_click_on_a_query_and_the_arrow_keys_choose_it(browser: Watched) -> No
         "before => !location.href.includes(before)", arg=f"query={first[1] if first else ''}"
     )
     settle(browser.page)
-    assert browser.page.get_by_text("query 2 of 200").count() == 1
+    expect(browser.page.get_by_text("query 2 of 200")).to_have_count(1)
     grid = browser.page.get_by_test_id("stDataFrame").first.bounding_box()
     assert grid
     browser.page.mouse.click(grid["x"] + 200, grid["y"] + 33 * 4 + 17)
-    browser.page.wait_for_timeout(800)
-    settle(browser.page)
-    assert browser.page.get_by_text("query 4 of 200").count() == 1
+    expect(browser.page.get_by_text("query 4 of 200")).to_have_count(1)
     browser.check()
 
 
@@ -232,7 +248,7 @@ def test_a_click_on_a_run_opens_it(browser: Watched) -> None:
     browser.page.mouse.click(grid["x"] + 120, grid["y"] + 33 * 2 + 17)
     browser.page.wait_for_url(re.compile("run=[a-z-]+__beta__s"))
     settle(browser.page)
-    assert browser.page.get_by_role("heading", name="Reproduce it").count() == 1
+    expect(browser.page.get_by_role("heading", name="Reproduce it")).to_have_count(1)
     browser.check()
 
 
@@ -243,7 +259,7 @@ def test_a_cell_of_the_matrix_says_why_it_is_empty(browser: Watched) -> None:
     browser.page.mouse.click(grid["x"] + grid["width"] - 40, grid["y"] + 33 + 17)
     browser.page.wait_for_url(re.compile("cell=cluster-contrast%40alpha"))
     settle(browser.page)
-    assert browser.page.get_by_text(re.compile("^not planned: no run of it is planned")).count() == 1
+    expect(browser.page.get_by_text(re.compile("^not planned: no run of it is planned"))).to_have_count(1)
     browser.check()
 
 
@@ -279,8 +295,8 @@ def test_exports_are_saved_and_parse(browser: Watched, tmp_path: Path) -> None:
     assert saved["LaTeX"].read_text(encoding="utf-8").count(r"\toprule") == 1
     assert saved["Markdown"].read_text(encoding="utf-8").startswith("### Beta Square")
     browser.page.goto(saved["HTML"].as_uri())
-    assert browser.page.locator("tbody tr").count() == 3
-    assert browser.page.get_by_text(EVIL).count() == 1
+    expect(browser.page.locator("tbody tr")).to_have_count(3)
+    expect(browser.page.get_by_text(EVIL)).to_have_count(1)
     assert browser.page.evaluate("window.pwned") is None
 
 
@@ -325,5 +341,5 @@ def handshake(port: int, origin: str) -> int:
 
 def test_an_address_of_an_unknown_page_or_name_is_no_crash(browser: Watched) -> None:
     browser.open("run?run=%3Cscript%3Ealert(1)%3C%2Fscript%3E")
-    assert browser.page.get_by_text("which is not known here (run)").count() == 1
+    expect(browser.page.get_by_text("which is not known here (run)")).to_have_count(1)
     browser.check()

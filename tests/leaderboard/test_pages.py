@@ -1,9 +1,11 @@
 """The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
 
+import json
 import os
 import re
 import shutil
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +16,22 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from streamlit.testing.v1 import AppTest
 
+from harness.fleet.documents import Fleet, Work
+from harness.fleet.snapshot import Snapshot
 from harness.leaderboard import state
 from harness.leaderboard.frame import PAGES
+from harness.leaderboard.pages.methods import fields
+from harness.paths import fleet_file, foreign_key
+from harness.sharing.archive import export_runs, import_archive
+from harness.specs import Registry
+from harness.specs.compute import Compute
 from harness.store import Store, database, ingest, publish, views
 from harness.store.database import database_url
 from harness.tables import addresses
 from harness.tables.columns import BY_KEY
 from harness.tables.table import leader_table, place, places
-from harness.tables.text import bibtex
-from tests.store.factory import Project, reseal
+from harness.tables.text import bibtex, flat
+from tests.store.factory import COMPUTE, Project, reseal
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -46,6 +55,21 @@ def opened(
 def texts(app: AppTest) -> str:
     parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.subheader, *app.code]
     return "\n".join(str(part.value) for part in parts)
+
+
+def test_a_variant_of_the_protocol_stands_apart(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.variant("cluster-contrast__beta__s0", "reid-v1+rerank", "supervised__beta__s0")
+    ingest(project.root)
+    plain = opened(project.root, monkeypatch, task="beta")
+    assert not plain.exception
+    assert "reid-v1+rerank" not in texts(plain)
+    assert len(plain.dataframe[0].value) > 1
+    asked = opened(project.root, monkeypatch, task="beta", protocol="reid-v1+rerank")
+    assert not asked.exception
+    assert not asked.warning
+    assert len(asked.dataframe[0].value) == 1
+    said = texts(asked).replace("\\", "")
+    assert "protocol reid-v1+rerank, apart from the plain scores; transductive" in said
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -202,6 +226,29 @@ def test_compare_refuses_other_query_sets(project: Project, monkeypatch: pytest.
     assert "different query sets" in app.error[0].value
 
 
+def test_runs_show_what_other_machines_are_at_and_whose_a_result_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    work = Work(
+        item="mmt__beta__s0", owner="o", host="node7", status="running", stage="train", epoch=3, epochs=9, left=600,
+        every=30, began=at, updated=at,
+    )  # fmt: skip
+    head = Fleet(id="f", commit="c", owner="o", host="h", items=(work.item, "x"), began=at, updated=at, engine="ray")
+    snapshot = Snapshot(fleet="f", written=at, heads=(head,), work=(work,))
+    fleet_file(project.root).write_text(snapshot.model_dump_json())
+    key = "cluster-contrast__beta__s0"
+    archive = export_runs(Registry.load(project.root), [key], tmp_path / "x.tar", False, "vision-lab")
+    import_archive(project.root, archive, "", False)
+    ingest(project.root)
+    app = opened(project.root, monkeypatch, "run", run=foreign_key(key, "vision-lab"))
+    assert not app.exception
+    assert next(expander.label for expander in app.expander) == "On other machines: 1 running, 1 waiting"
+    assert "node7" in app.dataframe[0].value.to_string()
+    assert "Computed by vision-lab; its scores were recomputed here from its ranked lists." in texts(app)
+    assert "Reproduce it" not in texts(app)
+
+
 def test_queries_come_worst_first_and_the_address_restores_one(
     pictured: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +291,7 @@ def test_a_fresh_clone_shows_published_ranked_lists(
     assert "`harness run cc-twin__beta__s0` computes them" in app.info[0].value
     assert "dvc pull" not in app.info[0].value  # no remote is configured
     app = opened(project.root, monkeypatch, "run", run="supervised__beta__s0")
-    assert app.info[0].value.startswith("Published on 20")
+    assert [info.value[:15] for info in app.info if info.value.startswith("Published")] == ["Published on 20"]
 
 
 def test_compare_says_what_is_only_published(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +432,48 @@ def test_the_app_opens_the_database_only_for_reading(project: Project, monkeypat
         connection.execute(text("DELETE FROM run"))
 
 
+def test_a_page_outlives_a_result_that_is_written_while_it_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(project.root)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    other = sqlite3.connect(database_url(project.root), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("DELETE FROM entry")
+    app = opened(project.root, monkeypatch, task="beta")
+    assert not app.exception
+    assert not app.error
+    assert len(app.dataframe[0].value) == 3  # the state before
+    project.method("newcomer")
+    project.run("newcomer__beta__s0", 0.9)
+    (button,) = [button for button in app.run().button if "new result" in button.label]
+    button.click().run()
+    assert "locked by another process" in app.error[0].value
+    other.execute("ROLLBACK")
+    (button,) = [button for button in app.run().button if "new result" in button.label]
+    button.click().run()
+    assert "Newcomer" in app.dataframe[0].value["method"].tolist()
+
+
+@pytest.mark.parametrize("page", ["queries", "run"])
+def test_a_run_may_be_deleted_while_its_page_is_open(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str
+) -> None:
+    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    key = "supervised__beta__s0"
+    app = opened(project.root, monkeypatch, page, run=key)
+    assert not app.exception
+    shutil.rmtree(project.root / "results" / "runs" / key)
+    app.run()
+    assert not app.exception
+    assert page == "run" or f"`harness run {key}` computes them" in app.info[0].value
+    shutil.rmtree(project.root / "data")
+    app.query_params["run"] = "cc-twin__beta__s0"
+    app.run()
+    assert not app.exception
+    assert page == "run" or "`harness data add beta PATH` imports them" in app.info[0].value
+
+
 def test_a_run_whose_files_are_gone_is_still_told_of(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest(project.root)
     key = "supervised__beta__s0"
@@ -506,3 +595,88 @@ def test_bounds_and_searches_make_nothing_best(project: Project, store: Store) -
     assert marks == {"supervised": 0, "cluster-contrast": 1, "cc-twin": 2} or marks["supervised"] == 0
     alone = leader_table("", [row for row in rows if row.method == "cc-twin"], [BY_KEY["map"]], among=rows)
     assert alone.rows[0][0].place == marks["cc-twin"]
+
+
+def test_a_filter_that_was_left_alone_follows_the_view(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("cluster-contrast__beta__s0", "direct-transfer__alpha-to-beta__s0", "supervised__beta__s0"):
+        folder = project.root / "results" / "runs" / key
+        record = json.loads((folder / "record.json").read_text())
+        (folder / "record.json").write_text(json.dumps(record | {"init": [f"start-of-{key.split('__')[0]}"]}))
+        reseal(folder)
+    app = opened(project.root, monkeypatch, task="alpha-to-beta", setting="usl")
+    assert "Cluster Contrast" in app.dataframe[0].value["method"].tolist()
+    app.button_group(key="setting").set_value("direct").run()
+    assert app.dataframe[0].value["method"].tolist() == ["Direct Transfer"]
+    app.button_group(key="setting").set_value("all").run()
+    assert {"Cluster Contrast", "Supervised", "Direct Transfer"} <= set(app.dataframe[0].value["method"])
+    assert "pretraining" not in app.query_params
+
+
+def test_ticked_rows_are_in_the_address(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(project.root, monkeypatch, task="beta", ticked=["cc-twin", "cluster-contrast"])
+    assert not app.exception
+    assert "Runs of Cc Twin" in [link.proto.label for link in app.get("page_link")]
+    assert set(app.query_params["ticked"]) == {"cc-twin", "cluster-contrast"}
+    app.selectbox(key="task").select("alpha-to-beta").run()
+    assert "ticked" not in app.query_params  # they were rows of another table
+
+
+def test_queries_are_filtered_by_how_sure_the_first_match_was(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(pictured.root, tmp_path / "copy"))
+    path = project.root / "results" / "runs" / "supervised__beta__s0" / "queries.parquet"
+    table = pq.read_table(path)
+    cosines = pa.array([[0.2 + i / 250, 0.1] for i in range(len(table))], pa.list_(pa.float32()))
+    pq.write_table(table.append_column("similarity", cosines), path)
+    reseal(path.parent)
+    app = opened(project.root, monkeypatch, "queries", run="supervised__beta__s0", similarity="0.50..0.70")
+    assert not app.exception
+    shown = app.dataframe[0].value["similarity"]
+    assert (shown.min(), shown.max()) == pytest.approx((0.5, 0.7))
+    assert app.query_params["similarity"] == ["0.50..0.70"] or app.query_params["similarity"] == "0.50..0.70"
+    app = opened(project.root, monkeypatch, "queries", run="supervised__beta__s0", similarity="much")
+    assert "asks for “much”, which is not known here" in app.warning[0].value
+    assert len(app.dataframe[0].value) == 200
+    assert "similarity" not in app.query_params
+
+
+def test_every_parameter_says_what_it_means() -> None:
+    described = fields(Compute, COMPUTE)
+    assert all(described[name] for name in flat(COMPUTE))
+    assert described["network.backbone.kind"] != described["network.backbone"]
+
+
+TITLE = f"{'Very ' * 39}long."
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A thousand quoted methods, two of each title, and one of a title of 200 letters."""
+    project = Project(tmp_path_factory.mktemp("crowded"))
+    project.dataset("market", regime="paper", title="M" * 200)
+    figure = {"target": "market", "quoted_from": "Table 3", "verified": True}
+    project.method("first", title=TITLE, reported=[figure | {"map": 99}])
+    project.quoted(
+        *({"name": f"m{i}", "title": f"Method {i % 500}", "setting": "usl", "reported": [figure | {"map": i / 20}]}
+          for i in range(1000))
+    )  # fmt: skip
+    ingest(project.root)
+    return project
+
+
+@pytest.mark.parametrize("page", ["leaderboard", "matrix", "methods"])
+def test_a_thousand_methods_and_a_title_of_200_letters(
+    crowded: Project, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    assert len(TITLE) == 200
+    kinds = {"kinds": ["method", "quoted"]} if page == "matrix" else {}
+    app = opened(crowded.root, monkeypatch, page, **kinds)  # type: ignore[arg-type]
+    assert not app.exception
+    assert not app.warning
+    if page != "methods":
+        table = app.dataframe[0].value
+        assert len(table) == 1001
+        assert TITLE in table["method"].tolist()
+    if page == "matrix":
+        assert table["method"].is_unique  # those of one title have their names behind it

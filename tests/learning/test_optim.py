@@ -66,7 +66,7 @@ def test_factors_stay_between_zero_and_one(epoch: int, warmup: int, factor: floa
 
 def test_begin_epoch_counts_from_zero() -> None:
     spec = compute(**STRONG_BASELINE, optimizer=adam(3.5e-4))
-    optimizer = optim.adam([nn.Linear(2, 2)], spec.optimizer)
+    optimizer = spec.optimizer.build([nn.Linear(2, 2)])
     for epoch, rate in ((0, 3.5e-4 * 0.109), (38, 3.5e-4), (39, 3.5e-5), (69, 3.5e-6)):
         optim.begin_epoch(optimizer, spec, epoch)
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate])

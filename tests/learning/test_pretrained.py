@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.learning.backbones import MobileNetV2, ResNet18, ResNet50
 from harness.learning.backbones.base import BackboneKind
 from harness.learning.networks import build
-from harness.learning.pretrained import file_tensors, imagenet_tensors
+from harness.learning.pretrained import file_tensors, published_tensors
 from tests.learning.parts import CPU, network
 
 BACKBONES: dict[str, type[BackboneKind]] = {"resnet18": ResNet18, "resnet50": ResNet50, "mobilenet-v2": MobileNetV2}
@@ -55,7 +55,7 @@ def maps(backbone: str, net: Any, x: torch.Tensor) -> torch.Tensor:
 def test_the_backbone_computes_what_torchvision_does(tmp_path: Path, backbone: str) -> None:
     theirs = published(backbone)
     write(tmp_path / f"data/weights/{backbone}.pth", theirs.state_dict())
-    ours = build(network(backbone), 0, CPU, imagenet_tensors(network(backbone), tmp_path)[0]).eval()
+    ours = build(network(backbone), 0, CPU, published_tensors(network(backbone), tmp_path, "imagenet")[0]).eval()
     x = torch.randn(2, 3, 64, 32)
     with torch.no_grad():
         torch.testing.assert_close(ours.backbone(x), maps(backbone, theirs, x), atol=1e-3, rtol=1e-3)
@@ -65,7 +65,7 @@ def test_the_stem_without_relu_finds_its_tensors(tmp_path: Path) -> None:
     theirs = published("resnet18")
     write(tmp_path / "data/weights/resnet18.pth", theirs.state_dict())
     spec = network("resnet18", stem_relu=False)
-    ours = build(spec, 0, CPU, imagenet_tensors(spec, tmp_path)[0]).eval()
+    ours = build(spec, 0, CPU, published_tensors(spec, tmp_path, "imagenet")[0]).eval()
     x = torch.randn(2, 3, 64, 32)
     stem = theirs.maxpool(theirs.bn1(theirs.conv1(x)))  # type: ignore[operator]
     expected = torch.nn.Sequential(*(theirs.get_submodule(f"layer{n}") for n in (1, 2, 3)))(stem)
@@ -82,7 +82,7 @@ def test_the_addresses_are_torchvisions(backbone: str) -> None:
 def test_every_tensor_arrives_and_the_rest_of_the_network_stays_as_built(tmp_path: Path) -> None:
     theirs = published("resnet50")
     write(tmp_path / "data/weights/resnet50.pth", theirs.state_dict())
-    tensors, _ = imagenet_tensors(network("resnet50", "gem"), tmp_path)
+    tensors, _ = published_tensors(network("resnet50", "gem"), tmp_path, "imagenet")
     ours = [value for name, value in tensors.items() if name.startswith("backbone.")]
     expected = [value for name, value in theirs.state_dict().items() if not name.startswith("fc.")]
     assert len(ours) == len(expected)
@@ -110,7 +110,7 @@ FORMS: dict[str, Change] = {
 def test_the_forms_that_people_have(tmp_path: Path, form: str) -> None:
     theirs = published("resnet18").state_dict()
     path = write(tmp_path / "data/weights/resnet18.pth", FORMS[form](theirs))
-    tensors, file = imagenet_tensors(network("resnet18"), tmp_path)
+    tensors, file = published_tensors(network("resnet18"), tmp_path, "imagenet")
     assert torch.equal(tensors["backbone.0.weight"], theirs["conv1.weight"])
     assert torch.equal(tensors["backbone.7.1.bn2.running_var"], theirs["layer4.1.bn2.running_var"])
     assert file == ("resnet18.pth", hashlib.sha256(path.read_bytes()).hexdigest())
@@ -151,7 +151,7 @@ def test_what_leaves_the_network_incomplete_is_an_error(tmp_path: Path, fault: s
     change, said = BROKEN[fault]
     write(tmp_path / "data/weights/resnet18.pth", change(published("resnet18").state_dict()))
     with pytest.raises(UserError, match=rf"resnet18\.pth: {said}"):
-        imagenet_tensors(network("resnet18"), tmp_path)
+        published_tensors(network("resnet18"), tmp_path, "imagenet")
 
 
 def named_by_its_hash(folder: Path) -> tuple[Path, str]:
@@ -164,15 +164,15 @@ def named_by_its_hash(folder: Path) -> tuple[Path, str]:
 def test_the_published_file_is_known_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     path, digest = named_by_its_hash(tmp_path / place)
     monkeypatch.setattr(ResNet18, "imagenet", f"https://somewhere/models/{path.name}")
-    assert imagenet_tensors(network("resnet18"), tmp_path)[1] == (path.name, digest)
+    assert published_tensors(network("resnet18"), tmp_path, "imagenet")[1] == (path.name, digest)
     write(path, published("resnet18").state_dict() | {"another": torch.zeros(1)})
     with pytest.raises(UserError, match=rf"{path.name}: is not the published file: its SHA-256 begins with [0-9a-f]+"):
-        imagenet_tensors(network("resnet18"), tmp_path)
+        published_tensors(network("resnet18"), tmp_path, "imagenet")
 
 
 def test_a_missing_file_says_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        imagenet_tensors(network("resnet18"), tmp_path)
+        published_tensors(network("resnet18"), tmp_path, "imagenet")
     for part in ("resnet18-f37072fd.pth", "data/weights/", ResNet18.imagenet, "data/weights/resnet18.pth"):
         assert part in str(error.value)
 
@@ -182,12 +182,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = write(tmp_path / "data/weights/resnet18.pth", published("resnet18").state_dict())
     path.write_bytes(path.read_bytes()[:100_000] if content is None else content)
     with pytest.raises(UserError, match=r"resnet18\.pth: not a readable weight file"):
-        imagenet_tensors(network("resnet18"), tmp_path)
+        published_tensors(network("resnet18"), tmp_path, "imagenet")
 
 
 def test_a_backbone_without_published_weights(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no ImageNet weights for backbone 'narrow'"):
-        imagenet_tensors(network("narrow"), tmp_path)
+        published_tensors(network("narrow"), tmp_path, "imagenet")
 
 
 def test_a_file_of_ones_own_starts_a_backbone_that_nobody_published(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.learning.sampler import (
+    balanced_order,
     camera_aware_order,
     pk_batches,
     random_positives,
@@ -183,3 +184,18 @@ def test_random_positives_are_uniform() -> None:
     expected = 3000 * same / same.sum(1, keepdims=True)
     assert (counts[~same] == 0).all()
     assert (abs(counts - expected) < 5 * np.sqrt(3000 / 4)).all()
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 6))
+@settings(max_examples=30, deadline=None)
+def test_a_balanced_pass_holds_as_many_images_of_every_label(seed: int, n: int, instances: int) -> None:
+    labels = rng(seed).integers(-1, 8, n)
+    order = balanced_order(labels, instances, rng(seed + 1))
+    kept = labels[labels >= 0]
+    assert len(order) == instances * len(np.unique(kept))
+    for group in order.reshape(-1, instances):
+        label = labels[group[0]]
+        assert (labels[group] == label).all()
+        if (labels == label).sum() >= instances:
+            assert len(set(group.tolist())) == instances
+    assert sorted(set(labels[order].tolist())) == sorted(set(kept.tolist()))

@@ -42,7 +42,8 @@ def params_of(method: str) -> dict[str, Any]:
     params: dict[str, Any] = shipped().resolved(Pairing(method, *task_of(method), 0)).model_dump()["params"]
     suited = {"k1": 6, "k2": 2, "min_samples": 2, "eps": 0.6, "rho": 0.1}
     for part in params.get("labels", {}).values():
-        part.update({key: suited[key] for key in part if key in suited})
+        if isinstance(part, dict):
+            part.update({key: suited[key] for key in part if key in suited})
     return params
 
 

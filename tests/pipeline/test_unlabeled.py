@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from harness.commands.calibrate import calibrate_run
 from harness.data import open_prepared
@@ -18,7 +21,7 @@ from harness.pipeline.records import LabelFree
 from harness.pipeline.training.train import train
 from harness.specs import Pairing, Registry
 from harness.store import ingest
-from harness.tables.label_free import label_free_table
+from harness.tables.label_free import COLUMNS, label_free_rows, label_free_table
 from tests.pipeline.tiny import TARGET, Tiny, read, silent, write
 
 YARD = Pairing("cluster-contrast", None, "yard", 0)
@@ -68,6 +71,21 @@ def test_it_is_adapted_and_judged_without_an_invented_figure(project: Registry) 
     assert "No labels, so no mAP" in table
     with pytest.raises(UserError, match="yard: has no labeled query and gallery, so it cannot say who is the same"):
         list(calibrate_run(YARD.key, None, "yard"))
+
+
+def test_seeds_agree_as_their_last_networks_clusters_do(project: Registry) -> None:
+    place, clusters = COLUMNS.index("between seeds"), []
+    for pairing in (YARD, replace(YARD, seed=1)):
+        train(project, pairing, silent)
+        evaluate(project, pairing)
+        table = pq.read_table(run_folder(project.root, pairing.key) / "queries.parquet")
+        clusters.append(table["cluster"].to_numpy())
+        if len(clusters) == 1:
+            assert label_free_rows(project.root)[0][place] == "–"
+    assert len(clusters[0]) == len(open_prepared(prepared_folder(project.root, "yard")).split("train"))
+    both = (clusters[0] >= 0) & (clusters[1] >= 0)
+    expected = f"{adjusted_rand_score(clusters[0][both], clusters[1][both]):.2f}"
+    assert [row[place] for row in label_free_rows(project.root)] == [expected, expected]
 
 
 def test_the_same_images_with_labels_train_to_the_same_bits(project: Registry, tiny: Tiny) -> None:

@@ -24,6 +24,8 @@ from harness.specs.resolve import flatten, merge
 PROJECT = Path(__file__).parents[2]
 SOURCE, TARGET = "drawn-winter", "drawn-summer"
 IMAGE = {"height": 32, "width": 16}
+ROWS = 2
+"""Of the narrow backbone's map of such an image: so many parts it can have."""
 DRAWN = {
     **IMAGE, "distractors": 4, "junk": 2,
     "train": {"identities": 12, "cameras": [3, 4], "images": [2, 3]},
@@ -32,6 +34,8 @@ DRAWN = {
 COMPUTE = {"batch": {"identities": 4, "instances": 2}, "epochs": 2, "iterations": 2, "evaluate_every": 1}
 PARTS: dict[str, dict[str, Any]] = {
     "jaccard": {"k1": 8, "k2": 3},
+    "jaccard-reranking": {"k1": 8, "k2": 3},
+    "ca-jaccard": {"k1_intra": 2, "k1_inter": 5, "k2_intra": 1, "k2_inter": 2},
     "cosine": {"k": 8},
     "dbscan": {"eps": 0.5, "min_samples": 2},
     "dbscan-data-driven": {"rho": 0.05, "min_samples": 2},
@@ -83,8 +87,11 @@ def tiny_method(name: str) -> Mapping:
     if section["compute"]["epochs"]:
         section = merge(section, {"compute": COMPUTE})
     if "labels" in section["params"]:
-        labels = {socket: part | PARTS[part["kind"]] for socket, part in section["params"]["labels"].items()}
+        parts = {name: part for name, part in section["params"]["labels"].items() if isinstance(part, dict)}
+        labels = {socket: part | PARTS[part["kind"]] for socket, part in parts.items()}
         section = merge(section, {"params": {"labels": labels}})
+    if "parts" in spec["params"]:
+        section = merge(section, {"params": {"parts": ROWS}})
     spec = {key: value for key, value in spec.items() if key not in ("extends", "reported")}
     return spec | {"regimes": {"drawn": {key: value for key, value in section.items() if key != "targets"}}}
 

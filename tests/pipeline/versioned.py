@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,19 +58,26 @@ def stages(output: str) -> list[str]:
     return RUNNING.findall(output)
 
 
-def versioned_project(root: Path) -> Versioned:
-    """Make the project; nothing has run yet."""
-    write_specs(root, METHODS)
+def versioned_project(
+    root: Path,
+    methods: Iterable[str] = METHODS,
+    random_init: str = "cluster-contrast",
+    edit: Callable[[Path], None] | None = None,
+) -> Versioned:
+    """Make the project, `edit` its files before they are committed; nothing has run yet."""
+    write_specs(root, methods)
     for file in CODE:
         (root / file).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / file, root / file)
     for package in ("harness", "methods"):  # with Numba's compiled kernels
         shutil.copytree(PROJECT / package, root / package, ignore=shutil.ignore_patterns("*.yaml"), dirs_exist_ok=True)
     project = Versioned(root)
-    spec = root / "methods" / "cluster-contrast.yaml"
+    spec = root / "methods" / f"{random_init}.yaml"
     written = read(spec)
     written["regimes"]["drawn"]["init"] = "random"  # one run less to wait for
     write(spec, written)
+    if edit:
+        edit(root)
     project.run("harness", "plan", "--seeds", "0", "--targets", TARGET)
     project.run("git", "init", "-q")
     project.run("git", "config", "user.name", "A Test")

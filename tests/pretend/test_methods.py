@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.labels import neighbours
+from harness.labels import camera_neighbours, neighbours
 from harness.matrix import as_matrix
 from harness.pipeline.evaluate import evaluate
 from harness.pipeline.records import Scores
@@ -40,6 +40,16 @@ def similarities_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(expected, search=found.search)
 
     monkeypatch.setattr(neighbours, "search_on_device", search)
+    by_camera = camera_neighbours.search_on_device
+
+    def camera_search(matrix: Any, camera: Any, intra: int, inter: int) -> neighbours.Neighbours:
+        found = by_camera(matrix, camera, intra, inter)
+        expected = camera_neighbours.search_on_host(as_matrix(matrix, "features"), camera, intra, inter)
+        np.testing.assert_array_equal(found.indices, expected.indices)
+        np.testing.assert_allclose(found.similarities, expected.similarities, atol=1e-6)
+        return replace(expected, search=found.search)
+
+    monkeypatch.setattr(camera_neighbours, "search_on_device", camera_search)
 
 
 @pytest.mark.parametrize("method", drawn_methods())

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.check import without_cameras
 from harness.commands.new_method import scaffold_method
 from harness.data.prepare import prepare
 from harness.drawn.dataset import draw_dataset
 from harness.errors import UserError
 from harness.paths import prepared_folder, raw_folder
+from harness.specs import Pairing
 from tests.specs.conftest import METHODS, Specs
 
 CLUSTERS, TEACHER = "methods/clusters.yaml", "methods/teacher.yaml"
@@ -29,7 +31,9 @@ compute:
 def test_imagenet_weights_that_there_are_not(specs: Specs) -> None:
     specs.edit(CLUSTERS, START, "init: imagenet")
     line = specs.line(CLUSTERS, "init: imagenet")
-    assert specs.problems() == [f"{CLUSTERS}:{line}: init: there are no ImageNet weights for backbone 'narrow'"]
+    assert specs.problems() == [
+        f"{CLUSTERS}:{line}: init: imagenet: there are no ImageNet weights for backbone 'narrow'"
+    ]
     specs.edit(CLUSTERS, NARROW, "backbone: {kind: resnet18, stem_relu: true}")
     specs.plan()
     assert specs.problems() == []
@@ -48,15 +52,17 @@ def test_a_start_with_another_network(specs: Specs, old: str, new: str, said: st
     assert specs.problems() == [f"{CLUSTERS}:{line}: init: teacher trains {said}: its weights do not fit"]
 
 
-def test_more_neighbours_than_images_are_expected(specs: Specs) -> None:
+@pytest.mark.parametrize(("kind", "looks_at", "fewer"), [("jaccard", 8, 7), ("jaccard-reranking", 9, 6)])
+def test_more_neighbours_than_images_are_expected(specs: Specs, kind: str, looks_at: int, fewer: int) -> None:
+    specs.edit(CLUSTERS, "kind: jaccard,", f"kind: {kind},")
     dataset = "datasets/spring.yaml"
     text = (specs.root / dataset).read_text()
     counts = "{images: 8, ids: 3}"
     specs.write(dataset, text + f"expect: {{train: {counts}, query: {counts}, gallery: {counts}}}\n")
     line = specs.line(CLUSTERS, "distance:")
-    said = "params.labels.distance: 8 neighbours, but spring has 8 images to train on: choose fewer"
+    said = f"params.labels.distance: {looks_at} neighbours, but spring has 8 images to train on: choose fewer"
     assert specs.problems() == [f"{CLUSTERS}:{line}: {said}"]
-    specs.edit(CLUSTERS, "k1: 8", "k1: 7")
+    specs.edit(CLUSTERS, "k1: 8", f"k1: {fewer}")
     specs.plan()
     assert specs.problems() == []
 
@@ -164,3 +170,53 @@ def test_a_base_that_is_none(based: Specs, file: str, text: str, said: str) -> N
     assert problem.startswith(f"methods/regimes/{said}")
     with pytest.raises(UserError, match=re.escape(said)):
         based.load().checked()
+
+
+# --- cameras ---------------------------------------------------------------------------------------------------------
+
+SPRING = "datasets/spring.yaml"
+AWARE = "distance: {kind: ca-jaccard, k1_intra: 2, k1_inter: 3, k2_intra: 1, k2_inter: 2}"
+NEEDS = "setting: usl\nneeds_cameras: true\n"
+
+
+def aware(specs: Specs) -> None:
+    """Make the unsupervised method one that needs cameras."""
+    specs.edit(CLUSTERS, "distance: {kind: jaccard, k1: 8, k2: 3}", AWARE)
+    specs.edit(CLUSTERS, "setting: usl\n", NEEDS)
+    specs.plan()
+    assert specs.problems() == []
+    assert without_cameras(specs.load()) == {}
+
+
+@pytest.mark.parametrize("cameras", [0, 1])
+def test_a_method_that_needs_cameras_on_images_without(specs: Specs, cameras: int) -> None:
+    aware(specs)
+    text = (specs.root / SPRING).read_text()
+    if cameras == 0:
+        specs.edit(SPRING, "_c(?P<camera>\\d)s\\d", "_c\\ds\\d")
+    else:
+        counts = "{images: 40, ids: 3, cameras: 1}"
+        specs.write(SPRING, text + f"expect: {{train: {counts}, query: {counts}, gallery: {counts}}}\n")
+    said = "clusters uses the cameras of the images, and those of spring "
+    said += "all come from one" if cameras else "come without"
+    assert f"pipelines/clusters/dvc.yaml: clusters__spring__s0 cannot run any more: {said}; run: harness plan" in (
+        specs.problems()
+    )
+    with pytest.raises(UserError, match=said):
+        specs.load().resolved(Pairing("clusters", None, "spring", 0))
+    specs.plan()
+    assert specs.problems() == []
+    assert without_cameras(specs.load()) == {"spring": ["clusters"]}
+    assert {pairing.target for pairing in specs.load().planned.values() if pairing.method == "clusters"} == {"autumn"}
+
+
+def test_a_method_that_needs_cameras_says_so_and_no_other(specs: Specs) -> None:
+    aware(specs)
+    specs.edit(CLUSTERS, NEEDS, "setting: usl\n")
+    line = specs.line(CLUSTERS, "params:")
+    said = "needs_cameras: is false, but the params do not work without cameras"
+    assert specs.problems() == [f"{CLUSTERS}:{line}: {said}"]
+    specs.edit(CLUSTERS, AWARE, "distance: {kind: jaccard, k1: 8, k2: 3}")
+    specs.edit(CLUSTERS, "setting: usl\n", NEEDS)
+    line = specs.line(CLUSTERS, "needs_cameras:")
+    assert specs.problems() == [f"{CLUSTERS}:{line}: needs_cameras: is true, but the params use no cameras"]

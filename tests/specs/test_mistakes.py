@@ -85,8 +85,9 @@ def test_what_a_spec_does_not_inherit_is_missed_in_the_spec_itself(specs: Specs)
 def test_a_planned_run_that_cannot_be_any_more(specs: Specs) -> None:
     specs.edit("methods/moved.yaml", "setting: direct", "setting: supervised")
     specs.edit("methods/moved.yaml", "seed_offsets: [0]}", "dataset: autumn, seeds: [0]}")
+    why = "moved is a 'supervised' method: it takes no source"
     assert specs.problems() == [
-        f"pipelines/moved/dvc.yaml: moved__{task}__s0 cannot run any more; run: harness plan"
+        f"pipelines/moved/dvc.yaml: moved__{task}__s0 cannot run any more: {why}; run: harness plan"
         for task in ("autumn-to-spring", "spring-to-autumn")
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,40 @@ def test_a_schema_asks_for_everything_but_from_what_extends(schemas: dict[str, A
 
 def as_json(value: object) -> Any:
     return json.loads(json.dumps(value))
+
+
+BUDGET_FREE = {"adabn"}
+"""Headline methods of a setting with a budget of their own: AdaBN trains no weight, it only counts statistics."""
+
+
+def test_on_the_drawn_benchmark_methods_of_a_setting_train_equally_long() -> None:
+    """Where we decide the length, and not a publication, no comparison of methods is one of budgets."""
+    budgets: dict[tuple[str, str], dict[str, tuple[int, int]]] = {}
+    for name, spec in REGISTRY.methods.items():
+        if spec.role != "method" or name in BUDGET_FREE:
+            continue
+        for pairing in tasks(name):
+            if REGISTRY.datasets[pairing.target].regime == "drawn" and spec.setting in ("usl", "uda"):
+                compute = REGISTRY.resolved(pairing).compute
+                iterations = compute.epochs * compute.iterations
+                budgets.setdefault((spec.setting, pairing.target), {})[name] = iterations, compute.batch.size
+    assert {"sskd", "mmt", "uda-baseline", "spcl-uda"} <= budgets["uda", "drawn-summer"].keys()
+    assert {"cluster-contrast", "dkd-mpl", "spcl"} <= budgets["usl", "drawn-vehicles"].keys()
+    for task, found in budgets.items():
+        assert len(set(found.values())) == 1, f"{task}: {found}"
+
+
+def test_in_the_paper_regime_a_start_with_another_network_is_found(tmp_path: Path) -> None:
+    """Cluster Contrast pools by GeM there; a source model does not, nor has it a ReLU in its stem."""
+    for folder in ("methods", "datasets", "pipelines"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
+    path = tmp_path / "methods" / "cluster-contrast-uda.yaml"
+    network = "    compute: {network: {backbone: {stem_relu: false}, pooling: {kind: average}}}\n"
+    text = path.read_text()
+    assert text.count(network) == 1
+    path.write_text(text.replace(network, ""))
+    problems = check_project(Registry.load(tmp_path))
+    said = [problem for problem in problems if "init: source-baseline trains" in problem]
+    assert len(said) == 2
+    assert all(problem.startswith("methods/cluster-contrast-uda.yaml:") for problem in said)
+    assert "pooling {kind: average}, this method starts pooling {kind: gem}" in said[1]

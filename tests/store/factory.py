@@ -19,8 +19,18 @@ from PIL import Image
 from harness.data.prepare import prepare
 from harness.evaluation.counting import Ranks
 from harness.evaluation.ranking import score
+from harness.evaluation.variants import parsed
 from harness.pipeline.processes import this_process
-from harness.pipeline.records import HISTORY_COLUMNS, Attempt, Best, Hardware, Metrics, Record
+from harness.pipeline.records import (
+    HISTORY_COLUMNS,
+    Attempt,
+    Best,
+    Hardware,
+    Metrics,
+    Ranking,
+    Record,
+    VariantMetrics,
+)
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.resolve import fingerprint
 
@@ -242,6 +252,24 @@ class Project:
                     [epoch, 3 - 2 * done, 3 - 2 * done, 0.00035, 10 + epoch, 0.3 - 0.2 * done, 0.5 + 0.3 * done,
                      0.6 + 0.3 * done, 0.7 + 0.2 * done, *evaluated, 10.0, 900.0]
                 )  # fmt: skip
+
+    def variant(self, key: str, protocol: str, like: str) -> Path:
+        """Score a finished run by a variant of the protocol: with the figures that another one, `like`, has."""
+        folder, other = (self.root / "results" / "runs" / name for name in (key, like))
+        variant, plain = parsed(protocol), json.loads((other / "metrics.json").read_text())
+        table = pq.read_table(other / "queries.parquet")
+        path = folder / f"queries{variant.suffix}.parquet"
+        pq.write_table(table.append_column("draw", pa.array([0] * table.num_rows, pa.int32())), path)
+        record = json.loads((folder / "record.json").read_text())
+        metrics = VariantMetrics(
+            **{name: plain[name] for name in Ranking.model_fields}, protocol=protocol,
+            transductive=variant.transductive, test_cameras=variant.test_cameras,
+            record_sha256=sha256(folder / "record.json"), checkpoint_sha256=record["checkpoint_sha256"],
+            queries_sha256=sha256(path), seconds=1.0,
+        )  # fmt: skip
+        document = folder / f"metrics{variant.suffix}.json"
+        document.write_text(metrics.model_dump_json())
+        return document
 
     def _yaml(self, name: str, document: Any) -> None:
         (self.root / name).write_text(json.dumps(document, indent=1))  # JSON is YAML

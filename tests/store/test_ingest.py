@@ -303,7 +303,7 @@ def test_a_failing_ingest_changes_nothing(project: Project, monkeypatch: pytest.
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_module("harness.store.ingest"), "refresh_entries", interrupted)
+    monkeypatch.setattr(import_module("harness.store.ingestion"), "refresh_entries", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ingest(project.root)
     store = read_only(project)

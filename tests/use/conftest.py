@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from harness.data import open_prepared
+from harness.learning.networks import build
+from harness.learning.state import read_tensors, write_tensors
 from harness.paths import prepared_folder
+from harness.specs.compute import Network
 from harness.use.model import Model, load
 from tests.pipeline.conftest import tiny
 from tests.pipeline.tiny import TARGET, Tiny
@@ -35,6 +40,23 @@ def run(trained: Path, tiny: Tiny, tmp_path: Path) -> Path:
     # Other tests of the session may have evaluated the original by now.
     shutil.copytree(trained, folder, ignore=shutil.ignore_patterns("metrics.json", "queries.parquet", "ranked*"))
     return folder
+
+
+@pytest.fixture
+def transformer(run: Path) -> Path:
+    """The run's folder with a transformer of timm's in it, its neck no identity, as if it had been trained."""
+    metadata = read_tensors(run / "checkpoint.safetensors")[1]
+    method = json.loads(metadata["method"])
+    backbone = {"kind": "timm", "name": "test_vit.r160_in1k", "size": "weights", "last_stride": 2, "drop_path": 0}
+    method["compute"]["network"] |= {"backbone": backbone, "pooling": {"kind": "token"}}
+    network = build(Network.model_validate(method["compute"]["network"]), 3, torch.device("cpu"))
+    network.neck.get_buffer("running_mean").normal_(std=0.3)
+    network.neck.get_buffer("running_var").uniform_(0.5, 2)
+    write_tensors(network.state_dict(), run / "checkpoint.safetensors", metadata | {"method": json.dumps(method)})
+    record = json.loads((run / "record.json").read_text())
+    record["input"] |= {"mean": [0.5, 0.4, 0.5], "std": [0.5, 0.5, 0.3]}
+    (run / "record.json").write_text(json.dumps(record))
+    return run
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Exported files in the programs that they are for, where those are installed: pip install boxmot ultralytics."""
+"""Exported files in the programs that they are for, where those are installed: pip install boxmot ultralytics reid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from harness.data import open_prepared
 from harness.paths import prepared_folder
@@ -36,6 +37,16 @@ def test_boxmot(run: Path, crops: np.ndarray) -> None:
     boxes = np.array([[n * width, 0, (n + 1) * width, height] for n in range(CROPS)])
     features = backend.ONNXBackend(path, torch.device("cpu"), False).get_features(boxes, frame)
     assert worst(features, run, crops) > 0.9999
+
+
+def test_roboflow(transformer: Path, crops: np.ndarray) -> None:
+    reid = pytest.importorskip("reid", exc_type=ImportError)
+    folder = export(transformer, "roboflow", transformer.parent / "roboflow", False, 18).folder
+    files = [transformer.parent / f"{number}.png" for number in range(CROPS)]
+    for path, pixels in zip(files, crops, strict=True):
+        Image.fromarray(pixels).save(path)
+    features = reid.ReIDModel.from_pretrained(str(folder), device="cpu").extract_embeddings_from_paths(files)
+    assert worst(features, transformer, crops) > 0.9999
 
 
 def test_ultralytics(run: Path, crops: np.ndarray) -> None:

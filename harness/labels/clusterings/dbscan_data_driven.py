@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 EPS = "eps"
 """Where a run's values hold the radius."""
 FIRST_REACH = 0.5
-# Equal weights give a distance of zero or of some 1e-7, as the additions happened to round: both are zero here, or eps
-# would depend on the machine.
-ROUNDING = 1e-6
 
 
 class DataDrivenDBSCAN(ClusteringKind):
@@ -57,7 +54,8 @@ def data_driven_eps(features: Any, k1: int, k2: int, rho: float, *, neighbours: 
 def mean_of_smallest(distances: Distances, rho: float) -> float:
     """Return the mean of the smallest `rho` share of the non-zero distances between different images.
 
-    The methods' releases sort the non-zero distances above the diagonal and average the first round(rho * count).
+    The methods' releases sort the non-zero distances above the diagonal and average the first round(rho * count). What
+    is zero, `distances.rounding` says: equal weights give zero or some 1e-7, as the additions happened to round.
     Here only the small ones are computed: within a reach that grows until it covers their number, so memory follows
     rho * N * (N - 1) / 2, not N^2. Pairs without a common neighbour have distance exactly 1 and are only counted.
 
@@ -73,12 +71,12 @@ def mean_of_smallest(distances: Distances, rho: float) -> float:
         found = distances.within(reach)
         row = np.repeat(np.arange(found.shape[0]), np.diff(found.indptr))
         near = found.data[found.indices > row]
-        zeros = np.count_nonzero(near <= ROUNDING)
+        zeros = np.count_nonzero(near <= distances.rounding)
         wanted = round(rho * (pairs - zeros))
         if len(near) - zeros >= wanted or reach >= 1:
             break
         reach = (reach + 1) / 2 if reach < 0.95 else 1.0
     if wanted < 1:
         raise UserError(f"a share of {rho} of {pairs - zeros} non-zero distances is none: raise rho")
-    smallest = np.sort(near[near > ROUNDING])[:wanted]
+    smallest = np.sort(near[near > distances.rounding])[:wanted]
     return float((smallest.sum(dtype=np.float64) + (wanted - len(smallest))) / wanted)

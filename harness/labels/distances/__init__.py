@@ -4,9 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from harness.labels.distances.ca_jaccard import CAJaccard
 from harness.labels.distances.cosine import Cosine
 from harness.labels.distances.jaccard import Jaccard
+from harness.labels.distances.jaccard_reranking import RerankingJaccard
 
-Distance = Annotated[Jaccard | Cosine, Field(discriminator="kind")]
+Distance = Annotated[Jaccard | RerankingJaccard | CAJaccard | Cosine, Field(discriminator="kind")]
 
-__all__ = ["Cosine", "Distance", "Jaccard"]
+__all__ = ["CAJaccard", "Cosine", "Distance", "Jaccard", "RerankingJaccard"]

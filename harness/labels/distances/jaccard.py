@@ -27,7 +27,9 @@ class Jaccard(DistanceKind):
 
     def measure(self, features: Any, neighbours: Neighbours) -> Distances:
         from harness.labels.jaccard import jaccard_distance
+        from harness.matrix import as_matrix
 
+        matrix = as_matrix(features, "features")
         return Distances(
-            len(features), lambda reach: jaccard_distance(features, self.k1, self.k2, reach, neighbours=neighbours)
+            len(matrix), lambda reach: jaccard_distance(matrix, self.k1, self.k2, reach, neighbours=neighbours)
         )

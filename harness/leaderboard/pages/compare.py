@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.leaderboard import charts, curves, ranked, url
 from harness.leaderboard.charts import Colors
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title
+from harness.leaderboard.state import read, task_title, task_titles
 from harness.statistics.basics import spread
 from harness.store import Store, views
 from harness.store.compare import Contestant, MethodComparison, compare, contestant
@@ -43,7 +43,7 @@ def page() -> None:
     url.check(addresses.Compare)
     left, right = st.columns([1, 3])
     with left:
-        task = url.select("Task", tasks, "task", show=task_title)
+        task = url.select("Task", tasks, "task", show=task_titles())
     rows = [row for row in read(views.leaderboard, task) if row.scores]
     titles = unique_titles(rows)
     for row in rows:
@@ -251,7 +251,7 @@ def _scatter(data: pd.DataFrame, reference: str, other: str, colors: Colors, ask
         alt.Chart(drawn)
         .mark_circle(size=40, opacity=0.8)
         .encode(
-            color=alt.Color("better:N", title=None, scale=scale),
+            color=alt.Color("better:N", title=None, scale=scale, legend=alt.Legend(columns=1)),
             tooltip=[name for name in ("query", "image") if name in drawn]
             + [alt.Tooltip("a:Q", format=".1f", title=reference), alt.Tooltip("b:Q", format=".1f", title=other),
                alt.Tooltip("difference:Q", format="+.1f", title="Δ")],
@@ -279,7 +279,7 @@ def _specs(chosen: Sequence[Contestant], titles: dict[str, str]) -> None:
         {"parameter": key, **{titles[n]: value_text(spec[key]) if key in spec else "" for n, spec in specs.items()}}
         for key in differing
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", alt="Parameters that differ")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", width="content", alt="Parameters that differ")
 
 
 if __name__ == "__main__":

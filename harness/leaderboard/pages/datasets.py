@@ -84,7 +84,7 @@ def _counts(dataset: DatasetRow, found: dict[str, Split]) -> None:
     frame = pd.DataFrame(rows)
     number = st.column_config.NumberColumn(format="localized")
     config = dict.fromkeys(frame.columns.difference(["split", "agrees"]), number)
-    st.dataframe(frame, hide_index=True, column_config=config, alt="Counts per split")
+    st.dataframe(frame, hide_index=True, column_config=config, width="content", alt="Counts per split")
     if any(row.get("agrees") == "✗ no" for row in rows):
         st.caption(f"`harness data verify {dataset.name}` says what differs.")
 

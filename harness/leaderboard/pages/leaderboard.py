@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from harness.evaluation.protocol import PROTOCOL
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, task_title
+from harness.leaderboard.state import project, read, task_title, task_titles
 from harness.store import views
 from harness.store.models import Task
 from harness.store.views import LeaderRow
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 COSTS = {"gpu_hours": "GPU hours per run", "cpu_minutes": "CPU minutes per run", "peak_memory_gib": "peak memory (GiB)"}
 TALL = 40
 """So many rows are shown at once; of more, the table scrolls."""
+NARROWEST, LETTER, MARGINS = 60, 7, 32
+"""Pixels of a column of numbers, of a letter of its head, and beside it: so that head and numbers stand close."""
 LATE = ("setting", "seeds")
 """Columns that stand behind the scores on the page, so that a phone shows method and scores."""
 
@@ -43,10 +46,11 @@ def page() -> None:
         )
         return
     url.check(addresses.Leaderboard)
-    st.caption(INTRODUCTION)
+    with st.container(key="introduction"):
+        st.caption(INTRODUCTION)
     top = st.columns([3, 5])
     with top[0]:
-        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_title)
+        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_titles())
     with top[1]:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     name_window(task_title(task))
@@ -71,8 +75,8 @@ def page() -> None:
 
 def _label_free(task: str) -> None:
     """Runs on a target without labeled test images: figures without labels, never an mAP."""
-    rows = [label_free.cells(pairing, found) for pairing, found in label_free.label_free_runs(project())
-            if pairing.task == task]  # fmt: skip
+    scored = {key for key, published in read(views.origins).items() if not published}
+    rows = label_free.label_free_rows(project(), task, scored)
     if rows:
         st.dataframe(pd.DataFrame(rows, columns=list(label_free.COLUMNS)), hide_index=True, alt="Runs without labels")
         st.caption(label_free.NOTE)
@@ -115,13 +119,17 @@ def _filters(task: str, setting: str) -> tuple[list[LeaderRow], list[LeaderRow],
                 "Columns", [column.key for column in COLUMNS], "columns",
                 [column.key for column in COLUMNS if column.shown], show=lambda key: BY_KEY[key].header, quiet=True,
             )  # fmt: skip
-            rows = read(views.leaderboard, task, setting, metric)
+            protocols = read(views.protocols, task)
+            protocol = protocols[0]
+            if len(protocols) > 1:
+                protocol = url.select("Protocol", protocols, "protocol", PROTOCOL)
+            rows = read(views.leaderboard, task, setting, metric, protocol)
             alike = _alike(rows)
     shown = [
         row for row in rows if _kind(row) in kinds and (text in row.method or text in row.title.lower()) and alike(row)
     ]
     wanted = [column for column in COLUMNS if column.key in names or column.key == "method"]
-    chosen = "columns" in st.query_params
+    chosen = url.stated("columns")
     return rows, shown, (useful if chosen else telling)(shown, wanted), metric
 
 
@@ -158,7 +166,8 @@ def _summary(rows: Sequence[LeaderRow], setting: str) -> None:
             line += f"; next {escape_markdown(rest[0].title)}, {lower:.1f} lower"
         lines.append(line)
     if lines:
-        st.markdown("  \n".join(lines))
+        with st.container(key="summary"):
+            st.markdown("  \n".join(lines))
 
 
 def _grid(
@@ -171,6 +180,8 @@ def _grid(
     )
     found = places(everyone, shown)
     marks = {c.key: ["font-weight: 700" if place(found, row, c) == 1 else "" for row in rows] for c in shown}
+    asked = url.asked_for("ticked")
+    turn = st.session_state["ticks asked for"] = st.session_state.get("ticks asked for", 0) + bool(asked)
     event = st.dataframe(
         frame.style.apply(lambda series: marks[str(series.name)]),
         hide_index=True,
@@ -179,16 +190,22 @@ def _grid(
         placeholder="",
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"grid:{key}",
+        selection_default={
+            "selection": {"rows": [i for i, row in enumerate(rows) if row.method in asked], "columns": [], "cells": []}
+        },
+        key=f"grid:{key}:{turn}",
         alt="Methods with their scores",
     )
-    return [rows[i] for i in event.selection.rows if i < len(rows)]
+    ticked = [rows[i] for i in event.selection.rows if i < len(rows)]
+    url.listed("ticked", [row.method for row in ticked])
+    return ticked
 
 
 def _ordered(columns: Sequence[Column]) -> list[Column]:
     """The columns with those of `LATE` behind the last score."""
     early = [column for column in columns if column.key not in LATE]
-    after = max((i + 1 for i, column in enumerate(early) if column.score), default=1)
+    scores = [i for i, column in enumerate(early) if column.score]
+    after = max(scores or [i for i, column in enumerate(early) if column.key == "reported"], default=0) + 1
     return [*early[:after], *(column for column in columns if column.key in LATE), *early[after:]]
 
 
@@ -208,13 +225,14 @@ def _config(column: Column) -> ColumnConfig:
         return st.column_config.TextColumn(
             column.header,
             help=column.help,
-            width="medium" if column.key in ("method", "status") else None,
+            width={"method": 200, "status": "medium", "tie": 84}.get(column.key),  # type: ignore[arg-type]
             pinned=column.key == "method",
         )
     sign = "+" if column.signed else ""
     return st.column_config.NumberColumn(
-        column.header, help=column.help, format=f"%{sign}.{column.digits}f", alignment="right", width="small"
-    )
+        column.header, help=column.help, format=f"%{sign}.{column.digits}f", alignment="right",
+        width=max(NARROWEST, LETTER * len(column.header) + MARGINS),
+    )  # fmt: skip
 
 
 def _below(
@@ -239,6 +257,12 @@ def _below(
     snapshot = read(views.snapshot)
     parts = [f"{len(shown)} methods" if len(shown) == len(everyone) else f"{len(shown)} of {len(everyone)} methods",
              "bold: best of its setting; bounds and floors take no part"]  # fmt: skip
+    if size := read(views.test_size, task):
+        parts.append(f"scores on {size}")
+    protocol = everyone[0].protocol
+    if protocol != PROTOCOL:
+        kind = "; transductive: a query's answer depends on the other test images" if everyone[0].transductive else ""
+        parts.append(f"protocol {escape_markdown(protocol)}, apart from the plain scores{kind}")
     parts += [escape_markdown(note) for note in notes_on(columns)]
     parts.append(f"{snapshot.runs} runs in snapshot `{snapshot.id}`")
     if snapshot.published_runs:
@@ -262,10 +286,10 @@ def _exports(task: str, rows: Sequence[LeaderRow], everyone: Sequence[LeaderRow]
         task, task_title(task), rows, everyone, {m.name: m for m in read(views.methods)}, read(views.snapshot).id
     )
     with st.container(horizontal=True):
-        for label, (suffix, mime, text) in files.items():
+        for label, (suffix, mime, content) in files.items():
             st.download_button(
                 label,
-                text,
+                content,
                 file_name=f"leaderboard-{task}.{suffix}",
                 mime=mime,
                 on_click="ignore",

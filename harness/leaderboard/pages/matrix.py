@@ -9,13 +9,13 @@ import streamlit as st
 
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title, theme
+from harness.leaderboard.state import read, task_title, task_titles, theme
 from harness.store import models, views
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
 from harness.tables.columns import BY_KEY, METRICS
 from harness.tables.formats import escape_markdown, prose
-from harness.tables.style import shade
+from harness.tables.style import DIM, shade
 from harness.tables.table import place, places, unique_titles
 from harness.tables.words import ROLES, SETTINGS, setting_name
 
@@ -38,7 +38,7 @@ def page() -> None:
     with right:
         metric = url.select("Metric", list(METRICS), "metric", "map", show=METRICS.__getitem__)
     active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
-    names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
+    names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_titles())
     kinds = url.several("Rows", list(KINDS), "kinds", ["method"], show=KINDS.__getitem__, pills=True, quiet=True)
     shown = [row for row in rows if row.task in names and setting in ("all", row.setting) and _kind(row) in kinds]
     if not shown:
@@ -84,9 +84,8 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
              for task in possible}  # fmt: skip
     # padded with blanks, which come before digits: sorted as text, numbers stand in their order
     frame = pd.DataFrame({"method": [titles[name] for name in order],
-                          **{task: [text.rjust(6) for text in texts[task]] for task in possible}})  # fmt: skip
+                          **{task: [text.rjust(5) for text in texts[task]] for task in possible}})  # fmt: skip
     found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in possible}
-    dark = theme() == "dark"
 
     def styles(column: pd.Series[str]) -> list[str]:
         if column.name not in possible:
@@ -96,7 +95,7 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
             row = cells.get((name, str(column.name)))
             value = row.score(metric) if row else None
             best = row is not None and place(found[str(column.name)], row, BY_KEY[metric]) == 1
-            dim = f"color: {'#a7b1be' if dark else '#5b6673'}"
+            dim = f"color: {DIM[theme()]}"
             looks.append((shade(value) if value is not None else dim) + ("; font-weight: 700" if best else ""))
         return looks
 
@@ -108,18 +107,22 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
         if selected and selected[0][1] in possible:
             url.state("cell", f"{order[selected[0][0]]}@{selected[0][1]}")
 
+    heads = {task: task_titles()(task) for task in possible}
     st.dataframe(
         frame.style.apply(styles),
         hide_index=True,
         height="content",
+        width="content",
         on_select=chosen,
         selection_mode="single-cell",
         key=key,
         column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=190),
+            "method": st.column_config.TextColumn("method", pinned=True, width=208),
             **{
-                task: st.column_config.TextColumn(task_title(task), alignment="right", width=112, help=task)
-                for task in possible
+                task: st.column_config.TextColumn(
+                    head, alignment="left", help=task, width=min(max(80, 7 * len(head) + 32), 400)
+                )
+                for task, head in heads.items()
             },
         },
         alt=f"{METRICS[metric]} of {SETTINGS[setting]} methods on every task",
@@ -161,11 +164,12 @@ def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
     states = [state for state in models.STATES if any(row.state == state for row in empty)]
     if not states:
         return
-    with st.expander(f"Why {len(empty)} cells are empty", expanded="states" in st.query_params, icon=":material/help:"):
+    with st.expander(f"Why {len(empty)} cells are empty", expanded=url.stated("states"), icon=":material/help:"):
         wanted = url.several("State", states, "states", states, pills=True, quiet=True)
+        titled = task_titles()
         frame = pd.DataFrame(
             [
-                {"method": titles[row.method], "task": task_title(row.task), "state": row.state, "reason": _reason(row)}
+                {"method": titles[row.method], "task": titled(row.task), "state": row.state, "reason": _reason(row)}
                 for row in empty
                 if row.state in wanted
             ],
@@ -183,11 +187,11 @@ def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
 def _exports(rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str) -> None:
     methods = {method.name: method for method in read(views.methods)}
     files = exports.matrix_files(
-        rows, {task: task_title(task) for task in tasks}, metric, methods, read(views.snapshot).id
+        rows, dict(zip(tasks, map(task_titles(), tasks), strict=True)), metric, methods, read(views.snapshot).id
     )
     with st.container(horizontal=True):
-        for label, (suffix, mime, text) in files.items():
-            st.download_button(label, text, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
+        for label, (suffix, mime, content) in files.items():
+            st.download_button(label, content, file_name=f"matrix-{metric}.{suffix}", mime=mime, on_click="ignore",
                                type="tertiary", icon=":material/download:")  # fmt: skip
 
 

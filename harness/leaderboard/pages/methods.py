@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +25,7 @@ from harness.store.models import Figure, Method
 from harness.tables import addresses
 from harness.tables.columns import METRICS
 from harness.tables.formats import escape_markdown
-from harness.tables.text import bibtex, flat, to_yaml, value_text
+from harness.tables.text import bibtex, flat, published_in, to_yaml, value_text
 from harness.tables.words import ROLE_NOTES, SETTINGS
 
 ORDER = ("method", "ablation", "canary", "init", "quoted")
@@ -92,7 +94,8 @@ def _results(method: Method) -> None:
     config = dict.fromkeys(("mAP", "±", "R-1", "reported", "reported R-1"), number) | {"Δ": signed}
     ran = any(row.scores for row in rows)
     if ran:
-        st.dataframe(frame, hide_index=True, column_config=config, placeholder="", alt="Results on every task")
+        st.dataframe(frame, hide_index=True, column_config=config, placeholder="", width="content",
+                     alt="Results on every task")  # fmt: skip
     quoted = read(views.figures, method.name)
     if quoted:
         title = "Reported figures, and where they were read"
@@ -140,7 +143,7 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
     left, right = st.columns([3, 2])
     with left:
         st.markdown(f"**{escape_markdown(paper['title'])}**")
-        st.markdown(escape_markdown(f"{', '.join(paper['authors'])}. {paper['venue']} {paper['year']}."))
+        st.markdown(escape_markdown(f"{', '.join(paper['authors'])}. {published_in(paper)}."))
         places = [("https://doi.org/", paper["doi"], "DOI"), ("https://arxiv.org/abs/", paper["arxiv"], "arXiv")]
         links = [(title, base + value) for base, value, title in places if value]
         if paper["url"].startswith(("https://", "http://")):
@@ -149,7 +152,8 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
             for title, address in links:
                 st.link_button(title, address, icon=":material/open_in_new:", type="tertiary")
         kind = "Faithful" if paper["fidelity"] == "faithful" else "Reconstructed"
-        open_points = paper["notes"] or ("" if paper["choices"] else "No choice had to be made.")
+        unstated = "What it leaves open stands below." if paper["choices"] else "No choice had to be made."
+        open_points = paper["notes"] or unstated
         st.markdown(f"**{kind}.** {escape_markdown(open_points)}")
     with right:
         st.code(bibtex(name, paper), language="latex", wrap_lines=True)
@@ -169,13 +173,13 @@ def _parameters(document: dict[str, Any], regime: str) -> None:
     regime = url.segments("Regime", regimes, "regime", regime if regime in regimes else regimes[0])
     section = document["regimes"][regime]
     values = flat(document["params"]) | flat(section["params"])
-    meaning = _described(document["algorithm"], document["name"])
+    meaning = _described(document["algorithm"], document["name"], document["params"] | section["params"])
     rows = [
         {"parameter": f"params.{key}", "value": value_text(value), "meaning": meaning.get(key, "")}
         for key, value in values.items()
         if key
     ]
-    compute = fields(Compute)
+    compute = fields(Compute, section["compute"])
     rows += [
         {"parameter": f"compute.{key}", "value": value_text(value), "meaning": compute.get(key, "")}
         for key, value in flat(section["compute"]).items()
@@ -214,25 +218,37 @@ def _code(algorithm: str) -> None:
         st.code(text, "python", height=560)
 
 
-@st.cache_resource(show_spinner=False)
-def _described(algorithm: str, method: str) -> dict[str, str]:
+def _described(algorithm: str, method: str, values: Mapping[str, Any]) -> dict[str, str]:
     """The descriptions that the algorithm's own parameter model gives, if it can be imported."""
     try:
-        return fields(import_algorithm(algorithm, project() / "methods" / f"{method}.yaml"))
+        return fields(import_algorithm(algorithm, project() / "methods" / f"{method}.yaml"), values)
     except UserError:
         return {}
 
 
-def fields(model: type[BaseModel], path: str = "") -> dict[str, str]:
-    """Return the descriptions of a model's fields, those of nested models by dotted name."""
+def fields(model: type[BaseModel], values: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """Return the descriptions of a model's fields, by dotted name; of a part, those of the kind that `values` state."""
     found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         key = f"{path}.{name}" if path else name
         found[key] = (field.description or "").replace("`", "")
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found |= fields(inner, key)
+        value = values.get(name)
+        inner = _model(field.annotation, value)
+        if inner is not None:
+            found |= fields(inner, value if isinstance(value, Mapping) else {}, key)
+            if "kind" in inner.model_fields:
+                found[f"{key}.kind"] = inspect.cleandoc(inner.__doc__ or found[key]).splitlines()[0]
     return found
+
+
+def _model(annotation: Any, value: Any) -> type[BaseModel] | None:
+    """The model of a nested value: the only one there is, or of several kinds the one that it names."""
+    kinds = get_args(annotation) or (annotation,)
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    named = value.get("kind") if isinstance(value, Mapping) else None
+    if len(models) > 1:
+        models = [kind for kind in models if named in get_args(kind.model_fields["kind"].annotation)]
+    return models[0] if models else None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -10,7 +11,7 @@ import streamlit as st
 from harness.errors import UserError
 from harness.leaderboard import images, ranked, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, task_title
+from harness.leaderboard.state import project, read, task_title, task_titles
 from harness.store import Store, views
 from harness.store.lists import Query, camera_pairs, read_lists
 from harness.store.models import Run
@@ -34,7 +35,7 @@ def page() -> None:
     everything = read(views.runs)
     left, middle, right = st.columns([2, 3, 3])
     with left:
-        task = url.select("Task", tasks, "task", _default(tasks, everything, lists), show=task_title)
+        task = url.select("Task", tasks, "task", _default(tasks, everything, lists), show=task_titles())
     target = read(views.task, task).target
     runs = [run for run in everything if run.task in (task, target)]
     runs.sort(key=lambda run: (run.key not in lists, run.published, -run.started.timestamp()))
@@ -92,6 +93,7 @@ def _filtered(order: list[Query], run: Run) -> list[Query]:
         camera = url.select("Camera", [ANY, *map(str, cameras)], "camera", ANY, width=140)
         identity = url.select("Identity", [ANY, *map(str, identities)], "identity", ANY, width=140)
         only = url.several("Only", list(FILTERS), "only", show=FILTERS.__getitem__, pills=True, quiet=True)
+        low, high = _similarities(order)
     top = 20
     kept = [
         query
@@ -100,15 +102,27 @@ def _filtered(order: list[Query], run: Run) -> list[Query]:
         and identity in (ANY, str(query.identity))
         and ("rank1" not in only or query.first_hit not in (1, None))
         and ("none" not in only or (query.first_hit or 0) > top)
+        and (query.similarity is None or low <= query.similarity <= high)
     ]
     st.caption(f"{len(kept)} of {len(order)} queries, worst first")
     return kept
 
 
+def _similarities(order: Sequence[Query]) -> tuple[float, float]:
+    """Bounds on the similarity of the first image: with a wrong one, a high value is a mistake made with confidence."""
+    known = [query.similarity for query in order if query.similarity is not None]
+    if not known:
+        return -1.0, 1.0
+    low, high = math.floor(20 * min(known)) / 20, math.ceil(20 * max(known)) / 20
+    if low == high:
+        return low, high
+    return url.between("Similarity of the first image", low, high, "similarity", step=0.05, width=260)
+
+
 def _choose(order: list[Query], run: Run, beside: str) -> Query:
     """The list of queries, worst first; the chosen one is in the address. Buttons and arrow keys go on and back."""
     position = {str(query.index): place for place, query in enumerate(order)}
-    asks = st.query_params.get("query") != st.session_state.get("last:query")
+    asks = url.wanted_now("query") != st.session_state.get("last:query")
     wanted = url.chosen("query")
     if wanted and wanted not in position and asks:
         st.warning(f"The address asks for query “{escape_markdown(wanted[:40])}”, which is not among these.")
@@ -139,6 +153,7 @@ def _choose(order: list[Query], run: Run, beside: str) -> Query:
             "AP": st.column_config.NumberColumn(format="%.1f", help="average precision of this query, percent"),
             "AP beside": st.column_config.NumberColumn(format="%.1f"),
             "Δ": st.column_config.NumberColumn(format="%+.1f"),
+            "similarity": st.column_config.NumberColumn(format="%.2f", help="cosine similarity of the first image"),
         },
         alt="Queries, worst first",
     )
@@ -148,7 +163,7 @@ def _choose(order: list[Query], run: Run, beside: str) -> Query:
     url.state("query", str(query.index))
     if query.index != order[start].index:
         st.session_state[f"turn:{state}"] += 1
-        st.rerun()
+        url.rerun()
     return query
 
 
@@ -163,11 +178,14 @@ def _frame(order: list[Query], beside: str) -> pd.DataFrame:
             "query": [query.index for query in order],
             "AP": [100 * query.ap if query.ap is not None else None for query in order],
             "first hit": [query.first_hit for query in order],
+            "similarity": [query.similarity for query in order],
             "camera": [query.camera for query in order],
             "identity": [query.identity for query in order],
             "image": [query.path for query in order],
         }
     )
+    if frame["similarity"].isna().all():
+        frame = frame.drop(columns="similarity")
     other = read(views.ap, beside) if beside != NOBODY else None
     if other is not None and other.size > max(query.index for query in order):
         frame.insert(2, "AP beside", [100 * float(other[query.index]) for query in order])

@@ -6,8 +6,10 @@ from pydantic import Field
 
 from harness.learning.backbones.mobilenet_v2 import MobileNetV2
 from harness.learning.backbones.narrow import Narrow
+from harness.learning.backbones.narrow_vit import NarrowViT
 from harness.learning.backbones.resnet import ResNet18, ResNet50
+from harness.learning.backbones.timm import Timm
 
-Backbone = Annotated[Narrow | ResNet18 | ResNet50 | MobileNetV2, Field(discriminator="kind")]
+Backbone = Annotated[Narrow | NarrowViT | ResNet18 | ResNet50 | MobileNetV2 | Timm, Field(discriminator="kind")]
 
-__all__ = ["Backbone", "MobileNetV2", "Narrow", "ResNet18", "ResNet50"]
+__all__ = ["Backbone", "MobileNetV2", "Narrow", "NarrowViT", "ResNet18", "ResNet50", "Timm"]

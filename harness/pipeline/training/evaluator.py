@@ -15,13 +15,14 @@ from harness.labels.label_free import agreement, camera_bias
 from harness.labels.quality import label_quality
 from harness.learning.data import UnlabeledSet
 from harness.learning.extract import Embedder
+from harness.learning.normalization import IMAGENET, Normalization
 
 
 class Evaluator:
     """Holds the target's identities. The epoch loop's observer owns it; algorithms are never given one."""
 
-    def __init__(self, target: Prepared, device: torch.device) -> None:
-        self._target, self._device = target, device
+    def __init__(self, target: Prepared, device: torch.device, normalization: Normalization = IMAGENET) -> None:
+        self._target, self._device, self._normalization = target, device, normalization
         self._images: list[UnlabeledSet] = []
         train = target.split("train")
         self._train_ids, self._train_cameras = train.ids, train.cameras
@@ -64,7 +65,9 @@ class Evaluator:
         """Return the features of query and gallery; a GPU keeps their images from one evaluation to the next."""
         if not self._images:
             splits = (self._target.split("query"), self._target.split("gallery"))
-            self._images = [UnlabeledSet(split.images, split.cameras, self._device) for split in splits]
+            self._images = [
+                UnlabeledSet(split.images, split.cameras, self._device, self._normalization) for split in splits
+            ]
         query, gallery = self._images
         return embed(query), embed(gallery)
 

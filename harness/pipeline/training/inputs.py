@@ -14,9 +14,9 @@ from harness.data.prepared import Prepared, open_prepared
 from harness.errors import UserError
 from harness.learning import ranks
 from harness.learning.algorithm import RunContext
-from harness.learning.augment import MEAN, STD
 from harness.learning.data import LabeledSet, UnlabeledSet
-from harness.learning.pretrained import WeightsFile, file_tensors, imagenet_tensors
+from harness.learning.normalization import Normalization
+from harness.learning.pretrained import WeightsFile, file_tensors, fitted, published_tensors
 from harness.learning.state import RunState, read_tensors, sha256
 from harness.paths import prepared_folder, run_folder
 from harness.pipeline.code import code_hash
@@ -51,6 +51,7 @@ class Inputs:
     target: Prepared
     source: Prepared | None
     starts: tuple[Start, ...]
+    normalization: Normalization
 
     @property
     def data_hashes(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ class Inputs:
     def input(self) -> Input:
         """What the network is shown: the target's prepared images, normalized."""
         info = self.target.info
-        return Input(height=info["height"], width=info["width"], mean=tuple(MEAN.tolist()), std=tuple(STD.tolist()))
+        return Input(height=info["height"], width=info["width"], **self.normalization._asdict())
 
     @property
     def has_cameras(self) -> bool:
@@ -93,10 +94,12 @@ class Inputs:
             device=device,
             state=state,
             notes=notes,
-            source=LabeledSet(labeled.images, labeled.cameras, labeled.ids, device)
+            source=LabeledSet(labeled.images, labeled.cameras, labeled.ids, device, self.normalization)
             if setting in ("supervised", "uda")
             else None,
-            target=UnlabeledSet(unlabeled.images, unlabeled.cameras, device) if setting in ("usl", "uda") else None,
+            target=UnlabeledSet(unlabeled.images, unlabeled.cameras, device, self.normalization)
+            if setting in ("usl", "uda")
+            else None,
             init=tuple(start.tensors for start in self.starts),
         )
 
@@ -111,16 +114,28 @@ def gather(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Inpu
         target=open_prepared(prepared_folder(root, pairing.target)),
         source=open_prepared(prepared_folder(root, pairing.source)) if pairing.source else None,
         starts=_starts(registry, pairing, method, root),
+        normalization=normalization_of(registry, pairing, method),
     )
 
 
+def normalization_of(registry: Registry, pairing: Pairing, method: ResolvedMethod) -> Normalization:
+    """Return what the weights that a run starts from, or those that they started from, expect of pixels."""
+    starts = registry.init_pairings(pairing)
+    if starts:
+        return normalization_of(registry, starts[0], registry.resolved(starts[0]))
+    if isinstance(method.init, InitFile) and method.init.mean and method.init.std:
+        return Normalization(method.init.mean, method.init.std)
+    return method.compute.network.backbone.normalization
+
+
 def _starts(registry: Registry, pairing: Pairing, method: ResolvedMethod, root: Path) -> tuple[Start, ...]:
-    if method.init == "imagenet":
-        return (Start("imagenet", *imagenet_tensors(method.compute.network, root)),)
+    if method.init in ("imagenet", "pretrained"):
+        return (Start(method.init, *published_tensors(method.compute.network, root, method.init)),)
     if isinstance(method.init, InitFile):
         found = file_tensors(method.compute.network, root, method.init.file, method.init.sha256)
         return (Start(method.init.file, *found),)
+    network = method.compute.network
     return tuple(
-        Start(init.key, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0])
+        Start(init.key, fitted(network, read_tensors(run_folder(root, init.key) / "checkpoint.safetensors")[0]))
         for init in registry.init_pairings(pairing)
     )

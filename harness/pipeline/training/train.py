@@ -89,7 +89,7 @@ class _Session:
     def __init__(self, root: Path, inputs: Inputs, device: torch.device, say: Say) -> None:
         self.root, self.inputs, self.device, self.say = root, inputs, device, say
         self.key, self.compute = inputs.pairing.key, inputs.method.compute
-        self.evaluator = Evaluator(inputs.target, device)
+        self.evaluator = Evaluator(inputs.target, device, inputs.normalization)
         self.state, self.progress, self.writer = RunState(), Progress(), CheckpointWriter(device)
         self.identity = inputs.identity(device)
         algorithm = algorithm_class(inputs.method.algorithm, f"method {inputs.pairing.method}")

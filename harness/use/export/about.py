@@ -14,19 +14,21 @@ KEY = "reid-harness"
 
 def about(run: TrainedRun, contract: Contract, half: bool) -> dict[str, Any]:
     """Return the document: which run, what to feed, what comes out."""
+    by_consumer = contract.of(run.input)
+    normalization = by_consumer or run.input.normalization
     return {
         "run": run.record.key,
         "spec_hash": run.record.spec_hash,
         "code_version": run.record.code_version,
         "harness": __version__,
         "input": {
-            "layout": "NCHW, RGB, values in [0, 1]" + (", then (x - mean) / std" if contract.normalizes else ""),
+            "layout": "NCHW, RGB, values in [0, 1]" + (", then (x - mean) / std" if by_consumer else ""),
             "height": run.input.height,
             "width": run.input.width,
             "dtype": "float16" if half else "float32",
-            "mean": run.input.mean,
-            "std": run.input.std,
-            "normalization": "by the consumer" if contract.normalizes else "inside the graph",
+            "mean": normalization.mean,
+            "std": normalization.std,
+            "normalization": "by the consumer" if by_consumer else "inside the graph",
             "interpolation": "bicubic",
         },
         "output": {"layout": "[N, d], L2-normalized", "dtype": "float32", "similarity": "cosine"},

@@ -14,6 +14,7 @@ from harness.inputs.json import parse_sealed
 from harness.pipeline.records import Metrics
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
+from harness.use.export.hub import as_yaml, model_index
 from harness.use.model import CALIBRATION, Model, TrainedRun
 
 LAW = """\
@@ -38,6 +39,7 @@ def card(run: TrainedRun, model: Model, form: str, parity: float, document: dict
         f"tags: [re-identification, {record.setting}, {network.backbone.kind}]",
         f"datasets: {json.dumps([name for name, _ in trained_on])}",
         "metrics: [mAP, rank-1, mINP]",
+        *_model_index(run),
         "---",
         "",
     ]
@@ -88,6 +90,14 @@ def card(run: TrainedRun, model: Model, form: str, parity: float, document: dict
     return "\n".join([*header, *body])
 
 
+def _model_index(run: TrainedRun) -> list[str]:
+    metrics = _metrics(run.folder)
+    if metrics is None:
+        return []
+    found = model_index(run.record, metrics, _registry(run).datasets.get(run.record.target))
+    return as_yaml({"model-index": found}).splitlines()
+
+
 def _registry(run: TrainedRun) -> Registry:
     return Registry.load(run.folder.absolute().parents[2])
 
@@ -110,6 +120,9 @@ def _datasets(run: TrainedRun) -> list[tuple[str, str]]:
     found = [(name, known[name].access.license if name in known else "terms unknown") for name in dict.fromkeys(names)]
     if "imagenet" in record.init:
         found.append(("ImageNet", "its images are licensed for non-commercial research only"))
+    if "pretrained" in record.init and record.weights:
+        name = record.weights.file.removesuffix(".safetensors")
+        found.append((name, f"what it was trained on and its terms: https://huggingface.co/timm/{name}"))
     return found
 
 

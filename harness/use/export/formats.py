@@ -11,11 +11,13 @@ import torch
 
 from harness.errors import DiskError, UserError
 from harness.matrix import Matrix
+from harness.pipeline.trained import read_scores
 from harness.specs.yamlfile import nearest
 from harness.use.export import boxmot, roboflow, ultralytics
 from harness.use.export.about import about
 from harness.use.export.card import card
 from harness.use.export.graph import Contract
+from harness.use.export.hub import write_eval_results
 from harness.use.export.onnx_file import run_onnx, write_onnx
 from harness.use.export.parity import Embed, as_embedder, worst_cosine
 from harness.use.export.torchscript import run_torchscript, write_torchscript
@@ -23,9 +25,9 @@ from harness.use.export.weights import run_weights, write_weights
 from harness.use.model import Model, TrainedRun, load, open_run
 
 CARD = "README.md"
-OWN = Contract(normalizes=False)
+OWN = Contract(None)
 """Of the formats that no consumer's habits bind: RGB in [0, 1], normalized inside."""
-BARE = Contract(normalizes=True)
+BARE = Contract("own")
 LOWEST = {"float32": 0.9999, "float16": 0.999}
 """The lowest cosine to the checkpoint's features with which a file counts as the same model."""
 
@@ -57,9 +59,9 @@ FORMATS = {
         lambda run, path, half: run_weights(run, path, BARE, half),
     ),
     "roboflow": Format(
-        BARE, ".safetensors",
+        roboflow.CONTRACT, ".safetensors",
         lambda run, path, half, opset: roboflow.write_roboflow(run, path, half),
-        lambda run, path, half: run_weights(run, path, BARE, half),
+        lambda run, path, half: roboflow.run_roboflow(path),
     ),
     "boxmot": Format(boxmot.CONTRACT, ".onnx", boxmot.write_boxmot, lambda run, path, half: run_onnx(path)),
     "ultralytics": Format(
@@ -99,6 +101,9 @@ def export(folder: Path, name: str, output: Path, half: bool, opset: int) -> Exp
         cosine = _proven(embed, model, form, half)
         document = about(run, form.contract, half)
         (partial / CARD).write_text(card(run, model, name, cosine, document), encoding="utf-8")
+        metrics = read_scores(run.folder)
+        if metrics:
+            write_eval_results(partial, run.record, metrics)
         partial.replace(output)
     except OSError as error:
         raise DiskError(f"{output}: cannot be written: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from harness.use.export.graph import Contract
 from harness.use.export.onnx_file import write_onnx
 from harness.use.model import TrainedRun
 
-CONTRACT = Contract(normalizes=False)
+CONTRACT = Contract(None)
 
 
 def write_ultralytics(run: TrainedRun, path: Path, half: bool, opset: int) -> None:

@@ -8,30 +8,36 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from sqlmodel import Session, col, delete, select
+from sqlalchemy import column
+from sqlmodel import Session, col, delete, select, update
 
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
-from harness.paths import all_attempts_folder, prepared_folder, runs_folder
+from harness.paths import FROM, all_attempts_folder, foreign_key, prepared_folder, runs_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Record
-from harness.pipeline.trained import read_label_free
+from harness.pipeline.trained import read_label_free, read_trained
 from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.pairing import task_name
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import models
+from harness.store.community import community_files, read_community
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
+from harness.store.origin import KINDS, imported_runs, lab_name, read_origin
+from harness.store.place import place
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
 from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
+from harness.store.variant_files import read_variant, variant_files
 
 Progress = Callable[[int, int], None]
 
@@ -63,24 +69,26 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
     report.rejected |= registry.unreadable_plans
+    here = place(root)
     store = open_store(database_url(root))
     try:
         with store.writing() as session:
-            _ingest_runs(session, root, registry, report, progress)
-            _ingest_attempts(session, root, report)
+            _ingest_runs(session, root, here, registry, report, progress)
+            _ingest_attempts(session, root, here, report)
             _replace_registry(session, registry)
-            _replace(session, models.Rejected, [{"path": p, "reason": r} for p, r in report.rejected.items()])
+            rejected = [{"path": path, "place": here, "reason": why} for path, why in report.rejected.items()]
+            _replace(session, models.Rejected, rejected, here)
             session.flush()
             refresh_entries(session, registry)
             _stamp(session)
-            session.merge(models.Meta.made(name="taken_in", value=str(begun)))
+            session.merge(models.Meta.made(name=f"taken_in{here}", value=str(begun)))
     finally:
         store.close()
     return report
 
 
 def _ingest_runs(
-    session: Session, root: Path, registry: Registry, report: IngestReport, progress: Progress | None
+    session: Session, root: Path, here: str, registry: Registry, report: IngestReport, progress: Progress | None
 ) -> None:
     known = {run.key: run for run in session.exec(select(models.Run))}
     folders = sorted(path for path in runs_folder(root).glob("*") if path.is_dir())
@@ -96,13 +104,17 @@ def _ingest_runs(
                 and _take(session, registry, known, content, folder, report)
             ):
                 seen.add(folder.name)
+                _take_variants(session, root, folder, folder.name, report)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     _ingest_published(session, root, registry, known, seen, report)
-    for key in sorted(known.keys() - seen):
+    _ingest_foreign(session, root, registry, known, seen, report)
+    for key in sorted(key for key in known.keys() - seen if known[key].place == here):
         session.delete(known[key])
         report.removed.append(key)
     session.flush()
+    fresh = col(models.Run.key).in_([*report.added, *report.updated])
+    session.exec(update(models.Run).where(fresh).values(place=here))
     report.stale.sort()
 
 
@@ -114,6 +126,28 @@ def _take(
         return True
     _store(session, registry, row, read_run(folder), content, published=False, report=report)
     return True
+
+
+def _take_variants(session: Session, root: Path, folder: Path, key: str, report: IngestReport) -> None:
+    """Bring a run's scores by variants of the protocol up to date; one that is broken is named and left out."""
+    known = session.exec(select(models.VariantRow).where(models.VariantRow.run_key == key)).all()
+    checked = {row.protocol: row.digest for row in known}
+    for row in known:
+        session.delete(row)
+    session.flush()
+    paths = variant_files(folder)
+    if not paths:
+        return
+    run = read_trained(folder)
+    for path in paths:
+        try:
+            metrics, sha256 = read_variant(path, run, checked.get(PROTOCOL + path.stem.removeprefix("metrics"), ""))
+        except BrokenResultError as error:
+            report.rejected[_shown(path, root)] = str(error)
+            continue
+        scores = metrics.model_dump(include=set(models.VariantRow.model_fields) - {"draws"})
+        own = {"run_key": key, "draws": len(metrics.draws), "digest": sha256}
+        session.add(models.VariantRow.made(**scores, **own))
 
 
 def _ingest_published(
@@ -157,6 +191,64 @@ def _ingest_published(
             report.rejected[f"{path}#{key}"] = str(error)
 
 
+def _ingest_foreign(
+    session: Session,
+    root: Path,
+    registry: Registry,
+    known: dict[str, models.Run],
+    seen: set[str],
+    report: IngestReport,
+) -> None:
+    """Take in the results of other labs, each under a name that says whose it is."""
+    for folder in imported_runs(root):
+        try:
+            content, origin = digest(folder), read_origin(folder)
+            if content is None:
+                raise UserError("is not complete; import it again")
+            found = Found(f"{content}-{origin.kind}", origin.lab, origin.kind, origin.note, partial(read_run, folder))
+            _take_foreign(session, registry, known, seen, folder.name, found, report)
+            _take_variants(session, root, folder, foreign_key(folder.name, origin.lab), report)
+        except UserError as error:
+            report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
+    for path in community_files(root):
+        try:
+            content, lab = hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest(), lab_name(path.parent.name)
+            note = KINDS["community"].format(lab=lab)
+            found = Found(f"community-{content}", lab, "community", note, partial(read_community, path))
+            _take_foreign(session, registry, known, seen, path.stem, found, report)
+        except (UserError, OSError) as error:
+            report.rejected[_shown(path, root)] = str(error).replace(f"{path}: ", "")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result of another lab: hash of its content, whose and of what kind it is, what to say of it, how to read it."""
+
+    content: str
+    lab: str
+    kind: str
+    note: str
+    read: Callable[[], RunResult]
+
+
+def _take_foreign(
+    session: Session,
+    registry: Registry,
+    known: dict[str, models.Run],
+    seen: set[str],
+    name: str,
+    found: Found,
+    report: IngestReport,
+) -> None:
+    key = foreign_key(parse_key(name).key, found.lab)
+    if key in seen:
+        raise UserError(f"{found.lab} has this result twice: under results/imported and under results/community")
+    row = known.get(key)
+    if row is None or row.digest != found.content or not _unchanged(session, registry, row, report):
+        _store(session, registry, row, found.read(), found.content, published=False, report=report, found=found)
+    seen.add(key)
+
+
 def _published_digest(run: PublishedRun) -> str:
     return "published-" + hashlib.blake2b(run.model_dump_json().encode(), digest_size=12).hexdigest()
 
@@ -167,7 +259,7 @@ def _unchanged(session: Session, registry: Registry, row: models.Run, report: In
     if detail is None or row.seal != _seal(row, detail):
         return False
     report.unchanged += 1
-    row.stale = staleness(registry, row.key, detail.record)
+    row.stale = _stale(registry, detail.record["key"], detail.record, row.kind)
     if row.stale:
         report.stale.append(row.key)
     return True
@@ -175,7 +267,11 @@ def _unchanged(session: Session, registry: Registry, row: models.Run, report: In
 
 def _seal(row: models.Run, detail: models.RunDetail) -> str:
     """Return the hash of every figure of a run: the database is only an index, and what was altered in it is reread."""
-    figures = [row.model_dump(mode="json", exclude={"seal", "stale"}, warnings=False), detail.record, detail.history]
+    figures = [
+        row.model_dump(mode="json", exclude={"seal", "stale", "place"}, warnings=False),
+        detail.record,
+        detail.history,
+    ]
     digest = hashlib.blake2b(json.dumps(figures, sort_keys=True).encode(), digest_size=12)
     digest.update(detail.ap)
     return digest.hexdigest()
@@ -189,14 +285,16 @@ def _store(
     content: str,
     published: bool,
     report: IngestReport,
+    found: Found | None = None,
 ) -> None:
     record, metrics = result.record, result.metrics
+    key = foreign_key(record.key, found.lab) if found else record.key
     if row is not None:
         session.delete(row)
         session.flush()
     document = record.model_dump(mode="json")
     best, chosen = metrics.best_on_test, metrics.chosen_without_labels
-    stale = staleness(registry, record.key, document)
+    stale = _stale(registry, record.key, document, found.kind if found else "")
     shared = record.model_dump(
         include={
             "key", "method", "setting", "source", "target", "seed", "regime", "spec_hash", "code_version", "protocol",
@@ -211,8 +309,10 @@ def _store(
     )  # fmt: skip
     try:
         run = models.Run.made(
-            **shared,
+            **shared | {"key": key, "method": parse_key(key).method},
             **scores,
+            origin=found.note if found else "",
+            kind=found.kind if found else "",
             digest=content,
             seal="",
             published=published,
@@ -230,7 +330,7 @@ def _store(
             train_cameras=record.train_cameras,
         )
         detail = models.RunDetail.made(
-            run_key=record.key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
+            run_key=key, record=document, history=result.history, ap=result.ap.astype("<f4").tobytes()
         )
     except ValidationError as error:
         raise BrokenResultError(str(error.errors(include_url=False)[0]["msg"])) from None
@@ -239,11 +339,17 @@ def _store(
     session.refresh(run)  # as it will be read again, the time without its zone
     run.seal = _seal(run, detail)
     session.add(detail)
-    if result.identities is not None:
-        session.merge(_query_set(record.data_hashes.get(record.target, ""), result.identities))
-    (report.added if row is None else report.updated).append(record.key)
+    data = record.data_hashes.get(record.target, "")
+    if result.identities is not None and (found is None or session.get(models.QuerySet, data) is None):
+        session.merge(_query_set(data, result.identities))
+    (report.added if row is None else report.updated).append(key)
     if stale:
-        report.stale.append(record.key)
+        report.stale.append(key)
+
+
+def _stale(registry: Registry, key: str, record: Mapping[str, Any], kind: str) -> str:
+    """Return why a run no longer matches the registry; features that were given match no spec."""
+    return "" if kind == "features" else staleness(registry, key, record)
 
 
 def _pretraining(record: Record) -> str:
@@ -256,7 +362,7 @@ def _query_set(data: str, identities: NDArray[np.int32]) -> models.QuerySet:
     return models.QuerySet.made(data=data, identities=identities.astype("<i4").tobytes())
 
 
-def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None:
+def _ingest_attempts(session: Session, root: Path, here: str, report: IngestReport) -> None:
     rows = []
     for folder in sorted(all_attempts_folder(root).glob("*")):
         for path in attempts(root, folder.name):
@@ -267,8 +373,8 @@ def _ingest_attempts(session: Session, root: Path, report: IngestReport) -> None
                 report.rejected[name] = str(error)
                 continue
             ended = {} if document.status != "running" or alive(document.process) else {"status": "interrupted"}
-            rows.append({"path": name, **document.model_dump(exclude={"process"}), **ended})
-    _replace(session, models.AttemptRow, rows)
+            rows.append({"path": name, "place": here, **document.model_dump(exclude={"process"}), **ended})
+    _replace(session, models.AttemptRow, rows, here)
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -292,6 +398,7 @@ def _replace_registry(session: Session, registry: Registry) -> None:
                  "quoted": True, "document": {"description": quoted.note}}
             )  # fmt: skip
         figures += [(quoted.name, figure) for figure in quoted.reported]
+    methods += _foreign_methods(session, registry)
     session.exec(delete(models.Figure))
     _replace(session, models.Method, methods)
     session.flush()
@@ -314,8 +421,23 @@ def _replace_registry(session: Session, registry: Registry) -> None:
     )  # fmt: skip
 
 
-def _replace(session: Session, table: type[models.Row], rows: list[dict[str, Any]]) -> None:
-    session.exec(delete(table))
+def _foreign_methods(session: Session, registry: Registry) -> list[dict[str, Any]]:
+    """Return a row for each method of another lab, titled so that it is never taken for one's own."""
+    found: dict[str, dict[str, Any]] = {}
+    for run in session.exec(select(models.Run).where(models.Run.origin != "")):
+        name, _, lab = run.method.rpartition(FROM)
+        spec = registry.methods.get(name)
+        found[run.method] = {
+            "name": run.method, "title": f"{spec.title if spec else name}, from {lab}", "setting": run.setting,
+            "role": "imported", "quoted": False, "document": {"description": run.origin},
+        }  # fmt: skip
+    return list(found.values())
+
+
+def _replace(session: Session, table: type[models.Row], rows: list[dict[str, Any]], here: str | None = None) -> None:
+    """Put `rows` in the place of all that are there, or of those from the project folder `here`."""
+    gone = delete(table)
+    session.exec(gone if here is None else gone.where(column("place") == here))
     session.add_all([table.made(**row) for row in rows])
 
 
@@ -323,7 +445,7 @@ def _stamp(session: Session) -> None:
     """Name the state of the database by its content, so that the same results give the same permalink."""
     runs = session.exec(select(models.Run.key, models.Run.digest, models.Run.stale).order_by(col(models.Run.key))).all()
     entries = [entry.model_dump(mode="json") for entry in session.exec(select(models.Entry))]
-    entries.sort(key=lambda entry: (entry["method"], entry["task"]))
+    entries.sort(key=lambda entry: (entry["method"], entry["task"], entry["protocol"]))
     tried = session.exec(select(models.AttemptRow.path, models.AttemptRow.status, models.AttemptRow.epoch)).all()
     content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, tried))])))
     session.merge(models.Meta.made(name="snapshot", value=content))

@@ -1,0 +1,1 @@
+"""Groups of commands of `harness`, one file each, and what they share. Thin, as `harness.cli` is."""

@@ -1,0 +1,100 @@
+"""Two machines in one: a node that is killed in the middle of a run costs time and nothing else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.paths import run_folder
+from harness.pipeline.evaluate import evaluate
+from harness.pipeline.records import Metrics
+from harness.pipeline.training.train import train
+from harness.specs.pairing import parse_key
+from tests.fleet.conftest import CLUSTERS, EPOCHS, Lab, work_of
+from tests.pipeline.tiny import history, same_weights, silent
+
+ray = pytest.importorskip("ray")
+
+
+def killed_in_the_middle(lab: Lab, cluster: Any, killed: list[str], stop: threading.Event) -> None:
+    """Kill the node at work on a run, with all that is there, when a state of it has reached the remote."""
+    while not stop.wait(0.05):
+        work = work_of(lab, CLUSTERS)
+        if list(lab.remote.glob(f"fleet/*/state/{CLUSTERS}.safetensors")) and 1 < work.get("epoch", 0) < EPOCHS - 1:
+            for node in cluster.worker_nodes.copy():
+                raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+                below = raylet.children(recursive=True)
+                if any(CLUSTERS in line for line in map(command_line, below)):
+                    for process in below:  # the task before what it has started: it must not report a failure
+                        with suppress(psutil.NoSuchProcess):
+                            process.kill()
+                    cluster.remove_node(node, allow_graceful=False)
+                    killed.append(f"in epoch {work['epoch']}")
+                    return
+
+
+def command_line(process: psutil.Process) -> str:
+    """What a process was started with; '' if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def test_a_node_killed_in_the_middle_of_a_run_changes_nothing(
+    at_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # on a machine that does much else
+    small: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    stop = threading.Event()
+    killed: list[str] = []
+    try:
+        for _ in range(2):
+            cluster.add_node(num_cpus=1, **small)
+        cluster.wait_for_nodes()
+        killer = threading.Thread(target=killed_in_the_middle, args=(at_lab, cluster, killed, stop), daemon=True)
+        killer.start()
+        said = at_lab.project.run(
+            "harness", "fleet", "run", CLUSTERS, "--address", cluster.address, "--gpus-per-run", "0",
+            "--cpus-per-run", "1", "--every", "0.2", "--scratch", str(tmp_path / "scratch"),
+        )  # fmt: skip
+    finally:
+        stop.set()
+        cluster.shutdown()
+    assert killed
+    assert said.startswith("2 runs and datasets: 2 done on 1 machine\n")
+
+    record = json.loads((run_folder(at_lab.root, CLUSTERS) / "record.json").read_text())
+    assert record["resumed"] >= 1
+    assert not (at_lab.root / "results" / "attempts").exists()  # the head has computed nothing
+    assert list((tmp_path / "scratch").glob("run-*")) == []
+    assert at_lab.project.run("harness", "run", CLUSTERS) == "7 stages of 1 run: 7 unchanged\n"  # its locks are right
+
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    for shared in ("datasets", "methods", "data"):
+        (undisturbed / shared).symlink_to(at_lab.root / shared)
+    registry = replace(at_lab.registry, root=undisturbed)
+    expected, found = train(registry, parse_key(CLUSTERS), silent), run_folder(at_lab.root, CLUSTERS)
+    evaluate(registry, parse_key(CLUSTERS))
+    assert same_weights(found, expected)
+    assert history(found) == history(expected)
+    assert scores(found) == scores(expected)
+
+
+def scores(folder: Path) -> dict[str, Any]:
+    """What the metrics say but for times and what they vouch for."""
+    return Metrics.model_validate_json((folder / "metrics.json").read_bytes()).model_dump(
+        exclude={"seconds", "record_sha256", "queries_sha256"}
+    )

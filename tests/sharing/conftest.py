@@ -1,0 +1,3 @@
+from tests.store.conftest import project, template
+
+__all__ = ["project", "template"]
