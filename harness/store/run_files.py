@@ -172,7 +172,9 @@ def rank_scores(
     return ap, one, {name: 100 * float(score) for name, score in scores.items()}
 
 
-def check_agreement(scores: dict[str, float], counts: NDArray[np.int32], metrics: Metrics, where: str) -> None:
+def check_agreement(
+    scores: dict[str, float], counts: NDArray[np.int32], metrics: Metrics | Ranking, where: str
+) -> None:
     """Raise UserError unless metrics say what was found in `where`: `scores`, and `counts` of right answers."""
     found = counts > 0
     if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):

@@ -49,7 +49,7 @@ def test_nothing_that_moves_a_cursor_or_turns_a_line_leaves_by_an_export(project
     ):
         assert set(files) == {"CSV", "LaTeX", "BibTeX", "Markdown", "HTML"}
         for suffix, _, content in files.values():
-            assert not HARMFUL_PATTERN.search(content), suffix
+            assert not HARMFUL_PATTERN.search(content()), suffix
 
 
 def test_csv_has_full_precision_and_parses(evil: Project, store: Store) -> None:
