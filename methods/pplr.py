@@ -133,7 +133,8 @@ class PPLR(Algorithm):
         own = labels[:, None, None].expand(-1, parts.shape[1], 1)
         hard = -log_parts.gather(2, own)[:, :, 0]
         divergence = -log_parts.mean(2) - np.log(parts.shape[2])  # of the prediction from the uniform distribution
-        return (agreement * hard + (1 - agreement) * divergence).mean()
+        loss: Tensor = (agreement * hard + (1 - agreement) * divergence).mean()
+        return loss
 
     def _inter_camera(self, features: Tensor, centers: Tensor, index: Tensor) -> Tensor:
         """Contrast of features [B, d] with their clusters' proxies in other cameras."""
@@ -158,4 +159,5 @@ def cross_agreement(spaces: list[Tensor], k: int) -> NDArray[np.float32]:
     whole, *parts = (nearest_neighbours(space, k + 1).indices[:, 1:] for space in spaces)
     common = [(np.diff(np.sort(np.hstack([whole, part]), 1), axis=1) == 0).sum(1) for part in parts]
     shared = np.stack(common, 1)
-    return (shared / np.maximum(2 * whole.shape[1] - shared, 1)).astype(np.float32)
+    agreement: NDArray[np.float32] = (shared / np.maximum(2 * whole.shape[1] - shared, 1)).astype(np.float32)
+    return agreement

@@ -65,8 +65,8 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         explained(method.compute, device),
     ):
         begun = time.perf_counter()
-        target = open_prepared(prepared_folder(registry.root, pairing.target))
         algorithm = algorithm_class(method.algorithm, folder / "record.json")
+        target = open_prepared(prepared_folder(registry.root, pairing.target))
         embed = algorithm.embedder(method.compute, tensors, device)
         shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:

@@ -90,8 +90,7 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
     _check(spec, target, variant)
     device = choose_device()
     with explained(method.compute, device):
-        algorithm = algorithm_class(method.algorithm, folder / "record.json")
-        plain = algorithm.embedder(method.compute, tensors, device)
+        plain = algorithm_class(method.algorithm, folder / "record.json").embedder(method.compute, tensors, device)
         normalization = run.record.input.normalization if run.record.input else IMAGENET
 
         def embed(images: Pixels) -> Matrix:
