@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.faults import fuzzing
@@ -56,7 +56,7 @@ class Counts:
             self.rows[row.what].add(row)
         else:
             self.rows[row.what] = row
-        document = {"calls": self.calls, "rows": {name: asdict(row) for name, row in self.rows.items()}}
+        document = {"calls": self.calls, "rows": {name: vars(row) for name, row in self.rows.items()}}
         write_text(self.path, json.dumps(document, indent=1) + "\n")
 
 

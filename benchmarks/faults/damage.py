@@ -329,6 +329,7 @@ def cache(source: random.Random, folder: Path) -> Cases:
     """A file in DVC's cache is corrupt and checked out, as DVC does without a word: ingestion names it."""
     project, right, database_path = with_results(folder)
     root, run = project.root, run_folder(project.root, KEY)
+    shutil.rmtree(root / "pipelines")  # which hold as much of a plan as ingestion reads, and no more
     files = [str((run / name).relative_to(root)) for name in RUN_FILES]
     for command in (("init", "--no-scm", "-q"), ("add", "-q", *files)):
         subprocess.run(["dvc", *command], cwd=root, env=environment(), check=True, capture_output=True)
