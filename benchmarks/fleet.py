@@ -61,6 +61,9 @@ class _Sleeping(Head):
     def announce(self, engine: str) -> None:
         pass
 
+    def refresh(self) -> None:
+        pass
+
 
 def _scheduling(count: int, workers: int) -> Outcome:
     """Give out runs that sleep, to as many simulated workers as there are CPUs in a Ray that believes so."""

@@ -25,7 +25,9 @@ from harness.evaluation.matching import UNKNOWN_CAMERA, Index
 from harness.evaluation.reranking import K1, K2, LAMBDA
 from harness.evaluation.variants import Variant
 from harness.inputs.images import ImageError, read_image, resized
+from harness.inputs.json import sealed
 from harness.inputs.patterns import Pattern
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import Embedder, mean
@@ -33,7 +35,7 @@ from harness.learning.normalization import IMAGENET, Normalization
 from harness.learning.out_of_memory import explained
 from harness.matrix import Matrix, as_matrix
 from harness.paths import prepared_folder, raw_folder, replacing, run_folder, write_text
-from harness.pipeline.evaluate import TOP_K, algorithm_of, checked_run, query_columns
+from harness.pipeline.evaluate import TOP_K, checked_run, query_columns
 from harness.pipeline.records import DRAW, Ranking, VariantMetrics
 from harness.specs.dataset import DatasetSpec
 from harness.specs.pairing import Pairing
@@ -88,7 +90,7 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
     _check(spec, target, variant)
     device = choose_device()
     with explained(method.compute, device):
-        plain = algorithm_of(method).embedder(method.compute, tensors, device)
+        plain = algorithm_class(method.algorithm, folder / "record.json").embedder(method.compute, tensors, device)
         normalization = run.record.input.normalization if run.record.input else IMAGENET
 
         def embed(images: Pixels) -> Matrix:
@@ -116,7 +118,7 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
         checkpoint_sha256=run.record.checkpoint_sha256, queries_sha256=queries_sha256,
         seconds=time.perf_counter() - begun,
     )  # fmt: skip
-    write_text(folder / f"metrics{variant.suffix}.json", metrics.model_dump_json(indent=2) + "\n")
+    write_text(folder / f"metrics{variant.suffix}.json", sealed(metrics))
     return metrics
 
 

@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.errors import UserError
+from harness.inputs.files import read_head
 from harness.paths import all_attempts_folder, attempts_folder, run_folder, runs_folder, work_file
 from harness.store import views
 from harness.store.database import Store
@@ -82,12 +84,12 @@ def untaken(root: Path, store: Store) -> list[str]:
 def unfinished_history(root: Path, key: str) -> History | None:
     """Return the curves of a run that is being trained, from the header of its unfinished state; None without one."""
     try:
-        with work_file(root, key).open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > LONGEST_HEADER:
-                return None
-            rows = json.loads(json.loads(file.read(size))["__metadata__"]["progress"])["rows"]
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        path = work_file(root, key)
+        (size,) = struct.unpack("<Q", read_head(path, 8))
+        if size > LONGEST_HEADER:
+            return None
+        rows = json.loads(json.loads(read_head(path, 8 + size)[8:])["__metadata__"]["progress"])["rows"]
+    except (UserError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         return None
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names} if rows else None

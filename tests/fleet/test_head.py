@@ -49,6 +49,9 @@ class Told(Head):
     def announce(self, engine: str) -> None:
         pass
 
+    def refresh(self) -> None:
+        pass
+
     def _known(self, item: Item) -> bool:
         return True
 

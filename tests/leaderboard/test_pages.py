@@ -1,6 +1,7 @@
 """The pages' logic, by Streamlit's own test runner; what a browser does is in test_browser.py."""
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -361,6 +362,32 @@ def test_a_dataset_is_held_against_its_expected_counts(pictured: Project, monkey
     counts = app.dataframe[0].value.set_index("split")
     assert counts["agrees"].tolist() == ["✓ yes", "✗ no", "✗ no"]
     assert counts.loc["query", "images, here"] == 200
+
+
+@pytest.mark.parametrize("damage", ["info", "no counts", "manifest", "pixels", "pipe", "gone"])
+def test_a_dataset_that_is_damaged_is_said_so(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
+) -> None:
+    root = Path(shutil.copytree(pictured.root, tmp_path / "project"))
+    folder = root / "data" / "prepared" / "beta"
+    match damage:
+        case "info":
+            (folder / "info.json").write_text('{"format": 1, "files": 5')
+        case "no counts":
+            (folder / "info.json").write_text('{"format": 1, "splits": []}')
+        case "manifest":
+            (folder / "manifest.parquet").write_bytes(b"PAR1")
+        case "pixels":
+            (folder / "query.npy").write_bytes(b"\x93NUMPY")
+        case "pipe":
+            (folder / "info.json").unlink()
+            os.mkfifo(folder / "info.json")
+        case "gone":
+            (folder / "query.npy").unlink()
+    assert not opened(root, monkeypatch, "queries").exception
+    app = opened(root, monkeypatch, "datasets", dataset="beta")
+    assert not app.exception
+    assert "beta" in texts(app).lower()
 
 
 def test_a_corrupt_database_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

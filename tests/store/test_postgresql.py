@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield f"postgresql+psycopg://lab@127.0.0.1:{port}"
     finally:
-        stop = as_somebody(f"{BINARIES}/pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        stop = as_somebody(f"{BINARIES}/pg_ctl", "-D", str(data), "-m", "immediate", "-t", "300", "stop")
         subprocess.run(stop, check=True, capture_output=True, cwd=folder)
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.files import read_text
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title
@@ -210,8 +211,8 @@ def _code(algorithm: str) -> None:
         path = Path(found.origin) if found and found.origin else None
         if path is None or not path.resolve().is_relative_to(project().resolve()):
             return
-        text = path.read_text(encoding="utf-8")
-    except (ImportError, ValueError, OSError):
+        text = read_text(path)
+    except (ImportError, ValueError, UserError):
         return
     with st.expander(f"Code: {name} in {path.resolve().relative_to(project().resolve())}", icon=":material/code:"):
         st.code(text, "python", height=560)
