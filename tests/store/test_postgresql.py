@@ -37,7 +37,7 @@ def as_somebody(*command: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A server on the loopback, with nothing in it; its address. Its folder is not one of pytest's: those are private."""
+    """A server on the loopback, with nothing in it; its address. Its folder is none of pytest's private ones."""
     assert BINARIES is not None
     with tempfile.TemporaryDirectory(prefix="postgresql-") as name, socket.socket() as free:
         folder = Path(name)
