@@ -300,8 +300,8 @@ def test_stage_commands_are_hidden_and_every_help_has_an_example(harness: Comman
     for command in set(commands) - {"data", "fleet", "new", "results", "weights"}:
         assert "Example: harness " in harness(project, command, "--help")[1], command
     for group, names in {"fleet": fleet.app, "results": results.app}.items():
-        for command in names.registered_commands:
-            assert f"Example: harness {group} " in harness(project, group, str(command.name), "--help")[1], command.name
+        for name in (str(registered.name) for registered in names.registered_commands):
+            assert f"Example: harness {group} " in harness(project, group, name, "--help")[1], name
 
 
 def test_runs_are_filtered_and_published_ones_known(harness: Command, project: Path) -> None:
