@@ -220,6 +220,7 @@ class VariantMetrics(Ranking):
     checkpoint_sha256: str
     queries_sha256: str = Field(description="of the file queries+<variant>.parquet")
     seconds: float = Field(description="wall time of the evaluation")
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
