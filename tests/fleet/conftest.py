@@ -26,7 +26,7 @@ _save = save
 
 def save(*arguments):  # so that a test can come between two epochs
     _save(*arguments)
-    time.sleep(0.3)
+    time.sleep(1)
 """
 
 
