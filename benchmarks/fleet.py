@@ -1,8 +1,8 @@
 """Many machines: what a run costs beside a plain `dvc repro`, two workers beside one, and a head with 1,000 runs.
 
-`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray, and do one run of a tiny
-project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of this project, from nothing,
-with one worker and with two.
+`small` and `large` give 1,000 and 10,000 runs that only sleep to 64 simulated workers of Ray (`tiny`: as many for each
+of 8), and do one run of a tiny project by `dvc repro` and by `harness fleet work`. `starter` does the starter's runs of
+this project, from nothing, with one worker and with two.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,8 +24,8 @@ from harness.fleet.documents import now
 from harness.fleet.head import Head, Item, Summary, run_on_ray
 from harness.fleet.worker import Job, Result
 
-SIZES: dict[str, Any] = {"small": 1_000, "large": 10_000, "starter": 0}
-WORKERS = 64
+SIZES: dict[str, Any] = {"tiny": (125, 8), "small": (1_000, 64), "large": (10_000, 64), "starter": (0, 0)}
+"""Runs, and simulated workers: each of them is a process of some 75 MB."""
 SLEEP = 4.0
 START_EVERY = 50
 """One run in so many is a start that those after it need."""
@@ -36,7 +37,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     if size == "starter":
         yield from _starter(with_reference)
         return
-    yield _scheduling(SIZES[size])
+    yield _scheduling(*SIZES[size])
     yield from _overhead(with_reference)
 
 
@@ -60,40 +61,44 @@ class _Sleeping(Head):
     def announce(self, engine: str) -> None:
         pass
 
-
-def _sleep(job: str, item: str) -> str:
-    time.sleep(SLEEP)
-    return Result(outcome="finished", host="here").model_dump_json()
+    def refresh(self) -> None:
+        pass
 
 
-def _scheduling(count: int) -> Outcome:
+def _scheduling(count: int, workers: int) -> Outcome:
     """Give out runs that sleep, to as many simulated workers as there are CPUs in a Ray that believes so."""
     import ray
 
-    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    def sleep(job: str, item: str) -> str:  # travels by value: 64 processes need not import the project
+        import time
+
+        time.sleep(SLEEP)
+        return '{"outcome": "finished", "host": "here"}'
+
+    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        warm = ray.remote(_sleep)
-        ray.get([warm.options(num_cpus=1).remote("", "") for _ in range(WORKERS)])  # its processes are there then
+        warm = ray.remote(sleep)
+        ray.get([warm.options(num_cpus=1).remote("", "") for _ in range(workers)])  # its processes are there then
         head, begun, used = _Sleeping(count), time.perf_counter(), _cpu()
-        summary = run_on_ray(head, None, 1, _sleep)
+        summary = run_on_ray(head, None, 1, sleep)
         seconds, used = time.perf_counter() - begun, _cpu() - used
     finally:
         ray.shutdown()
     assert len(summary.done) == count
     return Outcome(
-        "fleet, scheduling", f"{count} of {SLEEP:g} s", seconds, 0.0, limit_s=count * SLEEP / WORKERS,
-        limit=f"{WORKERS} workers that never wait", agreement=f"head: {1000 * used / count:.1f} ms of CPU per run",
+        "fleet, scheduling", f"{count} of {SLEEP:g} s", seconds, 0.0, limit_s=count * SLEEP / workers,
+        limit=f"{workers} workers that never wait", agreement=f"head: {1000 * used / count:.1f} ms of CPU per run",
     )  # fmt: skip
 
 
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+def _cpu(whose: int = resource.RUSAGE_SELF) -> float:
+    usage = resource.getrusage(whose)
     return usage.ru_utime + usage.ru_stime
 
 
 def _overhead(with_reference: bool) -> Iterator[Outcome]:
     """Do one run of a tiny project, its data and spec there already, by a worker, by a head, and by `dvc repro`."""
-    from tests.pipeline.versioned import Versioned, versioned_project  # which needs what the tests need
+    from tests.pipeline.versioned import versioned_project  # which needs what the tests need
 
     key = "colour-histogram__drawn-summer__s0"
     stage = f"pipelines/colour-histogram/dvc.yaml:evaluate@{key}"
@@ -107,21 +112,24 @@ def _overhead(with_reference: bool) -> Iterator[Outcome]:
         project.run("git", "add", "-A")
         project.run("git", "commit", "-q", "-m", "Data and specs")
 
-        def timed(project: Versioned, *command: str) -> float:
-            begun = time.perf_counter()
+        def timed(*command: str) -> tuple[float, float]:
+            begun, used = time.perf_counter(), _cpu(resource.RUSAGE_CHILDREN)
             project.run(*command)
-            return time.perf_counter() - begun
+            return time.perf_counter() - begun, _cpu(resource.RUSAGE_CHILDREN) - used
 
-        work = ("harness", "fleet", "work", key, "--gpus-per-run", "0", "--scratch", f"{folder}/scratch")
-        worker = timed(project, *work)
-        collected = timed(project, "harness", "fleet", "run", key, "--gpus-per-run", "0")
-        reference = None
+        there = ("--gpus-per-run", "0", "--scratch", f"{folder}/scratch")
+        worker = timed("harness", "fleet", "work", key, *there)
+        head = timed("harness", "fleet", "run", key, *there)
+        reference: tuple[float, float] | None = None
         if with_reference:
-            project.run("git", "clean", "-q", "-fdx", "results/runs", ".dvc/cache/runs")
-            project.run("git", "checkout", "-q", ".")
-            reference = timed(project, "dvc", "repro", stage)
-    yield Outcome("fleet, one run", "a worker", worker, 0.0, "dvc repro", reference)
-    yield Outcome("fleet, one run", "the head takes it in", collected, 0.0)
+            shutil.rmtree(project.root / "results" / "runs")
+            shutil.rmtree(project.root / ".dvc" / "cache" / "runs")
+            project.run("git", "checkout", "-q", "--", "pipelines")  # its lock files know of no run again
+            reference = timed("dvc", "repro", stage)
+    said = f"CPU: {worker[1]:.1f} s" + (f", dvc repro {reference[1]:.1f} s" if reference else "")
+    wall = reference[0] if reference else None
+    yield Outcome("fleet, one run", "a worker", worker[0], 0.0, "dvc repro", wall, agreement=said)
+    yield Outcome("fleet, one run", "the head takes it in", head[0], 0.0, agreement=f"CPU: {head[1]:.1f} s")
 
 
 def _starter(with_reference: bool) -> Iterator[Outcome]:
@@ -149,7 +157,7 @@ def _starter_with(workers: int) -> float:
         keys = [
             stage.partition("@")[2] for stage in call("harness", "list", "pairings", "--starter", "--stages").split()
         ]
-        context: Any = ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+        context: Any = ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False)
         address = context.address_info["gcs_address"]
         try:
             begun = time.perf_counter()

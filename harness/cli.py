@@ -224,11 +224,13 @@ def train(
 def evaluate(
     key: Key,
     test_time: Annotated[
-        str, typer.Option(help="Steps between features and ranking: flip, camnorm, rerank, comma-separated; or none.")
-    ] = "",
+        list[str] | None,
+        typer.Option(help="Steps between features and ranking: flip, camnorm, rerank, comma-separated; or none."),
+    ] = None,
     design: Annotated[
-        str, typer.Option(help="Other queries and galleries: multi-query, leave-one-out or draws, and sessions.")
-    ] = "",
+        list[str] | None,
+        typer.Option(help="Other queries and galleries: multi-query, leave-one-out or draws, and sessions."),
+    ] = None,
 ) -> None:
     """Evaluate one trained pairing on its target (a DVC stage), or once more by a variant of the protocol.
 
@@ -239,7 +241,7 @@ def evaluate(
     from harness.evaluation.variants import named
     from harness.specs.pairing import parse_key
 
-    variant = named(_names(test_time) or (), _names(design) or ())
+    variant = named(*(_names(",".join(given or [])) or () for given in (test_time, design)))
     if variant.parts:
         from harness.pipeline.variants import evaluate_variant
 

@@ -20,7 +20,6 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from harness import learning
-from harness.labels import nearest_neighbours
 from harness.learning.algorithm import Algorithm, Losses
 from harness.specs.base import Frozen
 from harness.specs.params import Labels
@@ -119,14 +118,14 @@ class PPLR(Algorithm):
         return {"total": total} | losses
 
     def _refined(self, whole: Tensor, parts: Tensor, labels: Tensor, agreement: Tensor) -> Tensor:
-        """Cross-entropy of logits [B, C] with labels that the parts' predictions [B, parts, C] refine (their eq. 5)."""
+        """Cross-entropy of logits [B, C] with labels that the parts' predictions [B, parts, C] refine."""
         trusted = (agreement.softmax(1)[:, :, None] * parts.softmax(2)).sum(1).detach()
         share, log_whole = self.params.refinement, whole.log_softmax(1)
         hard = learning.losses.smoothed_cross_entropy(whole, labels, 0)
         return share * hard - (1 - share) * (trusted * log_whole).sum(1).mean()
 
     def _smoothed(self, parts: Tensor, labels: Tensor, agreement: Tensor) -> Tensor:
-        """Cross-entropy of the parts' logits [B, parts, C], smoothed where they do not agree (their eq. 7)."""
+        """Cross-entropy of the parts' logits [B, parts, C], smoothed where they do not agree."""
         if not self.aware:
             repeated = labels.repeat_interleave(parts.shape[1])
             return learning.losses.smoothed_cross_entropy(parts.flatten(0, 1), repeated, self.params.label_smoothing)
@@ -134,7 +133,8 @@ class PPLR(Algorithm):
         own = labels[:, None, None].expand(-1, parts.shape[1], 1)
         hard = -log_parts.gather(2, own)[:, :, 0]
         divergence = -log_parts.mean(2) - np.log(parts.shape[2])  # of the prediction from the uniform distribution
-        return (agreement * hard + (1 - agreement) * divergence).mean()
+        smoothed: Tensor = agreement * hard + (1 - agreement) * divergence
+        return smoothed.mean()
 
     def _inter_camera(self, features: Tensor, centers: Tensor, index: Tensor) -> Tensor:
         """Contrast of features [B, d] with their clusters' proxies in other cameras."""
@@ -154,7 +154,10 @@ def cross_agreement(spaces: list[Tensor], k: int) -> NDArray[np.float32]:
 
     spaces: L2-normalized features of the same images, each [N, d]. An image is not its own neighbour.
     """
+    from harness.labels import nearest_neighbours  # not at the top: with Numba, for which specs need not wait
+
     whole, *parts = (nearest_neighbours(space, k + 1).indices[:, 1:] for space in spaces)
     common = [(np.diff(np.sort(np.hstack([whole, part]), 1), axis=1) == 0).sum(1) for part in parts]
     shared = np.stack(common, 1)
-    return (shared / np.maximum(2 * whole.shape[1] - shared, 1)).astype(np.float32)
+    agreement: NDArray[np.float32] = (shared / np.maximum(2 * whole.shape[1] - shared, 1)).astype(np.float32)
+    return agreement

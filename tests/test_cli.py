@@ -13,6 +13,8 @@ import pytest
 
 from harness import __version__
 from harness.cli import main
+from harness.cli_apps import fleet, results
+from harness.inputs.text import HARMFUL as WRITTEN
 from harness.specs import Registry
 from tests.pipeline.conftest import tiny
 from tests.pipeline.tiny import Tiny, read
@@ -90,6 +92,30 @@ def test_a_mistake_is_a_message_and_exit_code_1(harness: Command, project: Path,
     assert out == ""
     assert err.startswith("error: ")
     assert said in err
+
+
+HARMFUL = "a\x1b[2Jb\u202ec\u2066d\x9be"
+SHOWN = [["list", "methods"], ["list", "methods", "--json"], ["leaderboard"], ["leaderboard", "--format", "json"],
+         ["check"], ["data", "add", HARMFUL, "."], ["show", HARMFUL], ["list", HARMFUL]]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", SHOWN, ids=range(len(SHOWN)))
+def test_nothing_that_others_wrote_moves_the_terminals_cursor(
+    harness: Command, specs: Specs, project: Path, arguments: list[str]
+) -> None:
+    path = project / "methods" / "teacher.yaml"
+    path.write_text(re.sub("title: .*", r'title: "a\\e[2Jb\\u202Ec\\u2066d\\x9be"', path.read_text(), count=1))
+    _, out, err = harness(project, *arguments)
+    assert not WRITTEN.search(out + err)
+    if arguments[0] == "list" and "methods" in arguments:
+        assert "2Jb" in out
+
+
+def test_a_harmful_title_leaves_by_no_file(harness: Command, specs: Specs, project: Path) -> None:
+    for form in ("csv", "md", "latex", "json", "html"):
+        code, _, _ = harness(project, "leaderboard", "--format", form, "--output", f"board.{form}")
+        assert code == 0
+        assert not WRITTEN.search((project / f"board.{form}").read_text())
 
 
 @pytest.mark.parametrize("arguments", [["sheep"], ["train"], ["list", "--jso"], ["plan", "--seeds"], ["data", "sheer"]])
@@ -271,8 +297,11 @@ def test_stage_commands_are_hidden_and_every_help_has_an_example(harness: Comman
     commands = [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()]
     assert not {"code", "spec"} & set(commands)
     assert {"show", "app", "site", "inspect"} <= set(commands)
-    for command in set(commands) - {"data", "new", "results", "weights"}:
+    for command in set(commands) - {"data", "fleet", "new", "results", "weights"}:
         assert "Example: harness " in harness(project, command, "--help")[1], command
+    for group, names in {"fleet": fleet.app, "results": results.app}.items():
+        for name in (str(registered.name) for registered in names.registered_commands):
+            assert f"Example: harness {group} " in harness(project, group, name, "--help")[1], name
 
 
 def test_runs_are_filtered_and_published_ones_known(harness: Command, project: Path) -> None:

@@ -21,6 +21,9 @@ COMMANDS = {
     "plan": ["plan"],
     "new method": ["new", "method", "mine", "--from", "cc-twin"],
     "code": ["code"],
+    "prepare": ["data", "prepare", "beta"],
+    "prepare anew": ["data", "prepare", "beta"],
+    "site": ["site", "build/board"],
 }
 
 

@@ -35,7 +35,10 @@ def run(
     tasks: Tasks = "",
     seeds: Seeds = "",
     address: Annotated[
-        str, typer.Option(help="Of a running Ray cluster, like 'auto' or ray://HOST:10001; default: this machine.")
+        str,
+        typer.Option(
+            help="Of a Ray cluster, like HOST:6379 or ray://HOST:10001; default: this machine's, or one of its own."
+        ),
     ] = "",
     gpus: Gpus = 1,
     cpus: Cpus = 2,

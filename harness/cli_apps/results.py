@@ -138,15 +138,15 @@ def results_submit(
 
     Example: harness results submit-features ours -t market1501 --from us --setting usl --query q.h5 --gallery g.h5
     """
-    from harness.inputs.json import parse_document
-    from harness.inputs.limits import TEXT_BYTES
+    from harness.inputs.files import read_bytes
+    from harness.inputs.json import parse_sealed
     from harness.pipeline.records import Metrics
     from harness.sharing.submission import Submission, submit_features
 
     project = registry()
     submission = Submission(method, lab, setting.value, target, source or None, seed, note)
     folder = submit_features(project, submission, query, gallery, replace)
-    metrics = parse_document((folder / "metrics.json").read_bytes()[:TEXT_BYTES], Path("metrics.json"), Metrics)
+    metrics = parse_sealed(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
     scores = f"mAP {metrics.map:.1f}, Rank-1 {metrics.rank1:.1f}, mINP {metrics.minp:.1f}"
     say(f"{folder.relative_to(project.root)}: {scores}")
     say("only the evaluation is ours, and the leaderboard says so; next: harness leaderboard")

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.commands.progress import console_progress
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
+from harness.inputs.json import sealed
 from harness.paths import prepared_folder, project_root, write_text
 from harness.use.calibration import BINS, FPIR_SAME, Calibration, OperatingPoint, calibrate
 from harness.use.model import CALIBRATION, find_run, load
@@ -32,7 +33,7 @@ def calibrate_run(run: str, pairs: Path | None, dataset: str | None) -> Iterator
         data = f"query and gallery of {dataset}"
     found = calibrate(searches, model.checkpoint, data)
     path = model.folder / CALIBRATION
-    write_text(path, found.model_dump_json(indent=2) + "\n")
+    write_text(path, sealed(found))
     yield from describe(found)
     if model.record.target == dataset:
         yield "note: the run adapted to this dataset's cameras; on others the rates will be worse"

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.commands.impossible import impossibilities
 from harness.errors import UserError
 from harness.paths import PIPELINES, prepared_folder, raw_folder
-from harness.pipeline.pipelines import conflict_line, edited, generated, plan_texts
+from harness.pipeline.pipelines import conflict_line, current_text, edited, generated, plan_texts
 from harness.pipeline.plan import plan_pairings, possible
 from harness.specs.method import InitRun
 from harness.specs.pairing import Pairing
@@ -140,7 +140,7 @@ def stale_pipelines(registry: Registry, pairings: Iterable[Pairing]) -> list[str
     problems = []
     for path, text in plan_texts(registry, planned, names).items():
         file = registry.root / path
-        if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != text:
+        if current_text(file) != text:
             why = "was edited by hand" if edited(file) else "does not fit the specs any more"
             problems.append(f"{path}: {why}; run: harness plan --add")
     for path in (Path("dvc.yaml"), *(PIPELINES / name / "dvc.yaml" for name in sorted(names))):

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from harness.commands.screen import table
 from harness.errors import UserError
+from harness.inputs.json import read_json
+from harness.inputs.limits import PUBLISHED_BYTES
 from harness.paths import published_file, raw_folder, run_folder
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.status import run_status
@@ -85,9 +87,9 @@ def _filtered(registry: Registry, pairings: list[Pairing], method: str, task: st
 def _published(root: Path) -> dict[str, dict[str, Any]]:
     """The scores of published runs, by key; none if the snapshot is missing or cannot be read: `check` says why."""
     try:
-        document = json.loads(published_file(root).read_text(encoding="utf-8"))
+        document = read_json(published_file(root), PUBLISHED_BYTES)
         return {key: run["metrics"] for key, run in document["runs"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (UserError, KeyError, TypeError, AttributeError):
         return {}
 
 

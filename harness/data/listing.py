@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.inputs.csv import read_rows
 from harness.inputs.files import read_text
 from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES
 from harness.inputs.limits import NAME
-from harness.inputs.parquet import load_table
+from harness.inputs.parquet import load_table, rows_of
 from harness.inputs.xml import read_attributes
 from harness.specs.layout import ImageSet
 
@@ -83,7 +82,7 @@ def read_table(root: Path, table: str, only: str | None) -> list[Listed]:
     Raises UserError for a file that is none of the two, a missing column, and a path that leaves the folder.
     """
     path = root / table
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path)
+    rows = _parquet_rows(path) if path.suffix == ".parquet" else read_rows(path, ("path",))
     found = []
     for number, row in enumerate(rows, start=2):
         if only is not None and "split" not in row:
@@ -100,30 +99,11 @@ def read_table(root: Path, table: str, only: str | None) -> list[Listed]:
     return found
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
-    try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-        rows = list(reader)
-    except csv.Error as error:
-        raise UserError(f"{path}: not readable as CSV: {error}") from error
-    if "path" not in (reader.fieldnames or ()):
-        raise UserError(f"{path}:1: has no column 'path'")
-    for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
-            raise UserError(f"{path}:{number}: has a row of another length than its header")
-    return rows
-
-
 def _parquet_rows(path: Path) -> list[dict[str, str]]:
-    import pyarrow as pa
-
-    try:
-        table = load_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: not readable as Parquet: {error}") from error
+    table = load_table(path)
     if "path" not in table.column_names:
         raise UserError(f"{path}: has no column 'path'")
-    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()]
+    return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows_of(table, path)]
 
 
 def read_xml(path: Path) -> dict[str, tuple[str, str]]:

@@ -65,8 +65,9 @@ def read_manifest(path: Path) -> pa.Table:
     """Return the manifest at `path`. Raises UserError."""
     try:
         return load_table(path).select(SCHEMA.names).cast(SCHEMA)
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path}: not a readable manifest: {error}; delete it and run the command again") from error
+    except (UserError, KeyError, ValueError, pa.ArrowException) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: not a readable manifest: {why}; delete it and run the command again") from error
 
 
 def _text(path: Path) -> str:

@@ -116,8 +116,9 @@ def _configure(clone: Path, settings: Mapping[str, Any]) -> None:
 
 def git(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """Run git in a folder and return what it says. Raises UserError; DiskError if the disk is full."""
+    command = ["git", *arguments]  # found by name: where it lies differs between systems
     done = subprocess.run(
-        ["git", *arguments],
+        command,
         cwd=folder,
         env=os.environ | (environment or {}),
         capture_output=True,

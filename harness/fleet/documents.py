@@ -7,7 +7,7 @@ Nothing is decided by comparing the clocks of two machines: whoever wants to kno
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -92,10 +92,11 @@ class Board:
         """Say what becomes of an item."""
         self.remote.write(f"{self.folder}/work/{work.item}.json", work.model_dump_json().encode())
 
-    def all_work(self) -> list[Work]:
-        """Return what is said of all items."""
-        names = [name for name in self.remote.names(f"{self.folder}/work") if name.endswith(".json")]
-        return [work for name in names if (work := self.work(name.removesuffix(".json")))]
+    def all_work(self, known: Iterable[Work] = ()) -> list[Work]:
+        """Return what is said of all items; of those `known` to be finished it is not asked again."""
+        finished = {work.item: work for work in known if work.status == "finished"}
+        names = [name.removesuffix(".json") for name in self.remote.names(f"{self.folder}/work") if ".json" in name]
+        return [work for name in names if (work := finished.get(name) or self.work(name))]
 
     def fleets(self) -> list[Fleet]:
         """Return what the heads and scripts of this fleet give out."""

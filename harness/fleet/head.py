@@ -40,7 +40,9 @@ from harness.specs.registry import Registry
 Say = Callable[[str], None]
 RETRIES = 5
 """How often a run is given out anew whose worker or machine died."""
-SNAPSHOT_SECONDS = 5.0
+SNAPSHOT_SECONDS = 15.0
+"""Between two looks at what all workers say."""
+WAIT_SECONDS = 5.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Ray sets them for its tasks; how many threads a run has is HARNESS_THREADS' to say, since it can change a bit."""
 
@@ -179,14 +181,17 @@ class Head:
     def _collect(self, item: Item) -> bool:
         """Bring an item's outputs and entries here; whether anything was new."""
         new = [stage for stage in item.stages if self.workspace.is_new(stage)]
-        for stage in new:
-            self.workspace.collect(stage)
+        self.workspace.collect(new)
         return bool(new)
 
     def announce(self, engine: str) -> None:
-        """Say on the remote, and in `results/fleet.json`, what is given out and how far it is."""
+        """Say on the remote what is given out."""
         announce(self.job, list(self.items), engine, self.began)
-        write_snapshot(self.registry.root, self.board)
+
+    def refresh(self) -> None:
+        """Say in `results/fleet.json` how far everybody is."""
+        with suppress(UserError):  # it is only shown
+            write_snapshot(self.registry.root, self.board)
 
 
 def run_on_ray(
@@ -201,10 +206,12 @@ def run_on_ray(
     with _connected(ray, address):
         _check_resources(ray, head, cpus)
         remote = ray.remote(max_retries=RETRIES)(worker or run_worker)
-        return _Loop(ray, head, remote, cpus).summary()
+        return Loop(ray, head, remote, cpus).summary()
 
 
-class _Loop:
+class Loop:
+    """Gives out what is ready, and hands the head what is finished, until nothing is left."""
+
     def __init__(self, ray: Any, head: Head, task: Any, cpus: float) -> None:
         self.ray, self.head, self.task, self.cpus = ray, head, task, cpus
         self.running: dict[Any, Item] = {}
@@ -212,6 +219,7 @@ class _Loop:
         self.shown = 0.0
 
     def summary(self) -> Summary:
+        self.head.announce("ray")
         try:
             while True:
                 self._submit()
@@ -222,8 +230,7 @@ class _Loop:
             self._stop()
             raise
         finally:
-            with suppress(UserError):
-                self.head.announce("ray")
+            self.head.refresh()
 
     def _submit(self) -> None:
         for name in [name for name, due in self.later.items() if time.monotonic() >= due]:
@@ -237,12 +244,12 @@ class _Loop:
 
     def _wait(self) -> None:
         if time.monotonic() - self.shown > SNAPSHOT_SECONDS:
-            self.head.announce("ray")
+            self.head.refresh()
             self.shown = time.monotonic()
         if not self.running:
             time.sleep(0.2)
             return
-        finished, _ = self.ray.wait(list(self.running), num_returns=1, timeout=SNAPSHOT_SECONDS)
+        finished, _ = self.ray.wait(list(self.running), num_returns=1, timeout=WAIT_SECONDS)
         if finished:  # all that are, not only the first
             finished, _ = self.ray.wait(list(self.running), num_returns=len(self.running), timeout=0)
         for reference in finished:

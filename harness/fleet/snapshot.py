@@ -34,7 +34,10 @@ class Snapshot(Frozen):
 
 def write_snapshot(root: Path, board: Board) -> Snapshot:
     """Ask the remote what the fleet is at, and keep the answer. Raises UserError."""
-    snapshot = Snapshot(fleet=board.fleet, written=now(), heads=tuple(board.fleets()), work=tuple(board.all_work()))
+    before = read_snapshot(root)
+    known = before.work if before and before.fleet == board.fleet else ()
+    work = tuple(board.all_work(known))
+    snapshot = Snapshot(fleet=board.fleet, written=now(), heads=tuple(board.fleets()), work=work)
     write_text(fleet_file(root), snapshot.model_dump_json(indent=1) + "\n")
     return snapshot
 

@@ -75,8 +75,10 @@ class SharedWorkspace(Workspace):
         stage = self.stages[name]
         with readable_errors(), self.repo.lock:
             upstream = [self.stages[other] for other in self._upstream[name]]
-            if all(out.hash_info for out in stage.outs) and not stage.changed(
-                allow_missing=True, upstream=[*upstream, *self._data_sources(stage)]
+            if (
+                all(out.hash_info for out in stage.outs)
+                and not stage.changed(allow_missing=True, upstream=[*upstream, *self._data_sources(stage)])
+                and self._obtainable(out for out in stage.outs if not out.exists)
             ):
                 self._known[name] = False
                 return Begun.UNCHANGED
@@ -89,18 +91,22 @@ class SharedWorkspace(Workspace):
         return Begun.RESTORED
 
     def is_new(self, name: str) -> bool:
-        """Whether a stage was restored, and not unchanged."""
-        return self._known[name]
+        """Whether a known stage's entry or its outputs are not here yet."""
+        return self._known[name] or not all(out.exists for out in self.stages[name].outs)
 
-    def collect(self, name: str) -> None:
-        """Bring a known stage's outputs here and write its entry in the lock file. Raises UserError."""
-        stage = self.stages[name]
+    def collect(self, names: Iterable[str]) -> None:
+        """Bring known stages' outputs here and write their entries, each lock file once. Raises UserError."""
+        entries: dict[str, list[PipelineStage]] = {}
         with readable_errors(), self.repo.lock, undisturbed():
-            if stage.changed_outs():
-                for out in stage.outs:
-                    self._fetch(out)
-            if self._known[name]:
-                stage.dump(update_pipeline=False)
+            for name in names:
+                stage = self.stages[name]
+                if stage.changed_outs():
+                    for out in stage.outs:
+                        self._fetch(out)
+                if self._known[name]:
+                    entries.setdefault(stage.dvcfile.path, []).append(stage)
+            for stages in entries.values():  # writing a lock file takes as long as it is long
+                stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
     def push(self, name: str) -> None:
         """Put a stage's outputs, and then its entry in the cache of runs, on the remote. Raises UserError."""
@@ -149,10 +155,13 @@ class SharedWorkspace(Workspace):
         return True
 
     def _there(self, stage: PipelineStage, entry: Any) -> bool:
-        """Whether the objects of an entry's outputs are here or on the remote."""
-        cached = self.repo.stage_cache._create_stage(entry, wdir=stage.wdir)
+        """Whether the outputs of an entry can be had."""
+        return self._obtainable(self.repo.stage_cache._create_stage(entry, wdir=stage.wdir).outs)
+
+    def _obtainable(self, outs: Iterable[Output]) -> bool:
+        """Whether the objects of outputs are in the cache here or on the remote."""
         far = self.repo.cloud.get_remote_odb(self.remote.name)
-        return all(out.cache.exists(out.hash_info.value) or far.exists(out.hash_info.value) for out in cached.outs)
+        return all(out.cache.exists(out.hash_info.value) or far.exists(out.hash_info.value) for out in outs)
 
     def _runs(self, stage: PipelineStage) -> Path | None:
         """Return the folder of the local cache of runs for what a stage depends on (DVC's way reads the data)."""

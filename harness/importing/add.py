@@ -22,6 +22,7 @@ from harness.errors import DiskError, UserError
 from harness.importing.findings import some
 from harness.importing.verify import MANIFEST, Verification, verify_dataset
 from harness.inputs.archives import extract
+from harness.inputs.files import read_bytes, read_text
 from harness.inputs.folders import files_below, leading_out
 from harness.paths import raw_folder
 from harness.specs.dataset import DatasetSpec
@@ -121,7 +122,7 @@ def _fetch(path: Path, partial: Path, link: Link, progress: Progress | None) -> 
     note = _source_note(partial)
     state = path.stat()
     source = json.dumps({"path": str(path), "size": state.st_size, "time": state.st_mtime_ns, "link": link})
-    if not (note.exists() and note.read_text() == source):
+    if not (note.exists() and read_text(note) == source):
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True, exist_ok=True)
     note.write_text(source)
@@ -186,7 +187,7 @@ def _version(root: Path, folder: Path) -> bool:
     if not (root / ".dvc").is_dir():
         return False
     pointer = folder.with_name(f"{folder.name}.dvc")
-    before = pointer.read_bytes() if pointer.exists() else None
+    before = read_bytes(pointer) if pointer.exists() else None
     command = [sys.executable, "-m", "dvc", "add", "--no-relink", str(folder.relative_to(root))]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -9,14 +9,13 @@ from pathlib import Path, PurePosixPath
 from statistics import median
 from typing import Any
 
-from PIL import Image
 from ruamel.yaml import YAML
 
 from harness.data.listing import images_below
 from harness.data.records import SPLITS
 from harness.errors import UserError
 from harness.inputs.folders import files_below
-from harness.inputs.images import SUFFIXES
+from harness.inputs.images import SUFFIXES, read_size
 from harness.inputs.patterns import Pattern
 
 LOOKED_AT = 200
@@ -109,13 +108,8 @@ def _camera(names: list[str], notes: list[str]) -> tuple[str | None, bool]:
 
 def _size(paths: list[Path], notes: list[str]) -> tuple[int, int, str]:
     """Return height, width and kind by the shape of some images."""
-    sizes = []
-    for path in paths[:: max(1, len(paths) // LOOKED_AT)]:
-        try:
-            with Image.open(path) as image:
-                sizes.append(image.size)
-        except (OSError, ValueError, Image.DecompressionBombError):  # verifying names the broken ones
-            continue
+    looked_at = paths[:: max(1, len(paths) // LOOKED_AT)]
+    sizes = [size for path in looked_at if (size := read_size(path))]  # verifying names those that are broken
     if not sizes:
         raise UserError(f"{paths[0].parent}: none of its images can be read")
     ratio = median(high / wide for wide, high in sizes)

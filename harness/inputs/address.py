@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -19,8 +20,10 @@ def database_address(where: str | Path) -> Path | URL:
     be taken for the host's name.
     """
     text = str(where)
+    if "\0" in text:
+        raise UserError(f"a database's address holds no null character: {EXAMPLE}")
     if "://" not in text:
-        return Path(text).resolve()
+        return Path(os.path.realpath(text))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -28,7 +31,7 @@ def database_address(where: str | Path) -> Path | URL:
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database.startswith((":", "file:")) or url.query or url.host:
             raise UserError("HARNESS_DATABASE_URL: a SQLite database is named by its file: sqlite:////folder/file.db")
-        return Path(url.database).resolve()
+        return Path(os.path.realpath(url.database))
     if url.get_backend_name() != "postgresql":
         raise UserError(f"HARNESS_DATABASE_URL: only SQLite and PostgreSQL are supported: {EXAMPLE}")
     if "@" in (url.host or "") or "/" in (url.host or ""):

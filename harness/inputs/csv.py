@@ -1,4 +1,4 @@
-"""CSV tables of numbers."""
+"""CSV tables: of numbers, and of texts by column."""
 
 from __future__ import annotations
 
@@ -9,10 +9,29 @@ import re
 from pathlib import Path
 
 from harness.errors import UserError
+from harness.inputs.files import read_text
 from harness.inputs.limits import CELL, ROWS
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)")
 Columns = dict[str, list[float | None]]
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by the names in its header, which holds `columns`. Raises UserError."""
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        names = reader.fieldnames or ()
+        rows = list(reader)
+    except csv.Error as error:
+        raise UserError(f"{path}: not readable as CSV: {error}") from None
+    if lacking := [name for name in columns if name not in names]:
+        raise UserError(f"{path}:1: has no column {lacking[0]!r}; its header must name: {', '.join(columns)}")
+    if len(rows) > ROWS:
+        raise UserError(f"{path}: has more than {ROWS:,} rows")
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise UserError(f"{path}:{number}: has a row of another length than its header")
+    return rows
 
 
 def parse_numbers(data: bytes, path: Path) -> Columns:

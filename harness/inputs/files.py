@@ -41,11 +41,36 @@ def read_bytes(path: Path, most: int = TEXT_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
-    """Return a text file. Raises as `read_bytes`, and UserError naming the first byte that is no text."""
+def read_head(path: Path, size: int) -> bytes:
+    """Return at most the first `size` bytes of a regular file, however large it is. Raises as `read_bytes`."""
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {_why(error)}") from None
+
+
+def check_regular(path: Path) -> None:
+    """Raise MissingFileError or UserError unless a library that opens files itself may be given this one."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {_why(error)}") from None
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: cannot be read: it is a {kind(mode)}, not a regular file")
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig", errors: str = "strict") -> str:
+    """Return a text file. Raises as `read_bytes`, and UserError naming the first byte that is no text.
+
+    `errors="replace"` is for files of ours that are compared and written anew, whatever has become of them.
+    """
     data = read_bytes(path)
     try:
-        return data.decode(encoding)
+        return data.decode(encoding, errors)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(

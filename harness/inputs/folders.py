@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import UserError
 from harness.inputs.files import kind
+from harness.inputs.limits import MEMBERS
 
 
 def files_below(folder: Path) -> list[str]:
     """Return the paths of all regular files below `folder`, relative to it, with '/', sorted.
 
-    Hidden files and folders are left out. Links are followed, also those to folders. Raises UserError for a folder that
-    cannot be read, a link that leads nowhere or round in a circle, and a device or pipe.
+    Hidden files and folders are left out. Links are followed, also those to folders, but never to a folder that
+    `folder` lies in: that would lead through the whole disk. Raises UserError for such a link, one that leads nowhere
+    or round in a circle, a folder that cannot be read, a device or pipe, and more files than any dataset has.
     """
-    return sorted(_walk(folder, "", (folder.resolve(),)))
+    found: list[str] = []
+    for name in _walk(folder, "", (folder.resolve(),)):
+        found.append(name)
+        if len(found) > MEMBERS:
+            raise UserError(f"{folder}: holds more than {MEMBERS:,} files, links followed; no dataset has so many")
+    return sorted(found)
 
 
 def _walk(folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[str]:
@@ -34,11 +42,11 @@ def _walk(folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[str]:
             mode = entry.stat().st_mode
         except OSError:
             raise UserError(f"{path}: a link that leads nowhere, or round in a circle; mend or delete it") from None
-        if entry.is_file():
+        if stat.S_ISREG(mode):
             yield prefix + entry.name
-        elif entry.is_dir():
+        elif stat.S_ISDIR(mode):
             where = path.resolve() if entry.is_symlink() else above[-1] / entry.name
-            if where in above:
+            if where in above or above[0].is_relative_to(where):
                 raise UserError(f"{path}: a link to a folder that it lies in itself; delete it")
             yield from _walk(path, f"{prefix}{entry.name}/", (*above, where))
         else:

@@ -66,6 +66,15 @@ def read_image(path: Path) -> tuple[Image.Image, Facts]:
     return image, Facts(image.width, image.height, content)
 
 
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height as the file states them, without decoding it; None for a file that is no image."""
+    try:
+        with Image.open(io.BytesIO(read_bytes(path, IMAGE_BYTES)), formats=FORMATS) as image:
+            return image.size
+    except Exception:  # each format raises what it meets; whoever verifies the dataset names the file
+        return None
+
+
 def decode(data: bytes) -> Image.Image:
     """Return the encoded image in RGB. Raises ImageError."""
     try:

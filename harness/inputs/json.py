@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -44,6 +46,31 @@ def validated(tree: Any, where: str, model: type[Document]) -> Document:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{where}: {field + ': ' if field else ''}{first['msg']}") from None
+
+
+SEAL = "sha256"
+"""The field of a document that holds the hash of the others; '' in documents older than it."""
+
+
+def seal(tree: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a document without its seal, as JSON with sorted keys."""
+    rest = {name: value for name, value in tree.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(document: BaseModel) -> str:
+    """Return a document as indented JSON that states its own hash."""
+    tree = document.model_dump(mode="json")
+    return json.dumps(tree | {SEAL: seal(tree)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_sealed(data: bytes, path: Path, model: type[Document]) -> Document:
+    """Return the validated document in `data`. Raises UserError also if its seal is not that of its content."""
+    tree = parse_json(data, path)
+    document = validated(tree, str(path), model)
+    if tree.get(SEAL) and tree[SEAL] != seal(tree):
+        raise UserError(f"{path}: is damaged, or was edited: its SHA-256 differs")
+    return document
 
 
 def _no_number(text: str) -> NoReturn:

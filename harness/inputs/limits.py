@@ -6,6 +6,8 @@ TEXT_BYTES = 64 * 2**20
 """Of a YAML, JSON, CSV, XML or list file; the plan of 10,000 runs takes 5 MB."""
 TABLE_BYTES = 2 * 2**30
 """Of a Parquet file, and of its columns once decoded."""
+PUBLISHED_BYTES = 512 * 2**20
+"""Of the snapshot of a plan's results."""
 IMAGE_BYTES = 256 * 2**20
 DEPTH = 64
 """Levels of a document."""

@@ -93,8 +93,7 @@ def _explained(text: str, path: Path) -> UserError:
                     f"{path}:{scalar.start_mark.line + 1}: {str(scalar.value)[:80]!r} is not a valid {tag}; "
                     "quote it if it is a text"
                 )
-        yaml = YAML(typ="safe", pure=True)
-        yaml.load(text)
+        yaml.constructor.construct_document(node)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return UserError(f"{path}:{line}: {(error.problem or 'not valid YAML').splitlines()[0]}")

@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix
 from harness.errors import UserError
 from harness.labels import jaccard_kernels as kernels
 from harness.labels.camera_neighbours import neighbours_by_camera
-from harness.labels.jaccard import distances_of, expand, in_chunks, joined
+from harness.labels.jaccard import Rows, distances_of, expand, in_chunks, joined
 from harness.labels.neighbours import Neighbours
 
 
@@ -43,6 +43,25 @@ def ca_jaccard_distance(
     exact search: those of `neighbours_by_camera` for k1_intra + 1 and k1_inter + 1. Raises UserError for NaN, zero-norm
     or not normalized rows, for cameras or neighbours that do not fit, for a k below 1, and for a k2 above k1 + 1.
     """
+    rows = ca_jaccard_vectors(features, cameras, k1_intra, k1_inter, k2_intra, k2_inter, neighbours=neighbours)
+    return distances_of(rows, max_distance)
+
+
+def ca_jaccard_vectors(
+    features: Any,
+    cameras: Any,
+    k1_intra: int,
+    k1_inter: int,
+    k2_intra: int,
+    k2_inter: int,
+    *,
+    neighbours: Neighbours | None = None,
+) -> Rows:
+    """Return V' of step 3, sparse: where rows start, their ascending columns, and their weights, which sum to 1.
+
+    Some hundred entries a row, whatever the reach, for who wants distances of some rows at a time. Arguments and errors
+    are those of `ca_jaccard_distance`.
+    """
     if min(k1_intra, k1_inter, k2_intra, k2_inter) < 1:
         raise UserError(f"every k must be at least 1, not {k1_intra}, {k1_inter}, {k2_intra} and {k2_inter}")
     if k2_intra > k1_intra + 1 or k2_inter > k1_inter + 1:
@@ -55,4 +74,4 @@ def ca_jaccard_distance(
     ranked, intra = neighbours.indices, k1_intra + 1
     rows = joined(in_chunks(kernels.mutual_rows, len(ranked), ranked, neighbours.similarities, intra))
     averaged = np.hstack([ranked[:, :k2_intra], ranked[:, intra : intra + k2_inter]])
-    return distances_of(expand(rows, averaged, averaged.shape[1]), max_distance)
+    return expand(rows, averaged, averaged.shape[1])

@@ -63,10 +63,10 @@ def search_on_host(matrix: Matrix, camera: NDArray[np.int64], intra: int, inter:
     lists = [(values[:, part].copy(), indices[:, part].copy()) for part in (np.s_[:intra], np.s_[intra:])]
     buffer = np.empty(min(n, search.TILE_ROWS) * min(n, search.TILE_COLUMNS), np.float32)
     bounds = np.flatnonzero(np.diff(camera, prepend=-1, append=camera.max() + 1))
-    for first, end in itertools.pairwise(bounds):
+    for first, end in itertools.pairwise(bounds.tolist()):
         for top in range(first, end, search.TILE_ROWS):
             rows = matrix[top : min(top + search.TILE_ROWS, end)]
-            for (start, stop), (near, found) in zip(((top, end), (end, n)), lists, strict=True):
+            for start, stop, (near, found) in zip((top, end), (end, n), lists, strict=True):
                 for left in range(start, stop, search.TILE_COLUMNS):
                     columns = matrix[left : min(left + search.TILE_COLUMNS, stop)]
                     tile = buffer[: len(rows) * len(columns)].reshape(len(rows), len(columns))

@@ -58,7 +58,13 @@ def theme() -> str:
 
 def task_title(name: str) -> str:
     """Return a task's name as people read it, by the titles of its datasets."""
-    return titled(name, {dataset.name: dataset.title for dataset in read(views.datasets)})
+    return task_titles()(name)
+
+
+def task_titles() -> Callable[[str], str]:
+    """Return `task_title` for many names: it asks the database once."""
+    titles = {dataset.name: dataset.title for dataset in read(views.datasets)}
+    return lambda name: titled(name, titles)
 
 
 def refuse(message: str) -> NoReturn:

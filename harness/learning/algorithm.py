@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
@@ -107,3 +109,13 @@ class Algorithm(ABC):
         from harness.learning.extract import network_embedder
 
         return network_embedder(compute, tensors, device)
+
+
+def algorithm_class(path: str, stated_in: Path | str) -> type[Algorithm]:
+    """Return the class at import path `package.module:Class`. Raises UserError, beginning with where it is stated."""
+    module, _, name = path.partition(":")
+    try:
+        found: type[Algorithm] = getattr(importlib.import_module(module), name)
+    except (ImportError, SyntaxError, AttributeError, ValueError) as error:
+        raise UserError(f"{stated_in}: its algorithm {path!r} cannot be imported: {error}") from error
+    return found

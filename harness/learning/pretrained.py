@@ -14,6 +14,7 @@ from torch import Tensor
 
 from harness.errors import UserError
 from harness.inputs.download import HASHED, download, may_download
+from harness.inputs.files import check_regular
 from harness.learning.backbones.base import BackboneKind, Published
 from harness.learning.backbones.timm import NET, POSITIONS
 from harness.learning.networks import build
@@ -114,6 +115,7 @@ def _sha256(path: Path) -> str:
 
 def _tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, out of what wraps them and without prefixes."""
+    check_regular(path)
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from harness.errors import DiskError, UserError
+from harness.inputs.files import MissingFileError, check_regular
 
 
 class RunState:
@@ -189,8 +190,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises UserError if it is damaged: one bit that differs from what was written is found.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such checkpoint; train the run first: harness run {path.parent.name}")
+    try:
+        check_regular(path)
+    except MissingFileError:
+        raise UserError(f"{path}: no such checkpoint; train the run first: harness run {path.parent.name}") from None
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -170,7 +170,8 @@ def code_version(root: Path) -> str:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=HOME, capture_output=True, text=True, check=True).stdout.strip()
+    command = ["git", *arguments]  # found by name: where it lies differs between systems
+    return subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _python_files(places: Iterable[str]) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +19,8 @@ from harness.evaluation import PROTOCOL, RankingResult
 from harness.evaluation.matching import Index, Labels
 from harness.evaluation.ranking import JUNK_IDS
 from harness.inputs.csv import Columns
-from harness.inputs.json import validated
-from harness.learning.algorithm import Algorithm
+from harness.inputs.json import sealed, validated
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.normalization import IMAGENET
@@ -66,25 +65,25 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
         explained(method.compute, device),
     ):
         begun = time.perf_counter()
+        algorithm = algorithm_class(method.algorithm, folder / "record.json")
         target = open_prepared(prepared_folder(registry.root, pairing.target))
-        algorithm = algorithm_of(method)
         embed = algorithm.embedder(method.compute, tensors, device)
         shown = run.record.input.normalization if run.record.input else IMAGENET
         if not target.evaluated:
             figures = _label_free(run, target)
             split = target.split("train")
-            training = _normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
+            training = normalized(embed(UnlabeledSet(split.images, split.cameras, device, shown)))
             params = algorithm.Params.model_validate(method.params)
             clusters, _ = own_clusters(training, split.cameras, params)
             with replacing(folder / "queries.parquet") as partial:
                 pq.write_table(pa.table({CLUSTERS: pa.array(clusters, pa.int32())}), partial, compression="zstd")
-            write_text(folder / "metrics.json", figures.model_dump_json(indent=2) + "\n")
+            write_text(folder / "metrics.json", sealed(figures))
             return figures
         evaluator = Evaluator(target, device, shown)
         features = evaluator.embedded(embed)
         result = evaluator.ranked(*features, TOP_K)
         with replacing(folder / "queries.parquet") as partial:
-            pq.write_table(_query_table(target, result, *map(_normalized, features)), partial, compression="zstd")
+            pq.write_table(query_table(target, result, *map(normalized, features)), partial, compression="zstd")
             queries_sha256 = hashlib.sha256(partial.read_bytes()).hexdigest()
         metrics = Metrics(
             map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
@@ -94,7 +93,7 @@ def evaluate(registry: Registry, pairing: Pairing) -> Metrics | LabelFree:
             record_sha256=run.record_sha256, checkpoint_sha256=run.record.checkpoint_sha256,
             queries_sha256=queries_sha256, seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        write_text(folder / "metrics.json", metrics.model_dump_json(indent=2) + "\n")
+        write_text(folder / "metrics.json", sealed(metrics))
     return metrics
 
 
@@ -111,13 +110,6 @@ def checked_run(folder: Path, key: str) -> tuple[dict[str, Tensor], Trained, Res
             f"train again: harness train {key}"
         )
     return tensors, run, validated(run.record.spec, f"{folder / 'record.json'}: spec", ResolvedMethod)
-
-
-def algorithm_of(method: ResolvedMethod) -> type[Algorithm]:
-    """Return the class of a method."""
-    module, class_name = method.algorithm.split(":")
-    found: type[Algorithm] = getattr(importlib.import_module(module), class_name)
-    return found
 
 
 def _label_free(run: Trained, target: Prepared) -> LabelFree:
@@ -144,7 +136,7 @@ def _best_on_test(history: Columns) -> Best | None:
     return Best(epoch=int(epoch or 0), map=best or 0.0, rank1=rank1 or 0.0)
 
 
-def _normalized(features: Any) -> Matrix:
+def normalized(features: Any) -> Matrix:
     """Return features with rows of length 1, in the same memory where that is possible: a gallery can be large."""
     rows = as_matrix(features, "features")
     rows /= row_norms(rows, "features")[:, None]
@@ -173,7 +165,7 @@ def query_columns(
     return columns, top
 
 
-def _query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
+def query_table(target: Prepared, result: RankingResult, query_rows: Matrix, gallery_rows: Matrix) -> pa.Table:
     """Return one row per query with the columns of `QUERY_COLUMNS` and `QUERY_EXTRAS`."""
     query, gallery = target.split("query"), target.split("gallery")
     columns, top = query_columns(result, query.paths, query.ids, query.cameras, gallery.ids)

@@ -5,7 +5,6 @@ It writes `results/maps/<key>.parquet`, some kilobytes for the pages to draw; no
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
-from harness.learning.algorithm import Algorithm
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.state import read_tensors
@@ -47,8 +46,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
         method = ResolvedMethod.model_validate_json(metadata["method"])
     except (KeyError, ValidationError):
         raise UserError(f"{pairing.key}: its checkpoint has a spec of another version; train the run again") from None
-    module, class_name = method.algorithm.split(":")
-    algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+    algorithm = algorithm_class(method.algorithm, f"{pairing.key}: its checkpoint")
     target = open_prepared(prepared_folder(registry.root, pairing.target))
     split = target.split("train")
     chosen = np.unique(np.linspace(0, len(split) - 1, min(images, len(split))).astype(np.int64))
@@ -73,7 +71,7 @@ def inspect(registry: Registry, pairing: Pairing, images: int) -> Path:
     )
     path = map_file(registry.root, pairing.key)
     with replacing(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
     return path
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from harness.errors import UserError
+from harness.inputs.files import read_text
 from harness.paths import PIPELINES, write_text
 from harness.pipeline.code import algorithm_files
 from harness.specs.dataset import RegimeName
@@ -61,7 +63,7 @@ def write_plan(registry: Registry, pairings: Iterable[Pairing]) -> list[str]:
         file = registry.root / path
         if edited(file):
             said.append(f"{path}: was edited by hand; written anew")
-        if not file.exists() or file.read_text(encoding="utf-8", errors="replace") != text:
+        if current_text(file) != text:
             write_text(file, text)
         if path.name == "dvc.yaml":
             said += _tidy_lock(registry.root, path, text)
@@ -92,25 +94,32 @@ def plan_texts(
     }
 
 
+def current_text(path: Path) -> str | None:
+    """Return a generated file's text, whatever has become of it; None if it is gone, or no file that can be read."""
+    try:
+        return read_text(path, "utf-8", "replace")
+    except UserError:
+        return None
+
+
 def edited(path: Path) -> bool:
     """Whether a generated file no longer is as it was generated."""
-    if not path.exists():
-        return False
-    head, _, body = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+    text = current_text(path)
+    if text is None:
+        return path.exists()
+    head, _, body = text.partition("\n")
     stated = DIGEST.search(head)
     return stated is None or stated[1] != _digest(body)
 
 
 def generated(path: Path) -> bool:
     """Whether a file is one of ours, edited or not."""
-    return DIGEST.search(path.read_text(encoding="utf-8", errors="replace")) is not None
+    return DIGEST.search(current_text(path) or "") is not None
 
 
 def conflict_line(path: Path) -> int | None:
     """Return the line of the first conflict marker that a merge left in a file, from 1; None if there is none."""
-    if not path.exists():
-        return None
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = current_text(path) or ""
     found = CONFLICT.search(text)
     return text.count("\n", 0, found.start()) + 1 if found else None
 
@@ -215,9 +224,9 @@ def _tidy_lock(root: Path, pipeline: Path, text: str | None) -> list[str]:
     of stages that it does not have are to go.
     """
     path = root / pipeline.with_suffix(".lock")
-    if not path.exists():
+    before = current_text(path)
+    if before is None:
         return []
-    before = path.read_text(encoding="utf-8", errors="replace")
     conflict = CONFLICT.search(before) is not None
     entries = (
         _entries(_side(before, theirs=True)) | _entries(_side(before, theirs=False)) if conflict else _entries(before)

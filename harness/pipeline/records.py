@@ -144,6 +144,7 @@ class Record(Frozen):
     checkpoint_sha256: str = Field(default="", description="of the checkpoint's tensors, as stated in its own header")
     history_sha256: str = Field(default="", description="of the file history.csv")
     notes: tuple[str, ...] = Field(default=(), description="what a reader must know, e.g. epochs that kept old labels")
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
 
 class Scores(Frozen):
@@ -177,6 +178,7 @@ class LabelFree(Frozen):
     camera_bias: float | None = Field(description="NMI of clusters and cameras; 0 is best")
     record_sha256: str
     checkpoint_sha256: str
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
 
 class Metrics(Scores):
@@ -192,6 +194,7 @@ class Metrics(Scores):
     best_on_test: Best | None
     chosen_without_labels: Chosen | None = Field(default=None, description="empty if the run made no pseudo-labels")
     seconds: float = Field(description="wall time of the evaluation")
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
 
 class Ranking(Scores):
@@ -217,6 +220,7 @@ class VariantMetrics(Ranking):
     checkpoint_sha256: str
     queries_sha256: str = Field(description="of the file queries+<variant>.parquet")
     seconds: float = Field(description="wall time of the evaluation")
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from harness.errors import UserError
 from harness.inputs.csv import Columns, parse_numbers
 from harness.inputs.files import read_bytes
-from harness.inputs.json import parse_document
+from harness.inputs.json import parse_sealed
 from harness.pipeline.records import HISTORY_COLUMNS, LabelFree, Metrics, Record
 from harness.specs.pairing import parse_key
 
@@ -29,7 +29,7 @@ class Trained:
 def read_trained(folder: Path) -> Trained:
     """Read record and history of the run in `folder`. Raises UserError if one is missing, damaged or another run's."""
     data = read_bytes(folder / "record.json")
-    record = parse_document(data, Path("record.json"), Record)
+    record = parse_sealed(data, Path("record.json"), Record)
     check_record(record, folder.name)
     history = read_bytes(folder / "history.csv")
     if hashlib.sha256(history).hexdigest() != record.history_sha256:
@@ -49,7 +49,7 @@ def read_label_free(folder: Path) -> LabelFree | None:
 
 def _read(folder: Path, model: type[Result]) -> Result | None:
     try:
-        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), model)
+        metrics = parse_sealed(read_bytes(folder / "metrics.json"), Path("metrics.json"), model)
         record = hashlib.sha256(read_bytes(folder / "record.json")).hexdigest()
     except UserError:
         return None

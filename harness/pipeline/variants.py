@@ -25,7 +25,9 @@ from harness.evaluation.matching import UNKNOWN_CAMERA, Index
 from harness.evaluation.reranking import K1, K2, LAMBDA
 from harness.evaluation.variants import Variant
 from harness.inputs.images import ImageError, read_image, resized
+from harness.inputs.json import sealed
 from harness.inputs.patterns import Pattern
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import Embedder, mean
@@ -33,7 +35,7 @@ from harness.learning.normalization import IMAGENET, Normalization
 from harness.learning.out_of_memory import explained
 from harness.matrix import Matrix, as_matrix
 from harness.paths import prepared_folder, raw_folder, replacing, run_folder, write_text
-from harness.pipeline.evaluate import TOP_K, algorithm_of, checked_run, query_columns
+from harness.pipeline.evaluate import TOP_K, checked_run, query_columns
 from harness.pipeline.records import DRAW, Ranking, VariantMetrics
 from harness.specs.dataset import DatasetSpec
 from harness.specs.pairing import Pairing
@@ -67,7 +69,7 @@ class Images:
         marks = None if self.marks is None else self.marks[index]
         return Images(self.features[index], self.ids[index], self.cameras[index], marks, self.paths[index])
 
-    def with_(self, other: Images) -> Images:
+    def followed_by(self, other: Images) -> Images:
         """Return these images and then the others."""
         marks = None if self.marks is None or other.marks is None else np.concatenate([self.marks, other.marks])
         return Images(
@@ -88,7 +90,7 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
     _check(spec, target, variant)
     device = choose_device()
     with explained(method.compute, device):
-        plain = algorithm_of(method).embedder(method.compute, tensors, device)
+        plain = algorithm_class(method.algorithm, folder / "record.json").embedder(method.compute, tensors, device)
         normalization = run.record.input.normalization if run.record.input else IMAGENET
 
         def embed(images: Pixels) -> Matrix:
@@ -116,7 +118,7 @@ def evaluate_variant(registry: Registry, pairing: Pairing, variant: Variant) -> 
         checkpoint_sha256=run.record.checkpoint_sha256, queries_sha256=queries_sha256,
         seconds=time.perf_counter() - begun,
     )  # fmt: skip
-    write_text(folder / f"metrics{variant.suffix}.json", metrics.model_dump_json(indent=2) + "\n")
+    write_text(folder / f"metrics{variant.suffix}.json", sealed(metrics))
     return metrics
 
 
@@ -202,7 +204,7 @@ def _rankings(
         yield query, gallery, True
         return
     contents = np.array([*target.contents("query"), *target.contents("gallery")])
-    everything = query.with_(gallery)
+    everything = query.followed_by(gallery)
     both = np.array([f"{content} {identity}" for content, identity in zip(contents, everything.ids, strict=True)])
     everything = everything.at(np.sort(np.unique(both, return_index=True)[1]))  # VeRi-776's gallery holds its queries
     if "leave-one-out" in variant:
@@ -223,7 +225,8 @@ def _ranked(variant: Variant, query: Images, gallery: Images, top_k: int, device
     searched: Any
     asked, searched = query.features, gallery.features
     if "camnorm" in variant:
-        both = standardized_per_camera(query.with_(gallery).features, query.with_(gallery).cameras)
+        everything = query.followed_by(gallery)
+        both = standardized_per_camera(everything.features, everything.cameras)
         asked, searched = both[: len(query)], both[len(query) :]
     labels = query.ids, gallery.ids, query.marks, gallery.marks
     asked, searched = (features / np.linalg.norm(features, axis=1, keepdims=True) for features in (asked, searched))

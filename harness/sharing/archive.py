@@ -33,11 +33,13 @@ from harness.inputs.json import parse_document
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import load_table
 from harness.paths import imported_folder, prepared_folder, replacing, run_folder
+from harness.pipeline.trained import read_trained
 from harness.specs.base import Frozen
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
 from harness.store.origin import ORIGIN, Origin, lab_name
 from harness.store.run_files import FILES, RunResult, digest, read_run
+from harness.store.variant_files import read_variant, variant_files
 
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -192,6 +194,8 @@ def _check_run(root: Path, archive: Path, folder: Path) -> None:
             raise UserError(f"lacks one of {', '.join(FILES)}")
         result = read_run(folder)
         check_labels(root, result, folder / "queries.parquet")
+        for path in variant_files(folder):
+            read_variant(path, read_trained(folder))
         if (folder / CHECKPOINT).exists():
             _check_weights(folder)
     except UserError as error:

@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from harness.data.prepared import Prepared, Split, open_prepared
 from harness.errors import DiskError, UserError
+from harness.inputs.files import MissingFileError, check_regular
+from harness.inputs.json import sealed
 from harness.inputs.parquet import load_table
 from harness.matrix import Matrix
 from harness.paths import imported_folder, prepared_folder
@@ -96,17 +98,17 @@ def _write(draft: Path, target: Prepared, record: Record, query: Matrix, gallery
     import pyarrow.parquet as pq
 
     from harness.evaluation import evaluate_ranking
-    from harness.pipeline.evaluate import TOP_K, _normalized, _query_table  # with torch
+    from harness.pipeline.evaluate import TOP_K, normalized, query_table  # with torch
 
     splits = target.split("query"), target.split("gallery")
     cameras = [split.cameras if target.has_cameras else None for split in splits]
     result = evaluate_ranking(query, gallery, splits[0].ids, splits[1].ids, *cameras, top_k=TOP_K)
-    table = _query_table(target, result, _normalized(query), _normalized(gallery))
+    table = query_table(target, result, normalized(query), normalized(gallery))
     pq.write_table(table, draft / "queries.parquet", compression="zstd")
     history = (",".join(HISTORY_COLUMNS) + "\n").encode()
     (draft / "history.csv").write_bytes(history)
     record = record.model_copy(update={"history_sha256": hashlib.sha256(history).hexdigest()})
-    text = (record.model_dump_json(indent=2) + "\n").encode()
+    text = sealed(record).encode()
     (draft / "record.json").write_bytes(text)
     metrics = Metrics(
         map=100 * result.map, rank1=100 * result.cmc[1], rank5=100 * result.cmc[5], rank10=100 * result.cmc[10],
@@ -116,7 +118,7 @@ def _write(draft: Path, target: Prepared, record: Record, query: Matrix, gallery
         queries_sha256=hashlib.sha256((draft / "queries.parquet").read_bytes()).hexdigest(),
         seconds=time.perf_counter() - begun,
     )  # fmt: skip
-    (draft / "metrics.json").write_text(metrics.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (draft / "metrics.json").write_text(sealed(metrics), encoding="utf-8")
 
 
 def _record(
@@ -175,7 +177,9 @@ def _plain(path: str) -> str:
 
 
 def _read(path: Path) -> tuple[list[str], Matrix]:
+    h5py = _h5py() if path.suffix in (".h5", ".hdf5") else None
     try:
+        check_regular(path)
         if path.suffix == ".parquet":
             table = load_table(path)
             column = table["feature"].combine_chunks()
@@ -185,18 +189,16 @@ def _read(path: Path) -> tuple[list[str], Matrix]:
                 else np.empty((0, 0))
             )
             return [str(name) for name in table["path"].to_pylist()], matrix.astype(np.float32)
-        if path.suffix in (".h5", ".hdf5"):
-            with _h5py().File(path) as file:
+        if h5py:
+            with h5py.File(path) as file:
                 names = [name.decode("utf-8") if isinstance(name, bytes) else str(name) for name in file["paths"][:]]
                 return names, np.asarray(file["embeddings"][:], np.float32)
-    except UserError:
+    except MissingFileError:
         raise
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
+    except (UserError, OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: holds no features: Parquet has the columns path and feature, HDF5 has paths and embeddings "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+            f"({(str(error).removeprefix(f'{path}: ') or type(error).__name__).splitlines()[0]})"
         ) from None
     raise UserError(f"{path}: features are a .parquet or .h5 file")
 

@@ -17,8 +17,9 @@ from harness.errors import UserError
 from harness.leaderboard.on_demand import drawn_splits
 from harness.paths import prepared_folder
 from harness.site.html import Site, code, figure, paragraph, table, text
+from harness.statistics.basics import spread
 from harness.store import Store, models, open_store, views
-from harness.store.compare import compare, contestant
+from harness.store.compare import Contestant, compare, contestant
 from harness.store.database import database_url
 from harness.store.lists import Query, read_queries, read_ranked, with_lists
 from harness.store.views import LeaderRow
@@ -78,7 +79,7 @@ def _split(root: Path, dataset: models.DatasetRow, name: str) -> Split | None:
     folder = prepared_folder(root, dataset.name)
     if (folder / "info.json").exists():
         with suppress(UserError):
-            return open_prepared(folder).split(name)
+            return open_prepared(folder).split(name, verified=False)
     if dataset.document["drawn"]:
         drawn = DrawnSpec.model_validate(dataset.document["drawn"])
         return drawn_splits(drawn, dataset.document["junk_ids"])[name]
@@ -178,14 +179,14 @@ def _queries_view(run: models.Run) -> View:
 
 def _index(b: _Builder, file: str) -> list[str]:
     rows = [
-        [b.site.link(file, addresses.Leaderboard(task=task.name), b.task(task.name)), str(task.reproduced or ""),
-         str(task.reported or ""), *_best(b, task.name)]
+        [b.site.link(file, addresses.Leaderboard(task=task.name), b.task(task.name)), *_best(b, task.name),
+         str(task.reproduced or ""), str(task.reported or "")]
         for task in b.tasks
     ]  # fmt: skip
     words = "".join(f"<dt><b>{text(word)}</b></dt><dd>{text(meaning)}</dd>" for word, meaning in GLOSSARY.items())
     return [
         paragraph(INTRODUCTION),
-        table(("task", "methods run", "methods reported", "best", "mAP"), rows, (False, True, True, False, True)),
+        table(("task", "best", "mAP", "methods run", "reported"), rows, (False, False, True, True, True)),
         f"<h2>Words</h2><dl>{words}</dl>",
         paragraph(f"{b.snapshot.runs} runs, snapshot {b.snapshot.id}"),
     ]
@@ -254,9 +255,10 @@ def _comparison(b: _Builder, file: str, task: str, pair: tuple[str, str]) -> lis
         (found,) = compare(reference, [other])
     except UserError as error:
         return [paragraph(error)]
-    result = found.result
+    result, names = found.result, (b.method(pair[0]), b.method(pair[1]))
     p_value = probability(found.corrected) if found.verdict is not None else ""
     rows = [
+        *([f"mAP of {text(name)}", _seeds(side)] for name, side in ((names[1], other), (names[0], reference))),
         ["difference of mAP", signed(result.difference)],
         ["95 % interval", f"{signed(result.low)} … {signed(result.high)}"],
         *([["p-value", text(p_value)]] if p_value else []),
@@ -277,7 +279,6 @@ def _comparison(b: _Builder, file: str, task: str, pair: tuple[str, str]) -> lis
         for key in dict.fromkeys(key for spec in specs for key in spec)
         if key not in ("name", "init.seed_offsets") and len({value_text(spec.get(key)) for spec in specs}) > 1
     ]
-    names = (b.method(pair[0]), b.method(pair[1]))
     parts = [
         paragraph(sentence(found, names[1], names[0]), "verdict"),
         *map(paragraph, remarks(found)),
@@ -289,6 +290,12 @@ def _comparison(b: _Builder, file: str, task: str, pair: tuple[str, str]) -> lis
         parts += ["<h2>What differs in their specs</h2>", table(("parameter", *names), differing)]
     back = b.site.link(file, addresses.Leaderboard(task=task), f"Leaderboard of {b.task(task)}")
     return [*parts, f"<p>{back}</p>"]
+
+
+def _seeds(side: Contestant) -> str:
+    """The mAP of a side: mean, spread, seeds."""
+    over = spread(side.maps.tolist())
+    return f"{over.mean:.1f} ± {over.std:.1f} over {over.n} seeds" if over.n > 1 else f"{over.mean:.1f}, one seed"
 
 
 def _all_lists(b: _Builder, file: str) -> list[str]:

@@ -12,7 +12,7 @@ from harness.tables.style import CSS
 EXTRA = """\
 nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin-bottom: 1.5rem } h1, h2, p { overflow-wrap: anywhere }
  a { color: var(--mark) } a:focus-visible { outline: 2px solid var(--mark) }
-.strip { display: flex; flex-wrap: wrap; gap: .5rem } figure { margin: 0; max-width: 7rem }
+.strip { display: flex; flex-wrap: wrap; gap: .5rem } figure { margin: 0; width: 6.5rem }
 figure img { display: block; height: 128px; border: 4px solid transparent; border-radius: 3px }
 figure.right img { border-color: #009E73 } figure.wrong img { border-color: #D55E00 }
 figcaption { font-size: .8rem; color: var(--dim) } pre { overflow-x: auto; font-size: .85rem }

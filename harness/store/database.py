@@ -114,7 +114,7 @@ def _wait_for_other_writers(connection: Connection) -> None:
 
 
 def _sqlite(path: Path, read_only: bool) -> Engine:
-    if path.exists() and not path.is_file():
+    if os.path.lexists(path) and not path.is_file():  # a link in a circle does not "exist"
         raise UserError(f"{path}: not a regular file, so it cannot be the database; {REBUILD}")
     if read_only and not path.exists():
         raise StoreMissingError(f"{path.name}: there is no database yet; run `harness leaderboard` to build it")
@@ -189,10 +189,13 @@ def _explained(engine: Engine) -> Iterator[None]:
     """Turn the database's errors into UserErrors that say what to do, and show no secret."""
     try:
         yield
-    except IntegrityError:  # our own mistake
-        raise
+    except IntegrityError as error:
+        if not _inconsistent(engine):  # our own mistake
+            raise
+        name = Path(engine.url.database or "").name
+        raise UserError(f"{name}: the database is damaged ({error.orig}); {REBUILD}") from None
     except DBAPIError as error:
-        raise _explanation(engine.url, str(error.orig)) from None
+        raise _explanation(engine.url, error.orig) from None
     except (ValueError, TypeError) as error:
         if _converting(error):  # a stored text that is no JSON, date or number
             name = Path(engine.url.database or "").name
@@ -200,16 +203,35 @@ def _explained(engine: Engine) -> Iterator[None]:
         raise
 
 
-def _explanation(url: URL, reason: str) -> UserError:
+def _inconsistent(engine: Engine) -> bool:
+    """Whether a SQLite database holds what its own constraints forbid: somebody else has written to it."""
+    if engine.dialect.name != "sqlite":
+        return False
+    with engine.connect() as connection:
+        orphan = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        intact = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+    return orphan is not None or intact != "ok"
+
+
+def _explanation(url: URL, error: BaseException | None) -> UserError:
+    """What a driver's error means. SQLite's by its code, not by its words: https://sqlite.org/rescode.html."""
+    reason = str(error)
     name = Path((url.database or "").partition("?")[0]).name
     if url.get_backend_name() != "sqlite":
         return UserError(f"the database {name} cannot be used: {without_secrets(reason, url).strip()}")
-    if "locked" in reason:
-        return UserError(f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done")
-    if "readonly" in reason or "unable to open" in reason:
-        return DiskError(f"{name}: cannot be written ({reason}); check the folder's permissions")
-    if "full" in reason:
-        return DiskError(f"{name}: the disk is full; nothing was changed")
+    extended = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_CORRUPT
+    match extended & 0xFF:  # the primary code
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return UserError(f"{name}: locked by another process for {BUSY_SECONDS} s; try again when it is done")
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return DiskError(f"{name}: cannot be written ({reason}); check the folder's permissions")
+        case sqlite3.SQLITE_FULL:
+            return DiskError(f"{name}: the disk is full; nothing was changed")
+        case sqlite3.SQLITE_IOERR if extended != sqlite3.SQLITE_IOERR_SHORT_READ:  # which is a file cut short
+            return DiskError(
+                f"{name}: the disk is full, or fails ({getattr(error, 'sqlite_errorname', reason)}); nothing was "
+                "changed: free some space and run it again"
+            )
     return UserError(f"{name}: the database is corrupt ({reason}); {REBUILD}")
 
 

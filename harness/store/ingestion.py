@@ -104,7 +104,7 @@ def _ingest_runs(
                 and _take(session, registry, known, content, folder, report)
             ):
                 seen.add(folder.name)
-                _take_variants(session, root, folder, report)
+                _take_variants(session, root, folder, folder.name, report)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     _ingest_published(session, root, registry, known, seen, report)
@@ -128,9 +128,9 @@ def _take(
     return True
 
 
-def _take_variants(session: Session, root: Path, folder: Path, report: IngestReport) -> None:
+def _take_variants(session: Session, root: Path, folder: Path, key: str, report: IngestReport) -> None:
     """Bring a run's scores by variants of the protocol up to date; one that is broken is named and left out."""
-    known = session.exec(select(models.VariantRow).where(models.VariantRow.run_key == folder.name)).all()
+    known = session.exec(select(models.VariantRow).where(models.VariantRow.run_key == key)).all()
     checked = {row.protocol: row.digest for row in known}
     for row in known:
         session.delete(row)
@@ -146,7 +146,7 @@ def _take_variants(session: Session, root: Path, folder: Path, report: IngestRep
             report.rejected[_shown(path, root)] = str(error)
             continue
         scores = metrics.model_dump(include=set(models.VariantRow.model_fields) - {"draws"})
-        own = {"run_key": folder.name, "draws": len(metrics.draws), "digest": sha256}
+        own = {"run_key": key, "draws": len(metrics.draws), "digest": sha256}
         session.add(models.VariantRow.made(**scores, **own))
 
 
@@ -207,6 +207,7 @@ def _ingest_foreign(
                 raise UserError("is not complete; import it again")
             found = Found(f"{content}-{origin.kind}", origin.lab, origin.kind, origin.note, partial(read_run, folder))
             _take_foreign(session, registry, known, seen, folder.name, found, report)
+            _take_variants(session, root, folder, foreign_key(folder.name, origin.lab), report)
         except UserError as error:
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     for path in community_files(root):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError
-from harness.inputs.files import MissingFileError
-from harness.inputs.parquet import load_table
+from harness.inputs.files import MissingFileError, read_text
+from harness.inputs.parquet import load_table, read_metadata, rows_of
 from harness.paths import (
     foreign_key,
     imported_folder,
@@ -109,37 +109,32 @@ def read_lists(root: Path, key: str) -> dict[str, Any]:
 
 
 def _rows(root: Path, key: str, columns: Sequence[str], query: int | None = None) -> list[dict[str, Any]]:
-    import pyarrow as pa  # slow to import
-    import pyarrow.parquet as pq
-
     path = result_folder(root, parse_key(key).key) / "queries.parquet"
     group = None if path.exists() else _published_keys(root).get(key)
     try:
         if group is not None:
-            file = pq.ParquetFile(lists_path(root))
-            table = file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names])
-            rows = table.to_pylist() if query is None else table.slice(query, 1).to_pylist()
-            return [_unpacked(row) for row in rows]
-        table = load_table(verified_queries(path.parent))
+            table = load_table(lists_path(root), group=group)
+        else:
+            table = load_table(verified_queries(path.parent), path)
         table = table.select([name for name in columns if name in table.column_names])
-        return list((table if query is None else table.slice(query, 1)).to_pylist())
+        rows = rows_of(table if query is None else table.slice(query, 1), path)
+        return rows if group is None else [_unpacked(row) for row in rows]
     except MissingFileError:
         raise UserError(
             f"The ranked lists of {key} are not on this machine: {_fetch(root, key)}`harness run {key}` computes them."
         ) from None
     except UserError as error:
+        if group is not None:
+            raise UserError(f"{str(error).replace(f'{root}/', '')}; `git checkout` brings it back") from None
         raise UserError(f"results/runs/{key}/{str(error).replace(f'{path.parent}/', '')}") from None
-    except (OSError, pa.ArrowException) as error:
-        place = lists_path(root) if group is not None else path
-        raise UserError(f"{place.relative_to(root)} cannot be read: {error}") from None
 
 
 def _fetch(root: Path, key: str) -> str:
     """How DVC fetches them, where it has a remote to fetch them from."""
     try:
-        remote = any("['remote" in (root / ".dvc" / name).read_text() for name in ("config", "config.local")
+        remote = any("['remote" in read_text(root / ".dvc" / name) for name in ("config", "config.local")
                      if (root / ".dvc" / name).exists())  # fmt: skip
-    except OSError:
+    except UserError:
         remote = False
     return f"`dvc pull {evaluate_stage(parse_key(key))}` fetches them, " if remote else ""
 
@@ -149,12 +144,9 @@ def _published_keys(root: Path) -> dict[str, int]:
     path = lists_path(root)
     if not path.exists():
         return {}
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        listed = pq.read_schema(path).metadata[b"keys"].decode()
-    except (OSError, pa.ArrowException, KeyError, TypeError):
+        listed = read_metadata(path)["keys"]
+    except (UserError, KeyError, UnicodeDecodeError):
         return {}
     return {key: group for group, key in enumerate(listed.split())}
 
@@ -186,7 +178,7 @@ def publish_lists(root: Path, keys: Sequence[str], limit: int = LIMIT) -> list[s
     schema = next(iter(packed.values())).schema.with_metadata({b"keys": " ".join(packed).encode()})
     with (
         replacing(lists_path(root)) as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd", compression_level=19) as writer,
+        pq.ParquetWriter(partial, schema, compression="zstd", compression_level=19, write_page_checksum=True) as writer,
     ):
         for table in packed.values():
             writer.write_table(table.cast(schema))

@@ -9,13 +9,18 @@ import time
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness.errors import UserError
+from harness.inputs.files import read_head
 from harness.paths import all_attempts_folder, attempts_folder, run_folder, runs_folder, work_file
-from harness.pipeline.status import Status, run_status
 from harness.store import views
 from harness.store.database import Store
 from harness.store.place import place
-from harness.store.run_files import History
+
+if TYPE_CHECKING:
+    from harness.pipeline.status import Status
+    from harness.store.run_files import History
 
 WATCHED = ("metrics.json", "queries.parquet", "record.json")
 LONGEST_HEADER = 64 * 2**20
@@ -36,6 +41,8 @@ def tried(root: Path) -> dict[str, Status]:
 
 def _status(root: Path, key: str) -> Status:
     """What became of a run, read again only if files came or went: a page asks for hundreds at every click."""
+    from harness.pipeline.status import run_status  # the records' models: only where something was tried
+
     stamps = tuple(_changed(folder) for folder in (attempts_folder(root, key), run_folder(root, key)))
     if max(stamps) > time.time() - FRESH_SECONDS:
         return run_status(root, key)
@@ -45,6 +52,8 @@ def _status(root: Path, key: str) -> Status:
 
 @lru_cache(maxsize=10_000)
 def _unchanged(root: Path, key: str, _stamps: tuple[float, ...]) -> Status:
+    from harness.pipeline.status import run_status
+
     return run_status(root, key)
 
 
@@ -75,12 +84,12 @@ def untaken(root: Path, store: Store) -> list[str]:
 def unfinished_history(root: Path, key: str) -> History | None:
     """Return the curves of a run that is being trained, from the header of its unfinished state; None without one."""
     try:
-        with work_file(root, key).open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            if size > LONGEST_HEADER:
-                return None
-            rows = json.loads(json.loads(file.read(size))["__metadata__"]["progress"])["rows"]
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        path = work_file(root, key)
+        (size,) = struct.unpack("<Q", read_head(path, 8))
+        if size > LONGEST_HEADER:
+            return None
+        rows = json.loads(json.loads(read_head(path, 8 + size)[8:])["__metadata__"]["progress"])["rows"]
+    except (UserError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         return None
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names} if rows else None

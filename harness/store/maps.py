@@ -52,8 +52,6 @@ def read_map(root: Path, key: str) -> FeatureMap | None:
     path = map_file(root, parse_key(key).key)
     if not path.exists():
         return None
-    import pyarrow as pa  # slow to import
-
     try:
         table = load_table(path)
         columns = {name: table[name].to_numpy() for name in ("image", "x", "y", "identity", "camera", "cluster")}
@@ -61,10 +59,9 @@ def read_map(root: Path, key: str) -> FeatureMap | None:
         return FeatureMap(
             **columns, data=found["data"], explained=float(found["explained"]), own_labels=found["own_labels"] == "yes"
         )
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise UserError(
-            f"{path.relative_to(root)} cannot be read: {error}; `harness inspect {key}` renews it"
-        ) from None
+    except (UserError, KeyError, ValueError) as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path.relative_to(root)} cannot be read: {why}; `harness inspect {key}` renews it") from None
 
 
 def clusters(found: FeatureMap) -> list[Cluster]:

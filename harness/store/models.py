@@ -192,10 +192,10 @@ class VariantRow(Row, table=True):
     rank10: float
     minp: float
     map_trapezoid: float
-    queries: int
-    queries_without_match: int
-    gallery: int
-    draws: int
+    queries: int = _count()
+    queries_without_match: int = _count()
+    gallery: int = _count()
+    draws: int = _count()
     digest: str
 
 

@@ -7,11 +7,9 @@ Which queries show the same identity stands once per dataset: comparisons need i
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +18,8 @@ from pydantic import Field
 from harness import __version__
 from harness.errors import UserError
 from harness.inputs.files import MissingFileError
-from harness.inputs.json import read_json, validated
+from harness.inputs.json import read_json, seal, validated
+from harness.inputs.limits import PUBLISHED_BYTES
 from harness.paths import published_file, run_folder, write_text
 from harness.pipeline.records import Metrics, Record
 from harness.pipeline.trained import check_history, check_record, read_label_free
@@ -31,7 +30,6 @@ from harness.store.run_files import AGREEMENT, BrokenResultError, RunResult, dig
 
 STEPS = 65534
 NO_MATCH = 65535
-PUBLISHED_BYTES = 512 * 2**20
 
 
 class PublishedRun(Frozen):
@@ -112,17 +110,12 @@ def read_published(root: Path) -> tuple[Published, dict[str, str]] | None:
     for key, run in (runs or {}).items():
         try:
             snapshot.runs[key] = validated(run, "the run", PublishedRun)
-            if snapshot.runs[key].sha256 not in ("", _seal(run)):
+            if snapshot.runs[key].sha256 not in ("", seal(run)):
                 raise UserError("it was altered: its SHA-256 differs")
         except UserError as error:
             snapshot.runs.pop(key, None)
             wrong[key] = str(error)
     return snapshot, wrong
-
-
-def _seal(run: dict[str, Any]) -> str:
-    rest = {name: value for name, value in run.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def unpacked(key: str, run: PublishedRun) -> RunResult:
@@ -194,7 +187,7 @@ def _packed(result: RunResult) -> PublishedRun:
         ap=quantized(result.ap),
         first_hit="" if first is None else base64.b64encode(first.tobytes()).decode("ascii"),
     )
-    return run.model_copy(update={"sha256": _seal(run.model_dump(mode="json"))})
+    return run.model_copy(update={"sha256": seal(run.model_dump(mode="json"))})
 
 
 def _rounded(value: float | None) -> float | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.inputs.csv import Columns
 from harness.inputs.files import MissingFileError, read_bytes
-from harness.inputs.json import parse_document
+from harness.inputs.json import parse_sealed
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
 from harness.pipeline.records import QUERY_COLUMNS, Metrics, Ranking, Record
@@ -74,7 +74,7 @@ def read_run(folder: Path) -> RunResult:
     """
     try:
         trained = read_trained(folder)
-        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
+        metrics = parse_sealed(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
         if metrics.record_sha256 != trained.record_sha256:
             raise UserError(
                 f"metrics.json belongs to another record: the run was trained again since; "
@@ -95,7 +95,7 @@ def read_run(folder: Path) -> RunResult:
 def verified_queries(folder: Path, metrics: Metrics | None = None) -> bytes:
     """Return `queries.parquet`. Raises UserError unless it is the file that `metrics`, or metrics.json, vouch for."""
     if metrics is None:
-        metrics = parse_document(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
+        metrics = parse_sealed(read_bytes(folder / "metrics.json"), Path("metrics.json"), Metrics)
     data = read_bytes(folder / "queries.parquet", TABLE_BYTES)
     if hashlib.sha256(data).hexdigest() != metrics.queries_sha256:
         raise UserError(f"queries.parquet is damaged: not what metrics.json describes; {_remedy(folder.name)}")
@@ -172,7 +172,9 @@ def rank_scores(
     return ap, one, {name: 100 * float(score) for name, score in scores.items()}
 
 
-def check_agreement(scores: dict[str, float], counts: NDArray[np.int32], metrics: Metrics, where: str) -> None:
+def check_agreement(
+    scores: dict[str, float], counts: NDArray[np.int32], metrics: Metrics | Ranking, where: str
+) -> None:
     """Raise UserError unless metrics say what was found in `where`: `scores`, and `counts` of right answers."""
     found = counts > 0
     if (found.sum(), (~found).sum()) != (metrics.queries, metrics.queries_without_match):

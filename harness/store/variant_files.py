@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UserError
 from harness.evaluation.variants import DESIGNS, parsed
 from harness.inputs.files import read_bytes
-from harness.inputs.json import parse_document
+from harness.inputs.json import parse_sealed
 from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import parse_table
 from harness.pipeline.records import DRAW, VariantMetrics
@@ -35,7 +35,7 @@ def read_variant(path: Path, run: Trained, known: str = "") -> tuple[VariantMetr
     try:
         document = read_bytes(path)
         digest = hashlib.sha256(document).hexdigest()
-        metrics: VariantMetrics = parse_document(document, Path(path.name), VariantMetrics)
+        metrics: VariantMetrics = parse_sealed(document, Path(path.name), VariantMetrics)
         variant = parsed(metrics.protocol)
         remedy = f"compute it again: {_command(path.parent.name, variant)}"
         if path.name != f"metrics{variant.suffix}.json":

@@ -70,6 +70,8 @@ def _status(row: LeaderRow) -> str:
     parts = [] if row.state == "reproduced" else [row.state]
     if row.published:
         parts.append("published")
+    if row.origin:
+        parts.append(row.origin)
     if row.stale:
         parts.append("outdated")
     detail = row.reason  # what is outdated about a run stands on its page

@@ -121,7 +121,9 @@ def matrix_table(
     names = list(dict.fromkeys(row.method for row in rows))
     first = {name: next(row for row in rows if row.method == name) for name in names}
     order = list(dict.fromkeys(row.setting for row in rows))
-    names.sort(key=lambda n: (is_bound(first[n].setting, first[n].role), order.index(first[n].setting), first[n].title))
+    ran = {row.method for row in rows if row.scores}
+    names.sort(key=lambda n: (is_bound(first[n].setting, first[n].role), order.index(first[n].setting), n not in ran,
+                              first[n].title))  # fmt: skip
     found = {task: places([row for row in rows if row.task == task], [BY_KEY[metric]]) for task in tasks}
 
     def cell(name: str, task: str) -> Cell:

@@ -59,7 +59,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-spa
 th { font-weight: 600; text-align: left; border-bottom: 2px solid var(--line); color: var(--dim) }
 th, td { padding: .35rem .8rem .35rem 0 } td { border-bottom: 1px solid var(--line) }
 tr.rule td { border-top: 2px solid var(--line) }
-td:last-child { white-space: normal; min-width: 12rem }
+td:last-child:not(.n) { white-space: normal; min-width: 12rem }
 .n { text-align: right } .best { font-weight: 700; color: var(--mark) } .second { text-decoration: underline }
 p, footer { color: var(--dim); font-size: .85rem; margin: .5rem 0 } footer { margin-top: 3rem }
 """

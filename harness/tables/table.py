@@ -108,9 +108,12 @@ def unique_titles(rows: Sequence[LeaderRow]) -> dict[str, str]:
     """Return the title of each method; two that have the same get their settings, or else their names, behind it."""
     titles = {row.method: row.title for row in rows}
     settings = {row.method: row.setting for row in rows}
+    alike: dict[str, list[str]] = {}
+    for method, title in titles.items():
+        alike.setdefault(title, []).append(method)
     found = {}
     for method, title in titles.items():
-        rivals = [other for other, text in titles.items() if text == title and other != method]
+        rivals = [other for other in alike[title] if other != method]
         if not rivals:
             found[method] = title
         elif all(settings[other] != settings[method] for other in rivals):

@@ -13,9 +13,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.errors import UserError
+from harness.inputs.files import MissingFileError, read_bytes
+from harness.inputs.json import parse_sealed
 from harness.specs.base import Frozen
 
 FPIR_SAME, FPIR_LOOSE = 0.01, 0.1
@@ -56,6 +58,7 @@ class Calibration(Frozen):
     )
     same_pairs: tuple[int, ...] = Field(description="histogram of similarities, equal bins from -1 to 1")
     different_pairs: tuple[int, ...]
+    sha256: str = Field(default="", description="of the other fields, as JSON with sorted keys")
 
     def verdict(self, similarity: float) -> Verdict:
         """Return what a similarity means."""
@@ -102,11 +105,12 @@ def calibrate(searches: Searches, checkpoint: str, data: str) -> Calibration:
 def read_calibration(path: Path) -> Calibration | None:
     """Return the calibration at `path`, or None if there is none. Raises UserError if it is damaged."""
     try:
-        return Calibration.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+        return parse_sealed(read_bytes(path), path, Calibration)
+    except MissingFileError:
         return None
-    except (OSError, ValidationError) as error:
-        raise UserError(f"{path}: not a readable calibration; run: harness calibrate again") from error
+    except UserError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: not a readable calibration ({why}); run: harness calibrate again") from error
 
 
 def meaning(calibration: Calibration | None) -> str:

@@ -17,6 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import UserError
+from harness.inputs.arrays import read_array
+from harness.inputs.files import MissingFileError, check_regular
+from harness.inputs.json import parse_json, read_json
+from harness.inputs.limits import TABLE_BYTES
 from harness.inputs.parquet import load_table
 from harness.matrix import Matrix
 from harness.paths import replacing, write_text
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 ABOUT = "reid-harness"
 """Where a file of features says what it holds."""
+
+
+class NoPackageError(UserError):
+    """A kind of file needs a package that is not installed."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,13 @@ def read_features(path: Path) -> Features:
     read = _kind(path)[1]
     try:
         found = read(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename or path}: no such file") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise UserError(f"{path}: holds no features that `harness embed` wrote ({type(error).__name__})") from error
+    except (MissingFileError, NoPackageError):
+        raise
+    except (UserError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        why = str(error).removeprefix(f"{path}: ").splitlines()
+        raise UserError(
+            f"{path}: holds no features that `harness embed` wrote ({why[0] if why else type(error).__name__})"
+        ) from error
     if found.matrix.ndim != 2 or len(found.matrix) != len(found.paths) or found.matrix.dtype != np.float32:
         raise UserError(f"{path}: holds {found.matrix.dtype} {found.matrix.shape} for {len(found.paths)} paths")
     return found
@@ -85,12 +96,12 @@ def _write_parquet(features: Features, path: Path) -> None:
         }
     ).replace_schema_metadata({ABOUT: json.dumps(features.about)})
     with replacing(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 def _read_parquet(path: Path) -> Features:
     table = load_table(path)
-    about = json.loads((table.schema.metadata or {})[ABOUT.encode()])
+    about = parse_json((table.schema.metadata or {})[ABOUT.encode()], path)
     size = table.schema.field("feature").type.list_size
     matrix = table["feature"].combine_chunks().flatten().to_numpy().reshape(-1, size)
     return _of(matrix, table["path"].to_pylist(), about)
@@ -105,8 +116,8 @@ def _write_npy(features: Features, path: Path) -> None:
 
 
 def _read_npy(path: Path) -> Features:
-    matrix = np.load(path, allow_pickle=False)
-    document = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    matrix = np.ascontiguousarray(read_array(path))
+    document = read_json(path.with_suffix(".json"), TABLE_BYTES)
     return _of(matrix, document["paths"], document)
 
 
@@ -120,16 +131,18 @@ def _write_hdf5(features: Features, path: Path) -> None:
 
 
 def _read_hdf5(path: Path) -> Features:
-    with _h5py().File(path) as file:
+    h5py = _h5py()
+    check_regular(path)
+    with h5py.File(path) as file:
         paths = [name.decode("utf-8") for name in file["paths"][:]]
-        return _of(file["embeddings"][:], paths, json.loads(file.attrs[ABOUT]))
+        return _of(file["embeddings"][:], paths, parse_json(str(file.attrs[ABOUT]).encode(), path))
 
 
 def _h5py() -> ModuleType:
     try:
         import h5py
     except ImportError as error:
-        raise UserError("HDF5 needs the package h5py: pip install 'reid-harness[export]'") from error
+        raise NoPackageError("HDF5 needs the package h5py: pip install 'reid-harness[export]'") from error
     found: ModuleType = h5py
     return found
 

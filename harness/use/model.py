@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,9 @@ from pydantic import ValidationError
 
 from harness.data.scan import Progress
 from harness.errors import UserError
+from harness.inputs.files import read_bytes
+from harness.inputs.json import parse_sealed
+from harness.learning.algorithm import algorithm_class
 from harness.learning.data import UnlabeledSet
 from harness.learning.device import choose_device
 from harness.learning.extract import BATCH
@@ -139,12 +141,9 @@ def open_run(folder: Path | str) -> TrainedRun:
         raise UserError(f"{path}: belongs to run {metadata.get('key')!r}, the record beside it to {record.key!r}")
     try:
         method = ResolvedMethod.model_validate_json(metadata["method"])
-        module, class_name = method.algorithm.split(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
     except (ValidationError, KeyError) as error:
         raise UserError(f"{path}: was written by another version of this program; train the run again") from error
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{path}: its algorithm {method.algorithm!r} is not installed here") from error
+    algorithm = algorithm_class(method.algorithm, path)
     return TrainedRun(folder, record, record.input or _input_of_dataset(folder, record), method, algorithm, tensors)
 
 
@@ -162,9 +161,10 @@ def find_run(run: str) -> Path:
 
 def _record(path: Path) -> Record:
     try:
-        return Record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UserError(f"{path}: not a readable record ({type(error).__name__}); train the run again") from error
+        return parse_sealed(read_bytes(path), path, Record)
+    except UserError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise UserError(f"{path}: not a readable record ({why}); train the run again") from error
 
 
 def _input_of_dataset(folder: Path, record: Record) -> Input:

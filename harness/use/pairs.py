@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from harness.data.prepared import Prepared
 from harness.data.scan import Progress
 from harness.errors import UserError
+from harness.inputs.csv import read_rows
 from harness.use.calibration import BINS, Searches, histogram
 
 if TYPE_CHECKING:
@@ -86,17 +86,9 @@ def searches_in_pairs(model: Model, path: Path, progress: Progress | None = None
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            lacking = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if lacking:
-                raise UserError(f"{path}:1: has no column {lacking[0]!r}; it needs a header with: {', '.join(COLUMNS)}")
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+    rows = read_rows(path, COLUMNS)
     for line, row in enumerate(rows, start=2):
-        if not row["a"] or not row["b"] or (row["same"] or "").lower() not in SAME:
+        if not row["a"] or not row["b"] or row["same"].lower() not in SAME:
             raise UserError(f"{path}:{line}: expected two paths and one of {', '.join(SAME)}")
     if not rows:
         raise UserError(f"{path}: holds no pair")

@@ -28,15 +28,15 @@ def test_reranking_agrees_with_the_dense_algorithm_and_writes_its_section(monkey
     monkeypatch.setitem(rerank.SIZES, "full", ((30, 120), (20, 90)))
     monkeypatch.setattr(rerank, "DENSE", 120)
     monkeypatch.setattr("benchmarks.page.PAGE", tmp_path / "performance.md")
-    whole, alone = rerank.run("full", 1, True)
-    assert alone.ratio is not None
-    assert whole.ratio is None
+    outcomes = list(rerank.run("full", 1, True))
+    assert [outcome.size for outcome in outcomes] == ["30 x 120 x 64", "30 x 120 x 2,048", "20 x 90 x 2,048"]
+    assert [outcome.ratio is None for outcome in outcomes] == [True, True, False]
     found = rerank.measure(40, 160, 1, True)
     assert found.largest < 1e-5
     assert found.apart == 0
     page = (tmp_path / "performance.md").read_text()
     assert page.startswith("# Re-ranking")
-    assert "| 20 × 90 | " in page
+    assert "| 20 × 90 × 2,048 | " in page
 
 
 def test_without_the_reference_there_is_no_ratio():

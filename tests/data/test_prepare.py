@@ -88,7 +88,24 @@ def test_an_array_that_does_not_fit_its_manifest_is_refused(tmp_path):
     prepared = prepare(SPEC, market(tmp_path), tmp_path / "out", workers=1)
     np.save(prepared.folder / "query.npy", np.zeros((1, 256, 128, 3), np.uint8))
     with pytest.raises(UserError, match="its manifest says"):
+        prepared.split("query", verified=False)
+    with pytest.raises(UserError, match="damaged: not the file"):
         prepared.split("query")
+
+
+@pytest.mark.parametrize("name", ["train.npy", "query.npy", "manifest.parquet"])
+def test_one_flipped_bit_of_prepared_data_is_found_when_it_is_opened(tmp_path, name):
+    prepared = prepare(SPEC, market(tmp_path), tmp_path / "out", workers=1)
+    path = prepared.folder / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:])
+    split = "query" if name == "query.npy" else "train"
+    with pytest.raises(UserError, match=rf"{name}: damaged: not the file that info.json describes"):
+        open_prepared(prepared.folder).split(split)
+    if name != "manifest.parquet":  # what only shows images does not read them all
+        assert len(open_prepared(prepared.folder).split(split, verified=False)) > 0
+    path.write_bytes(whole)
+    assert len(open_prepared(prepared.folder).split(split)) > 0
 
 
 @pytest.mark.parametrize(("module", "function"), [(os, "pwrite"), (preparing, "write_manifest")])

@@ -1,4 +1,4 @@
-"""A small lab: a project of three runs, one of which starts from another, and a folder as the shared remote."""
+"""A small lab: a project and a folder as the shared remote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.pipeline.versioned import Versioned, versioned_project
 
 METHODS = ("source-baseline", "direct-transfer", "cluster-contrast")
 START = "source-baseline__drawn-winter__s0"
-DIRECT = "direct-transfer__drawn-winter-to-drawn-summer__s0"
 CLUSTERS = "cluster-contrast__drawn-summer__s0"
 EPOCHS = 6
 SLOW = """
@@ -27,7 +26,7 @@ _save = save
 
 def save(*arguments):  # so that a test can come between two epochs
     _save(*arguments)
-    time.sleep(0.3)
+    time.sleep(1)
 """
 
 

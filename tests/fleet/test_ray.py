@@ -17,7 +17,7 @@ from harness.pipeline.evaluate import evaluate
 from harness.pipeline.records import Metrics
 from harness.pipeline.training.train import train
 from harness.specs.pairing import parse_key
-from tests.fleet.conftest import CLUSTERS, DIRECT, EPOCHS, START, Lab, work_of
+from tests.fleet.conftest import CLUSTERS, EPOCHS, Lab, work_of
 from tests.pipeline.tiny import history, same_weights, silent
 
 ray = pytest.importorskip("ray")
@@ -31,7 +31,7 @@ def killed_in_the_middle(lab: Lab, cluster: Any, killed: list[str], stop: thread
             for node in cluster.worker_nodes.copy():
                 raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
                 below = raylet.children(recursive=True)
-                if any(CLUSTERS in word for process in below for word in process.cmdline()):
+                if any(CLUSTERS in line for line in map(command_line, below)):
                     for process in below:  # the task before what it has started: it must not report a failure
                         with suppress(psutil.NoSuchProcess):
                             process.kill()
@@ -40,12 +40,23 @@ def killed_in_the_middle(lab: Lab, cluster: Any, killed: list[str], stop: thread
                     return
 
 
+def command_line(process: psutil.Process) -> str:
+    """What a process was started with; '' if it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def test_a_node_killed_in_the_middle_of_a_run_changes_nothing(
     at_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")  # on a machine that does much else …
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")  # … Ray would kill for others' use of memory, too
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # its own would leave the work last
     small: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
     stop = threading.Event()
@@ -57,34 +68,31 @@ def test_a_node_killed_in_the_middle_of_a_run_changes_nothing(
         killer = threading.Thread(target=killed_in_the_middle, args=(at_lab, cluster, killed, stop), daemon=True)
         killer.start()
         said = at_lab.project.run(
-            "harness", "fleet", "run", CLUSTERS, DIRECT, "--address", cluster.address, "--gpus-per-run", "0",
+            "harness", "fleet", "run", CLUSTERS, "--address", cluster.address, "--gpus-per-run", "0",
             "--cpus-per-run", "1", "--every", "0.2", "--scratch", str(tmp_path / "scratch"),
         )  # fmt: skip
     finally:
         stop.set()
         cluster.shutdown()
     assert killed
-    assert said.startswith("5 runs and datasets: ")
-    assert "failed" not in said
+    assert "\n2 runs and datasets: 2 done on 1 machine\n" in f"\n{said}"  # Ray says its own beside it
 
     record = json.loads((run_folder(at_lab.root, CLUSTERS) / "record.json").read_text())
     assert record["resumed"] >= 1
     assert not (at_lab.root / "results" / "attempts").exists()  # the head has computed nothing
     assert list((tmp_path / "scratch").glob("run-*")) == []
-    unchanged = at_lab.project.run("harness", "run")  # its lock files say what there is; the table alone is new
-    assert unchanged == "16 stages of 3 runs: 1 done, 15 unchanged\n"
+    assert at_lab.project.run("harness", "run", CLUSTERS) == "7 stages of 1 run: 7 unchanged\n"  # its locks are right
 
     undisturbed = tmp_path / "undisturbed"
     undisturbed.mkdir()
     for shared in ("datasets", "methods", "data"):
         (undisturbed / shared).symlink_to(at_lab.root / shared)
     registry = replace(at_lab.registry, root=undisturbed)
-    for key in (START, DIRECT, CLUSTERS):
-        expected, found = train(registry, parse_key(key), silent), run_folder(at_lab.root, key)
-        evaluate(registry, parse_key(key))
-        assert same_weights(found, expected)
-        assert history(found) == history(expected)
-        assert scores(found) == scores(expected)
+    expected, found = train(registry, parse_key(CLUSTERS), silent), run_folder(at_lab.root, CLUSTERS)
+    evaluate(registry, parse_key(CLUSTERS))
+    assert same_weights(found, expected)
+    assert history(found) == history(expected)
+    assert scores(found) == scores(expected)
 
 
 def scores(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,15 @@ def test_a_sqlite_url_is_opened_read_only_like_a_path(tmp_path: Path) -> None:
     assert "mode=ro" in str(store.engine.url)
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "loop"])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_only_a_regular_file_is_a_database(tmp_path: Path, kind: str, read_only: bool) -> None:
     path = tmp_path / "leaderboard.db"
-    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    make: dict[str, Callable[[Path], None]] = {
+        "folder": Path.mkdir,
+        "pipe": os.mkfifo,
+        "loop": lambda path: path.symlink_to(path.name),
+    }
+    make[kind](path)
     with pytest.raises(UserError, match="not a regular file"):
         open_store(path, read_only)

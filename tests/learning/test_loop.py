@@ -127,3 +127,25 @@ def test_breaking_in_the_first_epoch_does_not_promise_a_checkpoint() -> None:
     with pytest.raises(NotFiniteError) as error:
         run([[{"total": float("nan")}]])
     assert "epoch 0" not in str(error.value)
+
+
+class Drawing(Scripted):
+    """A network that draws random numbers of its own, as drop path does."""
+
+    def step(self, batch: object) -> Losses:
+        super().step(batch)
+        return {"total": torch.rand(())}
+
+
+def test_what_a_network_draws_is_the_same_after_an_interruption() -> None:
+    def losses(first: int, seed: int = 0) -> list[float]:
+        run = context(compute=compute(epochs=3), seed=seed)
+        run.state.epoch = first
+        done: list[EpochDone] = []
+        run_epochs(Drawing(run, Drawing.Params(script=[[{}, {}]] * 3)), done.append)
+        return [epoch.losses["total"] for epoch in done]
+
+    whole = losses(0)
+    assert losses(1) == whole[1:]
+    assert len(set(whole)) == 3
+    assert losses(0, seed=1) != whole

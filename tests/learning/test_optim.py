@@ -8,6 +8,7 @@ from torch import nn
 
 from harness.learning import losses, memory, optim
 from harness.learning.networks import build
+from harness.learning.optimizers import SGD
 from harness.learning.schedules import Cosine, Step
 from harness.specs.compute import Warmup
 from tests.learning.parts import CONSTANT, CPU, adam, compute, context, network
@@ -79,6 +80,19 @@ def test_adam_gets_every_trainable_parameter_and_decays_them_all() -> None:
     assert group["weight_decay"] == 5e-4
     given_to_it = {id(p) for p in group["params"]}
     assert given_to_it == {id(p) for name, p in net.named_parameters() if name != "neck.bias"}
+
+
+def test_sgd_is_its_definition() -> None:
+    """v ← m·v + (g + d·w), w ← w - η·v (Sutskever et al., ICML 2013, as torch has it)."""
+    layer = nn.Linear(3, 1, bias=False)
+    spec = SGD(kind="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.01)
+    optimizer = spec.build([layer])
+    weight, velocity = layer.weight.detach().clone(), torch.zeros(1, 3)
+    for x in torch.randn(3, 1, 3):
+        optim.minimize(layer(x).sum(), optimizer)
+        velocity = 0.9 * velocity + x + 0.01 * weight
+        weight = weight - 0.1 * velocity
+        torch.testing.assert_close(layer.weight.detach(), weight)
 
 
 def test_minimise_is_one_step_on_this_loss_alone() -> None:

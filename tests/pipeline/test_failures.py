@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,14 +13,18 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from harness.commands.list import listing
-from harness.errors import OutOfMemoryError, UserError
+from harness.errors import DiskError, OutOfMemoryError, UserError
+from harness.inputs.json import sealed
 from harness.labels import cluster
 from harness.learning import state
 from harness.paths import attempts_folder, prepared_folder, run_folder
 from harness.pipeline.evaluate import evaluate
 from harness.pipeline.pipelines import write_plan
+from harness.pipeline.records import Record
 from harness.pipeline.training.train import train
 from harness.specs import Pairing
 from tests.learning.parts import network
@@ -195,6 +200,67 @@ def test_an_evaluation_without_a_run_or_of_a_damaged_one(project: Tiny, pairing:
     with pytest.raises(UserError, match="not a readable checkpoint"):
         evaluate(project.registry, pairing)
     assert not (checkpoint.parent / "metrics.json").exists()
+
+
+def test_an_evaluation_of_what_is_not_one_run(project: Tiny, pairing: Pairing) -> None:
+    folder = train(project.registry, pairing, silent)
+    whole = {name: (folder / name).read_bytes() for name in ("checkpoint.safetensors", "history.csv", "record.json")}
+    weights = {"fc.weight": torch.ones(3, 4)}
+
+    def foreign() -> None:  # as another program writes it
+        save_file(weights, folder / "checkpoint.safetensors", {"format": "pt"})
+
+    def another_runs() -> None:
+        state.write_tensors(weights, folder / "checkpoint.safetensors", {"key": "mmt__drawn-summer__s0"})
+
+    def of_a_class_that_is_gone() -> None:
+        record = Record.model_validate_json(whole["record.json"])
+        record = record.model_copy(update={"spec": record.spec | {"algorithm": "methods.gone:Gone"}})
+        (folder / "record.json").write_text(sealed(record))
+
+    for spoil, said in {
+        foreign: "checkpoint.safetensors: damaged",
+        another_runs: "checkpoint.safetensors: is not the checkpoint that record.json describes",
+        lambda: (folder / "history.csv").unlink(): r"history\.csv: no such file",
+        lambda: (folder / "history.csv").write_text("epoch\n1\n"): "history.csv is not the one that record.json",
+        lambda: (folder / "record.json").unlink(): r"record\.json: no such file",
+        lambda: (folder / "record.json").write_bytes(whole["record.json"].replace(b'"seed": 0', b'"seed": 1')): (
+            "record.json: is damaged, or was edited"
+        ),
+        of_a_class_that_is_gone: "'methods.gone:Gone' cannot be imported",
+    }.items():
+        spoil()
+        with pytest.raises(UserError, match=said):
+            evaluate(project.registry, pairing)
+        assert not (folder / "metrics.json").exists()
+        for name, data in whole.items():
+            (folder / name).write_bytes(data)
+    assert evaluate(project.registry, pairing).record_sha256
+
+
+def test_a_half_written_attempt_is_cleared_when_it_is_nobodys(project: Tiny, pairing: Pairing) -> None:
+    folder = attempts_folder(project.root, pairing.key)
+    folder.mkdir(parents=True)
+    (folder / "0001-train.json.partial").write_text("{")
+    (folder / "0002-train.json.partial").write_text("{")
+    os.utime(folder / "0001-train.json.partial", (0, 0))
+    train(project.registry, pairing, silent)
+    assert [path.name for path in sorted(folder.iterdir())] == ["0001-train.json", "0002-train.json.partial"]
+
+
+@pytest.mark.parametrize(
+    "error", [SafetensorError("I/O error: No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded")]
+)
+def test_a_full_disk_has_its_own_class_whichever_library_meets_it(
+    project: Tiny, pairing: Pairing, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(DiskError, match="free some space"):
+        train(project.registry, pairing, silent)
+    assert last_attempt(project, pairing)["reason"] == "disk"
 
 
 def test_memory_that_runs_out(project: Tiny, pairing: Pairing, monkeypatch: pytest.MonkeyPatch) -> None:

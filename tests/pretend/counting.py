@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from harness.learning import augment
+from harness.learning.normalization import IMAGENET
 from harness.pipeline.training.train import train
 from tests.pipeline.tiny import Tiny, silent
 from tests.pretend.accelerator import GPU, Seen, pretend_gpu
@@ -49,7 +50,7 @@ def sections(algorithm: Any, seen: Seen) -> Iterator[list[int]]:
     """Count the batches and the steps apart from the rest of an epoch; give the number of iterations, in a list."""
     begin, step = algorithm.begin_epoch, algorithm.step
     iterations = [0]
-    augment._constants(GPU)  # once in a process, whoever needs them first
+    augment._constants(GPU, IMAGENET)  # once in a process, whoever needs them first
 
     def begin_epoch(self: Any, epoch: int) -> Iterator[Any]:
         batches = iter(begin(self, epoch))

@@ -23,6 +23,7 @@ from harness.store.lists import read_queries, with_lists
 from tests.store.factory import Project, reseal, sha256
 
 KEY, OTHER = "cluster-contrast__beta__s0", "cluster-contrast__beta__s1"
+RERANK = "reid-v1+rerank"
 
 
 @pytest.fixture
@@ -74,6 +75,23 @@ def test_what_was_taken_in_stands_beside_ones_own_under_the_name_of_its_lab(proj
     assert theirs in with_lists(project.root)
     assert len(read_queries(project.root, theirs)) == 200
     assert views.own_runs(store)["beta"] == 9
+
+
+def test_scores_by_a_variant_of_the_protocol_travel_and_are_recomputed(project: Project, tmp_path: Path) -> None:
+    project.variant(KEY, RERANK, "supervised__beta__s0")
+    archive = export_runs(Registry.load(project.root), [KEY], tmp_path / "x.tar", False, "vision-lab")
+    content = members(archive)
+    name = f"runs/{KEY}/metrics+rerank.json"
+    metrics = json.loads(content[name])
+    better_one = content | {name: json.dumps(metrics | {"map": metrics["map"] + 0.5}).encode()}
+    with pytest.raises(UserError, match="gives an mAP of"):
+        import_archive(project.root, write(tmp_path / "y.tar", better_one), "", False)
+    assert import_archive(project.root, archive, "", False) == [KEY]
+    assert ingest(project.root).problems == []
+    store = open_store(database_url(project.root), read_only=True)
+    assert [found.protocol for found in views.variants(store, foreign_key(KEY, "vision-lab"))] == [RERANK]
+    (row,) = [row for row in views.leaderboard(store, "beta", protocol=RERANK) if "from" in row.method]
+    assert row.title == "Cluster Contrast, from vision-lab"
 
 
 def test_an_archive_tells_of_no_user_and_carries_the_specs(archive: Path) -> None:

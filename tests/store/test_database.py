@@ -1,4 +1,5 @@
 import ast
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateTable
 
-from harness.errors import UserError
+from harness.errors import DiskError, UserError
 from harness.store import Store, database, ingest, models, open_store, views
 from harness.store.database import OtherSchemaError, StoreMissingError, database_url
 from tests.store.factory import Project
@@ -62,6 +63,46 @@ def test_a_locked_database_is_said_so(project: Project, monkeypatch: pytest.Monk
     assert views.snapshot(open_store(database_url(project.root), read_only=True)).runs == 10
     other.execute("ROLLBACK")
     ingest(project.root)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "said"),
+    [
+        (sqlite3.SQLITE_FULL, "disk", "the disk is full; nothing was changed"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, "disk", "the disk is full, or fails"),
+        (sqlite3.SQLITE_IOERR_WRITE, "disk", "the disk is full, or fails"),
+        (sqlite3.SQLITE_IOERR_SHORT_READ, "bad-input", "delete it and run"),
+        (sqlite3.SQLITE_CORRUPT, "bad-input", "delete it and run"),
+        (sqlite3.SQLITE_NOTADB, "bad-input", "delete it and run"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, "disk", "check the folder's permissions"),
+        (sqlite3.SQLITE_CANTOPEN_ISDIR, "disk", "check the folder's permissions"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "bad-input", "locked by another process for 60 s"),
+    ],
+)
+def test_sqlite_errors_are_told_apart_by_their_codes(tmp_path: Path, code: int, reason: str, said: str) -> None:
+    store = open_store(tmp_path / "leaderboard.db")
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    with pytest.raises(UserError, match=said) as raised, store.reading():
+        raise OperationalError("SELECT 1", {}, error)
+    assert raised.value.reason == reason
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_no_room_for_the_database_is_the_disks_fault_whatever_the_room(project: Project, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    for room in (8, 60, 92, 120, 200):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", str(disk)]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("mounting is not allowed here")
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("HARNESS_DATABASE_URL", f"sqlite:///{disk}/board.db")
+                with pytest.raises(DiskError, match="the disk is full"):
+                    ingest(project.root)
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("number", ["1", "4294967296", None])

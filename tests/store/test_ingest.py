@@ -223,7 +223,7 @@ def test_a_figure_altered_in_the_database_is_read_again(project: Project, change
 @pytest.mark.parametrize(
     "change",
     ["UPDATE rundetail SET record = '{'", "UPDATE run SET started = 'yesterday'",
-     "UPDATE run SET started = 5"],
+     "UPDATE run SET started = 5", "DELETE FROM run WHERE rowid % 2"],
 )  # fmt: skip
 def test_a_damaged_value_in_the_database_is_said_so(project: Project, change: str) -> None:
     ingest(project.root)

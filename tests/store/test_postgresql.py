@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,32 +36,33 @@ def as_somebody(*command: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on the loopback, with nothing in it; its address."""
+def server() -> Iterator[str]:
+    """A server on the loopback, with nothing in it; its address. Its folder is none of pytest's private ones."""
     assert BINARIES is not None
-    folder = tmp_path_factory.mktemp("postgresql")
-    if os.getuid() == 0:
-        owner = pwd.getpwnam("postgres")
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-        for above in folder.parents[:3]:  # pytest's folders are private
-            above.chmod(above.stat().st_mode | 0o011)
-    with socket.socket() as free:
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as name, socket.socket() as free:
+        folder = Path(name)
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    data, log = folder / "data", folder / "log"
-    settings = f"listen_addresses=127.0.0.1 port={port} unix_socket_directories={folder} fsync=off timezone=Asia/Tokyo"
-    options = " ".join(f"-c {setting}" for setting in settings.split())
-    start = as_somebody(f"{BINARIES}/pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start")
-    subprocess.run(
-        as_somebody(f"{BINARIES}/initdb", "-D", str(data), "-U", "lab", "--auth=trust", "--no-sync", "-E", "UTF8"),
-        check=True, capture_output=True, cwd=folder,
-    )  # fmt: skip
-    subprocess.run(start, check=True, capture_output=True, cwd=folder)
-    try:
-        yield f"postgresql+psycopg://lab@127.0.0.1:{port}"
-    finally:
-        stop = as_somebody(f"{BINARIES}/pg_ctl", "-D", str(data), "-m", "immediate", "stop")
-        subprocess.run(stop, check=True, capture_output=True, cwd=folder)
+        free.close()
+        data = str(folder / "data")
+
+        def call(program: str, *options: str) -> None:
+            command = as_somebody(f"{BINARIES}/{program}", "-D", data, *options)
+            subprocess.run(command, check=True, capture_output=True, cwd=folder)
+
+        call("initdb", "-U", "lab", "--auth=trust", "--no-sync", "-E", "UTF8")
+        wanted = (
+            f"listen_addresses=127.0.0.1 port={port} unix_socket_directories={folder} fsync=off timezone=Asia/Tokyo"
+        )
+        options = " ".join(f"-c {setting}" for setting in wanted.split())
+        call("pg_ctl", "-l", str(folder / "log"), "-o", options, "-w", "-t", "300", "start")
+        try:
+            yield f"postgresql+psycopg://lab@127.0.0.1:{port}"
+        finally:
+            call("pg_ctl", "-m", "immediate", "-t", "300", "stop")
 
 
 @pytest.fixture

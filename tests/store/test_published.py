@@ -1,5 +1,7 @@
 import json
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.inputs.json import seal
 from harness.store import ingest, open_store, publish, views
 from harness.store.compare import compare, contestant
 from harness.store.database import database_url
@@ -87,3 +90,53 @@ def test_published_ap_is_within_half_a_step(values: list[float | None]) -> None:
             assert step == 65535
         else:
             assert abs(step / STEPS - value) <= 0.5 / STEPS + 1e-7
+
+
+def _altered(project: Project, change: Callable[[dict[str, Any]], object], resealed: bool) -> dict[str, str]:
+    """Why a published run is left out after a change, if the program that wrote it had written that."""
+    project.plan(*PLAN)
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs")
+    document = json.loads(published_path(project.root).read_text())
+    run = document["runs"][PLAN[0]]
+    change(run)
+    run["sha256"] = seal(run) if resealed else run["sha256"]
+    published_path(project.root).write_text(json.dumps(document))
+    report = ingest(project.root)
+    keys = {row.key for row in views.runs(open_store(database_url(project.root), read_only=True))}
+    assert keys == set(PLAN) - ({PLAN[0]} if report.rejected else set())
+    return report.rejected
+
+
+IMPOSSIBLE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "a Rank-1 of 500": (lambda run: run["metrics"].update(rank1=500), "metrics.rank1: Input should be less than"),
+    "an mINP of −10²²": (lambda run: run["metrics"].update(minp=-1e22), "metrics.minp: Input should be greater than"),
+    "an mAP that its AP do not give": (lambda run: run["metrics"].update(map=99.0), "its queries give map"),
+    "a Rank-5 that its hits do not give": (lambda run: run["metrics"].update(rank5=99.0), "its queries give rank5"),
+    "ranks that do not rise": (
+        lambda run: run["metrics"].update(rank10=0.5) or run.update(first_hit=""),
+        "its Rank-1, Rank-5 and Rank-10 do not rise",
+    ),
+    "another number of queries": (lambda run: run["metrics"].update(queries=199), "its metrics say 199"),
+    "first hits of other queries": (lambda run: run.update(first_hit=run["first_hit"][:8]), "does not fit its AP"),
+    "no base64": (lambda run: run.update(ap="@@"), "ap: "),
+    "curves of another length": (lambda run: run["history"].update(loss=[1.0]), "history.csv: "),
+    "another run's record": (lambda run: run["record"].update(seed=7), "record.json belongs to"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_an_impossible_published_figure_is_left_out_and_named(project: Project, name: str) -> None:
+    change, said = IMPOSSIBLE[name]
+    rejected = _altered(project, change, resealed=True)
+    assert list(rejected) == [f"results/published.json#{PLAN[0]}"]
+    assert said in rejected[f"results/published.json#{PLAN[0]}"]
+
+
+def test_an_altered_published_figure_is_found_by_its_hash(project: Project) -> None:
+    rejected = _altered(project, lambda run: run["metrics"].update(seconds=2.0), resealed=False)
+    assert rejected == {f"results/published.json#{PLAN[0]}": "it was altered: its SHA-256 differs"}
+
+
+def test_a_published_run_that_is_unaltered_stays(project: Project) -> None:
+    assert _altered(project, lambda run: None, resealed=False) == {}

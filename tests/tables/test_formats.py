@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UserError
+from harness.inputs.text import HARMFUL as HARMFUL_PATTERN
 from harness.store import Store, ingest, views
 from harness.tables.columns import BY_KEY
+from harness.tables.exports import leaderboard_files, matrix_files
 from harness.tables.formats import TEX, escape_latex, escape_markdown, prose, to_csv, to_latex, to_terminal
 from harness.tables.table import Cell, Table
 from harness.tables.terminal import compare, compare_two_runs, render_leaderboard
@@ -31,6 +33,23 @@ def evil(project: Project) -> Project:
 def render(project: Project, format: str, **options: str) -> str:  # noqa: A002
     ingest(project.root)
     return render_leaderboard(project.root, format, **options)  # type: ignore[arg-type]
+
+
+HARMFUL = "a\x1b[2Jb\u202ec\u2066d\x9be"
+
+
+def test_nothing_that_moves_a_cursor_or_turns_a_line_leaves_by_an_export(project: Project, store: Store) -> None:
+    project.method("cluster-contrast", title=HARMFUL, params={"temperature": 0.05})
+    ingest(project.root)
+    rows = views.leaderboard(store, "beta")
+    methods = {method.name: method for method in views.methods(store)}
+    for files in (
+        leaderboard_files("beta", HARMFUL, rows, rows, methods, "x"),
+        matrix_files(rows, {"beta": HARMFUL}, "map", methods, "x"),
+    ):
+        assert set(files) == {"CSV", "LaTeX", "BibTeX", "Markdown", "HTML"}
+        for suffix, _, content in files.values():
+            assert not HARMFUL_PATTERN.search(content()), suffix
 
 
 def test_csv_has_full_precision_and_parses(evil: Project, store: Store) -> None:

@@ -55,6 +55,7 @@ def transformer(run: Path) -> Path:
     write_tensors(network.state_dict(), run / "checkpoint.safetensors", metadata | {"method": json.dumps(method)})
     record = json.loads((run / "record.json").read_text())
     record["input"] |= {"mean": [0.5, 0.4, 0.5], "std": [0.5, 0.5, 0.3]}
+    del record["sha256"]  # which is of the record as it was written
     (run / "record.json").write_text(json.dumps(record))
     return run
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from harness.data import open_prepared
 from harness.errors import UserError
 from harness.learning.state import read_tensors, write_tensors
 from harness.paths import prepared_folder
+from harness.pipeline.evaluate import evaluate
+from harness.pipeline.records import Metrics
 from harness.pipeline.training.evaluator import Evaluator
+from harness.specs import parse_key
 from harness.use.export.formats import FORMATS, Exported, export
 from harness.use.export.parity import worst_cosine
 from harness.use.model import load
@@ -102,6 +107,26 @@ def test_boxmot_finds_the_size_of_crops_beside_the_file(run: Path) -> None:
     sidecar = json.loads(found.path.with_name(f"{found.path.name}.metadata.json").read_text())
     assert sidecar["model_kwargs"] == {"img_size": [32, 16]}
     assert (sidecar["schema_version"], sidecar["preprocess"]) == (1, "resize")
+
+
+def test_the_hub_finds_the_figures(run: Path, tiny: Tiny) -> None:
+    """In the card's `model-index`, and one entry per figure under `.eval_results/`; without an evaluation, neither."""
+    assert not (exported(run, "safetensors").folder / ".eval_results").exists()
+    evaluated = Tiny(replace(tiny.registry, root=run.parents[2]))
+    metrics = evaluate(evaluated.registry, parse_key(run.name))
+    assert isinstance(metrics, Metrics)
+    folder = exported(run, "torchscript").folder
+    header = YAML(typ="safe").load((folder / "README.md").read_text(encoding="utf-8").split("---")[1])
+    (model,) = header["model-index"]
+    (result,) = model["results"]
+    assert (model["name"], result["dataset"]["type"]) == (run.name, TARGET)
+    assert {entry["name"]: entry["value"] for entry in result["metrics"]}["mAP"] == round(metrics.map, 4)
+    entries = YAML(typ="safe").load((folder / ".eval_results" / f"{TARGET}.yaml").read_text(encoding="utf-8"))
+    assert entries[0]["value"] == round(metrics.map, 4)
+    assert all(
+        entry["dataset"]["id"] == TARGET and "protocol reid-v1, last epoch" in entry["notes"] for entry in entries
+    )
+    assert len({entry["dataset"]["task_id"] for entry in entries}) == len(entries) == 5
 
 
 def test_the_card_states_terms_figures_and_limits(run: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_record_states_the_input_and_an_older_one_takes_it_from_the_dataset(
     assert (stated.input.height, stated.input.width) == (32, 16)
     assert stated.record.input == stated.input
     record = json.loads((run / "record.json").read_text())
-    del record["input"]
+    del record["input"], record["sha256"]
     (run / "record.json").write_text(json.dumps(record))
     assert load(run).input == stated.input
     away = shutil.copytree(run, run.parents[3] / "a" / "b" / "c")
@@ -96,7 +96,8 @@ def test_broken_runs(run: Path) -> None:
     (run / "record.json").write_text(record[:100])
     with pytest.raises(UserError, match="not a readable record"):
         load(run)
-    (run / "record.json").write_text(record.replace('"key": "cluster', '"key": "another'))
+    other = json.loads(record) | {"sha256": ""}
+    (run / "record.json").write_text(json.dumps(other | {"key": other["key"].replace("cluster", "another")}))
     with pytest.raises(UserError, match="belongs to run 'cluster-contrast__drawn-summer__s0', the record beside it to"):
         load(run)
     (run / "record.json").write_text(record)

@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.leaderboard import charts, curves, ranked, url
 from harness.leaderboard.charts import Colors
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title
+from harness.leaderboard.state import read, task_title, task_titles
 from harness.statistics.basics import spread
 from harness.store import Store, views
 from harness.store.compare import Contestant, MethodComparison, compare, contestant
@@ -43,7 +43,7 @@ def page() -> None:
     url.check(addresses.Compare)
     left, right = st.columns([1, 3])
     with left:
-        task = url.select("Task", tasks, "task", show=task_title)
+        task = url.select("Task", tasks, "task", show=task_titles())
     rows = [row for row in read(views.leaderboard, task) if row.scores]
     titles = unique_titles(rows)
     for row in rows:

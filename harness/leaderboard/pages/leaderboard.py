@@ -11,7 +11,7 @@ import streamlit as st
 from harness.evaluation.protocol import PROTOCOL
 from harness.leaderboard import notices, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, task_title
+from harness.leaderboard.state import project, read, task_title, task_titles
 from harness.store import views
 from harness.store.models import Task
 from harness.store.views import LeaderRow
@@ -50,7 +50,7 @@ def page() -> None:
         st.caption(INTRODUCTION)
     top = st.columns([3, 5])
     with top[0]:
-        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_title)
+        task = url.select("Task", list(tasks), "task", notices.default_task(), show=task_titles())
     with top[1]:
         setting = url.segments("Setting", ["all", *SETTINGS], "setting", "all", show=setting_name)
     name_window(task_title(task))
@@ -66,8 +66,6 @@ def page() -> None:
     table, plot = url.tabs(["Table", "Score against cost"], "view")
     with table:
         _summary(rows, setting)
-        if size := read(views.test_size, task):
-            st.caption(f"Scores on {size}.")
         chosen = _grid(shown, rows, columns, f"{task}|{setting}|{metric}|{len(shown)}")
         _below(task, chosen, shown, rows, columns)
     with plot:
@@ -259,6 +257,8 @@ def _below(
     snapshot = read(views.snapshot)
     parts = [f"{len(shown)} methods" if len(shown) == len(everyone) else f"{len(shown)} of {len(everyone)} methods",
              "bold: best of its setting; bounds and floors take no part"]  # fmt: skip
+    if size := read(views.test_size, task):
+        parts.append(f"scores on {size}")
     protocol = everyone[0].protocol
     if protocol != PROTOCOL:
         kind = "; transductive: a query's answer depends on the other test images" if everyone[0].transductive else ""

@@ -9,7 +9,7 @@ import streamlit as st
 
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import read, task_title, theme
+from harness.leaderboard.state import read, task_title, task_titles, theme
 from harness.store import models, views
 from harness.store.views import LeaderRow
 from harness.tables import addresses, exports
@@ -38,7 +38,7 @@ def page() -> None:
     with right:
         metric = url.select("Metric", list(METRICS), "metric", "map", show=METRICS.__getitem__)
     active = [task.name for task in tasks if task.reproduced or task.reported] or [task.name for task in tasks]
-    names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_title)
+    names = url.several("Tasks", [task.name for task in tasks], "tasks", active[:8], show=task_titles())
     kinds = url.several("Rows", list(KINDS), "kinds", ["method"], show=KINDS.__getitem__, pills=True, quiet=True)
     shown = [row for row in rows if row.task in names and setting in ("all", row.setting) and _kind(row) in kinds]
     if not shown:
@@ -107,6 +107,7 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
         if selected and selected[0][1] in possible:
             url.state("cell", f"{order[selected[0][0]]}@{selected[0][1]}")
 
+    heads = {task: task_titles()(task) for task in possible}
     st.dataframe(
         frame.style.apply(styles),
         hide_index=True,
@@ -119,9 +120,9 @@ def _block(setting: str, rows: Sequence[LeaderRow], tasks: Sequence[str], metric
             "method": st.column_config.TextColumn("method", pinned=True, width=208),
             **{
                 task: st.column_config.TextColumn(
-                    task_title(task), alignment="left", help=task, width=max(80, 7 * len(task_title(task)) + 32)
+                    head, alignment="left", help=task, width=min(max(80, 7 * len(head) + 32), 400)
                 )
-                for task in possible
+                for task, head in heads.items()
             },
         },
         alt=f"{METRICS[metric]} of {SETTINGS[setting]} methods on every task",
@@ -165,9 +166,10 @@ def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
         return
     with st.expander(f"Why {len(empty)} cells are empty", expanded=url.stated("states"), icon=":material/help:"):
         wanted = url.several("State", states, "states", states, pills=True, quiet=True)
+        titled = task_titles()
         frame = pd.DataFrame(
             [
-                {"method": titles[row.method], "task": task_title(row.task), "state": row.state, "reason": _reason(row)}
+                {"method": titles[row.method], "task": titled(row.task), "state": row.state, "reason": _reason(row)}
                 for row in empty
                 if row.state in wanted
             ],
@@ -185,7 +187,7 @@ def _reasons(rows: Sequence[LeaderRow], titles: dict[str, str]) -> None:
 def _exports(rows: Sequence[LeaderRow], tasks: Sequence[str], metric: str) -> None:
     methods = {method.name: method for method in read(views.methods)}
     files = exports.matrix_files(
-        rows, {task: task_title(task) for task in tasks}, metric, methods, read(views.snapshot).id
+        rows, dict(zip(tasks, map(task_titles(), tasks), strict=True)), metric, methods, read(views.snapshot).id
     )
     with st.container(horizontal=True):
         for label, (suffix, mime, content) in files.items():

@@ -14,6 +14,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from harness.errors import UserError
+from harness.inputs.files import read_text
 from harness.leaderboard import url
 from harness.leaderboard.frame import link, name_window
 from harness.leaderboard.state import project, read, task_title
@@ -151,7 +152,8 @@ def _paper(name: str, paper: dict[str, Any]) -> None:
             for title, address in links:
                 st.link_button(title, address, icon=":material/open_in_new:", type="tertiary")
         kind = "Faithful" if paper["fidelity"] == "faithful" else "Reconstructed"
-        open_points = paper["notes"] or ("" if paper["choices"] else "No choice had to be made.")
+        unstated = "What it leaves open stands below." if paper["choices"] else "No choice had to be made."
+        open_points = paper["notes"] or unstated
         st.markdown(f"**{kind}.** {escape_markdown(open_points)}")
     with right:
         st.code(bibtex(name, paper), language="latex", wrap_lines=True)
@@ -209,8 +211,8 @@ def _code(algorithm: str) -> None:
         path = Path(found.origin) if found and found.origin else None
         if path is None or not path.resolve().is_relative_to(project().resolve()):
             return
-        text = path.read_text(encoding="utf-8")
-    except (ImportError, ValueError, OSError):
+        text = read_text(path)
+    except (ImportError, ValueError, UserError):
         return
     with st.expander(f"Code: {name} in {path.resolve().relative_to(project().resolve())}", icon=":material/code:"):
         st.code(text, "python", height=560)

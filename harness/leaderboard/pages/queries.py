@@ -11,7 +11,7 @@ import streamlit as st
 from harness.errors import UserError
 from harness.leaderboard import images, ranked, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, task_title
+from harness.leaderboard.state import project, read, task_title, task_titles
 from harness.store import Store, views
 from harness.store.lists import Query, camera_pairs, read_lists
 from harness.store.models import Run
@@ -35,7 +35,7 @@ def page() -> None:
     everything = read(views.runs)
     left, middle, right = st.columns([2, 3, 3])
     with left:
-        task = url.select("Task", tasks, "task", _default(tasks, everything, lists), show=task_title)
+        task = url.select("Task", tasks, "task", _default(tasks, everything, lists), show=task_titles())
     target = read(views.task, task).target
     runs = [run for run in everything if run.task in (task, target)]
     runs.sort(key=lambda run: (run.key not in lists, run.published, -run.started.timestamp()))

@@ -15,7 +15,7 @@ import streamlit as st
 
 from harness.leaderboard import curves, inspection, machines, notices, ranked, url
 from harness.leaderboard.frame import link, name_window
-from harness.leaderboard.state import project, read, store, task_title
+from harness.leaderboard.state import project, read, store, task_title, task_titles
 from harness.pipeline.status import Status
 from harness.store import live, views
 from harness.store.models import AttemptRow, Run, RunDetail
@@ -106,11 +106,12 @@ def _filters(everything: Sequence[Line]) -> list[Line]:
     methods = {line.key.split("__")[0]: line.method for line in everything}
     tasks = sorted({line.task for line in everything})
     states = [state for state in STATES if any(line.state == state for line in everything)]
+    titled = task_titles()
     left, middle, right = st.columns([2, 2, 2])
     with left:
         method = url.select("Method", [ANY, *sorted(methods)], "by", ANY, show=lambda name: methods.get(name, ANY))
     with middle:
-        task = url.select("Task", [ANY, *tasks], "on", ANY, show=lambda name: ANY if name == ANY else task_title(name))
+        task = url.select("Task", [ANY, *tasks], "on", ANY, show=lambda name: ANY if name == ANY else titled(name))
     with right:
         text = url.search("Search keys", "q", placeholder="part of a key", icon=":material/search:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -164,9 +165,10 @@ def _table(keys: Sequence[str]) -> None:
 
 
 def _each(lines: Sequence[Line]) -> tuple[pd.DataFrame, list[str]]:
+    titled = task_titles()
     rows = [
         {
-            "method": line.method, "task": task_title(line.task), "seed": line.seed, "mAP": line.map,
+            "method": line.method, "task": titled(line.task), "seed": line.seed, "mAP": line.map,
             "state": STATES[line.state], "started": line.started,
             "duration": duration(line.seconds) if line.seconds is not None else "", "device": line.device,
             "note": line.note,
@@ -180,12 +182,12 @@ def _grouped(lines: Sequence[Line]) -> tuple[pd.DataFrame, list[str]]:
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
         groups.setdefault((line.key.split("__")[0], line.task), []).append(line)
-    rows = []
+    rows, titled = [], task_titles()
     for found in groups.values():
         maps = [line.map for line in found if line.map is not None]
         states = {state: sum(line.state == state for line in found) for state in STATES}
         rows.append({
-            "method": found[0].method, "task": task_title(found[0].task),
+            "method": found[0].method, "task": titled(found[0].task),
             "seeds": ", ".join(str(line.seed) for line in sorted(found, key=lambda line: line.seed)),
             "mAP": float(np.mean(maps)) if maps else None, "±": float(np.std(maps, ddof=1)) if len(maps) > 1 else None,
             "state": ", ".join(f"{n} {STATES[state]}" for state, n in states.items() if n),

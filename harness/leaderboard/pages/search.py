@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.inputs.images import ImageError, decode, resized
 from harness.leaderboard import charts, images, url
 from harness.leaderboard.images import Picture
-from harness.leaderboard.state import project, read
+from harness.leaderboard.state import project, read, task_titles
 from harness.paths import run_folder
 from harness.store import views
 from harness.store.models import DatasetRow
@@ -41,11 +41,13 @@ def page() -> None:
     url.check(addresses.Search)
     titles = {method.name: method.title for method in read(views.methods)}
     runs = {run.key: run for run in trained}
+    titled = task_titles()
     datasets = {dataset.name: dataset for dataset in read(views.datasets)}
     left, right = st.columns(2)
     with left:
         names = {
-            key: f"{titles.get(run.method, run.method)} on {run.task}, seed {run.seed}" for key, run in runs.items()
+            key: f"{titles.get(run.method, run.method)} on {titled(run.task)}, seed {run.seed}"
+            for key, run in runs.items()
         }
         key = url.select("Model", list(runs), "run", show=names.__getitem__)
     target = datasets[runs[key].target]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib
 import io
 import time
 from collections.abc import Callable, Mapping
@@ -19,8 +18,9 @@ from torch import Tensor
 
 from harness.errors import UserError
 from harness.evaluation import PROTOCOL
+from harness.inputs.json import sealed
 from harness.learning import ranks
-from harness.learning.algorithm import Algorithm
+from harness.learning.algorithm import algorithm_class
 from harness.learning.device import choose_device
 from harness.learning.extract import Embedder
 from harness.learning.loop import EpochDone, run_epochs
@@ -92,8 +92,7 @@ class _Session:
         self.evaluator = Evaluator(inputs.target, device, inputs.normalization)
         self.state, self.progress, self.writer = RunState(), Progress(), CheckpointWriter(device)
         self.identity = inputs.identity(device)
-        module, class_name = inputs.method.algorithm.split(":")
-        algorithm: type[Algorithm] = getattr(importlib.import_module(module), class_name)
+        algorithm = algorithm_class(inputs.method.algorithm, f"method {inputs.pairing.method}")
         self.context = inputs.context(device, self.state, self.progress.notes)
         self.labels_before: npt.NDArray[np.int64] | None = None
         self.algorithm = algorithm(self.context, algorithm.Params.model_validate(inputs.method.params))
@@ -126,7 +125,7 @@ class _Session:
         history = _csv(self.progress.rows)
         write_text(folder / "history.csv", history)
         record = self._record(spec_hash, checkpoint, hashlib.sha256(history.encode()).hexdigest())
-        write_text(folder / "record.json", record.model_dump_json(indent=2) + "\n")
+        write_text(folder / "record.json", sealed(record))
         resume.forget(work_file(self.root, self.key))
         return folder
 

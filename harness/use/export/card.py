@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from pydantic import ValidationError
-
+from harness.errors import UserError
+from harness.inputs.files import read_bytes
+from harness.inputs.json import parse_sealed
 from harness.pipeline.records import Metrics
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
@@ -147,8 +148,8 @@ def _figures(folder: Path) -> Iterable[str]:
 
 def _metrics(folder: Path) -> Metrics | None:
     try:
-        return Metrics.model_validate_json((folder / "metrics.json").read_bytes())
-    except (OSError, ValidationError):
+        return parse_sealed(read_bytes(folder / "metrics.json"), folder / "metrics.json", Metrics)
+    except UserError:
         return None
 
 

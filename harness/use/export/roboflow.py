@@ -93,7 +93,7 @@ def _fold_neck(network: ReidNetwork, net: Any, run: TrainedRun) -> None:
     mean, variance = cast(Tensor, neck.running_mean), cast(Tensor, neck.running_var)
     with torch.no_grad():
         scale = neck.weight / (variance + neck.eps).sqrt()
-        net.norm.weight *= scale
+        net.norm.weight.mul_(scale)
         net.norm.bias.copy_((net.norm.bias - mean) * scale + neck.bias)
 
 

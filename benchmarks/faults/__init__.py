@@ -1,0 +1,1 @@
+"""Injects faults and counts what survives: `python -m benchmarks faults`."""
