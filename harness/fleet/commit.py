@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.fleet.documents import Board
 
 LOCK = "dvc.lock"
 REF = "refs/fleet"
+PREFIX = "run-"
 SHOWN = 5
 
 
@@ -72,11 +74,12 @@ def publish_commit(root: Path, board: Board, commit: str) -> None:
 def throw_away_clone(board: Board, commit: str, scratch: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
     """Yield a clone of `commit` in `scratch`, gone at the end, with `settings` of DVC: section -> option -> value.
 
-    The commit is fetched from the remote once for each machine. Raises UserError; DiskError if the disk is full.
+    The commit is fetched from the remote once for each machine; what a killed worker left there goes. Raises UserError;
+    DiskError if the disk is full.
     """
     try:
         scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
+        folder, held = _own_folder(scratch)
     except OSError as error:
         raise DiskError(f"{scratch}: cannot be written: {error.strerror}; name another --scratch") from None
     clone = folder / "clone"
@@ -88,6 +91,35 @@ def throw_away_clone(board: Board, commit: str, scratch: Path, settings: Mapping
     finally:
         os.chdir(scratch)  # DVC works from within the clone
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _own_folder(scratch: Path) -> tuple[Path, int]:
+    """Make a folder that this process holds a lock on, with the lock; delete those whose processes have ended."""
+    door = os.open(scratch, os.O_RDONLY)
+    try:
+        fcntl.flock(door, fcntl.LOCK_EX)  # nobody sweeps between the next two lines
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
+        held = _locked(folder)
+        for left in scratch.glob(f"{PREFIX}*"):
+            with suppress(OSError):  # held: its worker lives
+                unheld = _locked(left)
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(unheld)
+    finally:
+        os.close(door)
+    return folder, held
+
+
+def _locked(folder: Path) -> int:
+    """Return a descriptor that holds the lock of a folder until it is closed. Raises OSError if another has it."""
+    found = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(found)
+        raise
+    return found
 
 
 def _mirror(board: Board, commit: str, scratch: Path) -> Path:

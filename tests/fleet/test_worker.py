@@ -38,6 +38,7 @@ def job(at_lab: Lab, tmp_path: Path) -> Job:
 
 def test_a_signal_saves_on_the_remote_and_leaves_nothing_else(at_lab: Lab, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
+    (scratch / "run-of-a-killed-worker" / "clone").mkdir(parents=True)
     process = at_lab.started(*WORK, "--scratch", str(scratch), "--share", "0/1")
     while not 1 < work_of(at_lab, START).get("epoch", 0) < EPOCHS:
         assert process.poll() is None, process.communicate()
