@@ -94,7 +94,7 @@ def test_nothing_is_loaded_from_another_host(site: Path) -> None:
 def harness_lines() -> Iterator[tuple[str, str]]:
     for path in PROSE:
         for block in blocks(path, "sh"):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 if line.startswith("harness "):
                     yield path.name, line.split("#")[0].strip()
 

@@ -74,7 +74,7 @@ def test_it_computes_what_timm_does_with_positions_on_a_rectangle(tmp_path: Path
 
 
 def test_without_a_size_of_its_own_it_takes_that_of_its_weights_and_resizes(tmp_path: Path) -> None:
-    net = build(network(size=None), 0, CPU).eval()
+    net = build(network(size="weights"), 0, CPU).eval()
     images = torch.randn(2, 3, 40, 20)
     with torch.no_grad():
         larger = torch.nn.functional.interpolate(images, (160, 160), mode="bilinear")
