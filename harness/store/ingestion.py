@@ -69,10 +69,10 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))
     report.rejected |= registry.unreadable_plans
-    here = place(root)
     store = open_store(database_url(root))
     try:
         with store.writing() as session:
+            here = place(root)
             _ingest_runs(session, root, here, registry, report, progress)
             _ingest_attempts(session, root, here, report)
             _replace_registry(session, registry)

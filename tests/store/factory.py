@@ -20,6 +20,7 @@ from harness.data.prepare import prepare
 from harness.evaluation.counting import Ranks
 from harness.evaluation.ranking import score
 from harness.evaluation.variants import parsed
+from harness.inputs.json import SEAL, seal
 from harness.pipeline.processes import this_process
 from harness.pipeline.records import (
     HISTORY_COLUMNS,
@@ -71,6 +72,7 @@ def reseal(folder: Path) -> None:
     ):
         document = json.loads((folder / name).read_text())
         document |= {field: sha256(folder / file) for field, file in changes.items()}
+        document |= {SEAL: seal(document)}
         (folder / name).write_text(json.dumps(document))
 
 
