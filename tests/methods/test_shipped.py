@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.inputs.json import sealed
 from harness.paths import prepared_folder, work_file
 from harness.pipeline.evaluate import evaluate
 from harness.pipeline.records import Metrics, Record
@@ -61,7 +61,7 @@ def test_its_record_says_how_it_came_about(project: Tiny, pairing: Pairing, trai
 def test_its_checkpoint_gives_the_last_epochs_scores(project: Tiny, pairing: Pairing, trained: Path) -> None:
     metrics = evaluate(project.registry, pairing)
     assert isinstance(metrics, Metrics)
-    assert json.loads((trained / "metrics.json").read_text()) == metrics.model_dump(mode="json")
+    assert (trained / "metrics.json").read_text() == sealed(metrics)
     assert 0 < metrics.map <= 100
     for row in history(trained)[-1:]:
         assert metrics.map == pytest.approx(float(row["target_map"]), rel=1e-12)
