@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import IO, Protocol, cast
 
 from harness.errors import UserError
@@ -64,8 +65,16 @@ def reproduce(
 
 
 def in_order(targets: Iterable[str], upstream: Mapping[str, set[str]], starts: Set[str]) -> list[str]:
-    """Return the targets and all that they depend on: what others start from first, then as the targets stand."""
+    """Return the targets and all that they depend on.
+
+    What others start from comes first, then what waits for the most others, so that the longest chain does not end
+    alone; then as the targets stand.
+    """
     order: dict[str, None] = {}
+
+    @cache
+    def below(name: str) -> frozenset[str]:
+        return frozenset[str]().union(*({needed} | below(needed) for needed in upstream[name]))
 
     def visit(name: str) -> None:
         if name not in order:
@@ -73,7 +82,7 @@ def in_order(targets: Iterable[str], upstream: Mapping[str, set[str]], starts: S
                 visit(needed)
             order[name] = None
 
-    for target in sorted(targets, key=lambda name: name not in starts):
+    for target in sorted(targets, key=lambda name: (name not in starts, -len(below(name)))):
         visit(target)
     return list(order)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.pipeline.running import Outcome, reproduce
+from harness.pipeline.running import Outcome, in_order, reproduce
 from harness.pipeline.stages import Begun, Workspace
 
 PROJECT = Path(__file__).parents[2]
@@ -38,6 +38,15 @@ stages:
     outs: [last.txt]
 """.replace("$$", "$")
 ORDER = ("first", "left", "right", "last")
+
+
+def test_starts_come_first_and_then_what_waits_for_the_most_others() -> None:
+    upstream: dict[str, set[str]] = {
+        "data": set(), "start": {"data"}, "other": {"start"}, "alone": {"data"}, "again": {"data"},
+        "long": {"start", "other"},
+    }  # fmt: skip
+    found = in_order(["alone", "again", "long", "start"], upstream, {"start"})
+    assert found == ["data", "start", "other", "long", "alone", "again"]
 
 
 class Heard:
