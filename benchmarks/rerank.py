@@ -118,7 +118,7 @@ def section(found: list[Measured]) -> str:
         f"k1 {K1}, k2 {K2}, λ {LAMBDA}, on random but clustered features; the search of all neighbours and the",
         "scores of every row are included. *Extra* is the most memory beyond the features, the reference the field's",
         f"dense N×N algorithm in float32. Machine: {os.cpu_count()} cores ({platform.machine()}), of which ours used",
-        f"{threads}, other work beside it: a free machine shares the processor seconds among its cores.",
+        f"{threads}; on a busy machine the processor seconds are the ones to compare.",
         "",
         "| queries × gallery × dimensions | seconds | processor s | extra GiB | reference, s | times faster "
         "| its extra GiB | largest difference | … above 1e-05 |",

@@ -107,7 +107,10 @@ class Remote:
             return bool(self._fs.exists(self._at(path)))
 
     def written(self, path: str) -> datetime | None:
-        """Return when a file was written by the remote's own clock; None if the remote does not say."""
+        """Return when a file was written by the remote's own clock; None if the remote does not say.
+
+        fsspec's file systems that keep no times raise NotImplementedError, or lack the key.
+        """
         with suppress(NotImplementedError, KeyError, TypeError, UserError), self._explained():
             found: datetime = self._fs.modified(self._at(path))
             return found if found.tzinfo else found.replace(tzinfo=UTC)
