@@ -17,13 +17,16 @@ from harness.errors import UserError
 from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES, read_size
 from harness.inputs.patterns import Pattern
+from harness.specs.dataset import Kind
 
 LOOKED_AT = 200
 """Images whose sizes are read."""
 MOST_CAMERAS = 64
 """Folders beyond this many are individuals or days rather than cameras."""
 UPRIGHT = 1.3
-"""Crops at least this much higher than wide are taken for people."""
+"""Crops at least this much higher than wide are taken for people, those this much wider than high for vehicles."""
+TALL, SQUARE = (128, 64), (96, 96)
+"""Height and width that crops are resized to: about as many pixels, so that an epoch takes as long."""
 READINGS = {
     "a token like c3, cam3 or camera_3": r"(?:^|[/_\-. ])(?:c|cam|camera)[_\-]?(?P<camera>\d+)(?=s\d|[/_\-. ]|$)",
     "the first folder": r"^(?P<camera>[^/]+)/",
@@ -106,20 +109,24 @@ def _camera(names: list[str], notes: list[str]) -> tuple[str | None, bool]:
     return READINGS[how], not all(camera.isdigit() for camera in cameras)
 
 
-def _size(paths: list[Path], notes: list[str]) -> tuple[int, int, str]:
-    """Return height, width and kind by the shape of some images."""
+def _size(paths: list[Path], notes: list[str]) -> tuple[int, int, Kind]:
+    """Return height, width and kind by the shape of some images: near-square ones may show anything."""
     looked_at = paths[:: max(1, len(paths) // LOOKED_AT)]
     sizes = [size for path in looked_at if (size := read_size(path))]  # verifying names those that are broken
     if not sizes:
         raise UserError(f"{paths[0].parent}: none of its images can be read")
     ratio = median(high / wide for wide, high in sizes)
     heights = [high for _, high in sizes]
-    kind, width = ("person", 64) if ratio >= UPRIGHT else ("vehicle", 128)
+    kind: Kind = "person" if ratio >= UPRIGHT else "vehicle" if ratio <= 1 / UPRIGHT else "other"
+    height, width = TALL if kind == "person" else SQUARE
+    guess = "about as high as wide, so their kind is left open" if kind == "other" else f"taken for crops of {kind}s"
+    high = f"{min(heights)} to {max(heights)}" if min(heights) < max(heights) else f"{heights[0]}"
+    notes.append(f"images are {high} pixels high, {ratio:.1f} times their width: {guess}, resized to {height}×{width}")
     notes.append(
-        f"images are {min(heights)} to {max(heights)} pixels high, {ratio:.1f} times their width: taken for crops of "
-        f"{kind}s, resized to 128×{width}"
+        "kind and image are guessed from that shape alone: change them in the spec where they are wrong. kind (person, "
+        "vehicle or other) only says which labeled datasets can be sources"
     )
-    return 128, width, kind
+    return height, width, kind
 
 
 def _kinds(folder: Path) -> str:

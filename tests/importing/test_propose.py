@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -74,8 +75,24 @@ def test_one_camera_and_none(tmp_path: Path) -> None:
         DatasetSpec.model_validate(YAML(typ="safe").load(propose("b", tmp_path / "b").text)), tmp_path / "b"
     )
     assert (len(data.train), data.has_cameras, data.has_ids) == (1, False, False)
-    wide = propose("c", crops(tmp_path / "c", ["1.png"], (60, 30)))
-    assert "kind: vehicle" in wide.text
+
+
+SHAPES = {
+    (20, 50): ("person", "{height: 128, width: 64}", "2.5 times their width: taken for crops of persons, resized"),
+    (60, 30): ("vehicle", "{height: 96, width: 96}", "0.5 times their width: taken for crops of vehicles, resized"),
+    (92, 112): ("other", "{height: 96, width: 96}", "1.2 times their width: about as high as wide, so their kind is"),
+    (110, 100): ("other", "{height: 96, width: 96}", "0.9 times their width: about as high as wide, so their kind is"),
+}
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_the_shape_of_crops_says_what_they_show_or_that_it_does_not(tmp_path: Path, size: tuple[int, int]) -> None:
+    kind, image, said = SHAPES[size]
+    found = propose("own", crops(tmp_path, WORDS, size))
+    spec = YAML(typ="safe").load(found.text)
+    assert (spec["kind"], spec["image"]) == (kind, YAML(typ="safe").load(image))
+    assert any(note.startswith(f"images are {size[1]} pixels high, {said}") for note in found.notes)
+    assert any("kind and image are guessed from that shape alone: change them in the spec" in n for n in found.notes)
 
 
 def test_one_camera_is_said_when_it_is_added_and_verified(harness: Command, project: Path, tmp_path: Path) -> None:
