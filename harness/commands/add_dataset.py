@@ -73,4 +73,4 @@ def _activate(registry: Registry, name: str) -> Iterator[str]:
     wanted = [pairing for pairing in plan_pairings(registry) if name in (pairing.source, pairing.target)]
     yield from write_plan(registry, with_inits(registry, [*planned, *wanted]))
     yield f"pipelines: {len(wanted)} pairings with {name} added; run them with: harness run '*{name}__s*'"
-    yield f"to record this in Git: git add data/raw/{name}.dvc pipelines"
+    yield f"to record this in Git: git add datasets/{name}.yaml data/raw/{name}.dvc pipelines"
