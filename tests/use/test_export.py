@@ -62,13 +62,13 @@ def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> No
     assert not list(found.folder.parent.glob(".*"))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("name", "half"), [*((name, False) for name in FORMATS), ("roboflow", True)])
 def test_a_transformer_with_statistics_of_its_own_is_the_same_everywhere(
-    transformer: Path, tiny: Tiny, name: str
+    transformer: Path, tiny: Tiny, name: str, half: bool
 ) -> None:
     """It resizes inside, and what each consumer feeds differs."""
-    found = exported(transformer, name)
-    assert_same(found, transformer, tiny)
+    found = exported(transformer, name, half)
+    assert_same(found, transformer, tiny, half)
     if name == "roboflow":
         config = json.loads((found.folder / "reid_config.json").read_text())
         assert config["architecture"] == "timm:test_vit"
