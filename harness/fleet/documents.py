@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from harness.errors import UserError
 from harness.inputs.json import parse_document
@@ -61,6 +61,10 @@ class Fleet(Frozen):
     began: datetime
     updated: datetime
     engine: str
+
+
+class Versions(RootModel[dict[str, str]]):
+    """The versions of Python and of packages, by name."""
 
 
 def fleet_id(commit: str, versions: Mapping[str, str]) -> str:
@@ -116,7 +120,7 @@ class Board:
     def versions(self) -> dict[str, str] | None:
         """Return the versions that all machines of the fleet have; None if it was not prepared."""
         data = self.remote.read(f"{self.folder}/versions.json")
-        return {str(name): str(version) for name, version in json.loads(data).items()} if data else None
+        return parse_document(data, Path("versions.json"), Versions).root if data else None
 
     def publish_versions(self, versions: Mapping[str, str]) -> None:
         """Say which versions all machines of the fleet are to have."""

@@ -47,6 +47,12 @@ def work_of(lab: Lab, item: str) -> dict[str, Any]:
     return dict(json.loads(paths[-1].read_text())) if paths else {}
 
 
+def is_amid(lab: Lab, item: str) -> bool:
+    """Whether a worker is between the first and the last epoch of a run."""
+    work = work_of(lab, item)
+    return work.get("status") == "running" and 1 < work["epoch"] < EPOCHS
+
+
 class Lab:
     """The project, its remote, and what a worker is told."""
 
