@@ -5,26 +5,39 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from harness.fleet.head import THREADS
 from harness.paths import run_folder
-from harness.pipeline.evaluate import evaluate
 from harness.pipeline.records import Metrics
-from harness.pipeline.training.train import train
-from harness.specs.pairing import parse_key
 from tests.fleet.conftest import CLUSTERS, EPOCHS, Lab, is_amid, work_of
-from tests.pipeline.tiny import history, same_weights, silent
+from tests.pipeline.tiny import history, same_weights
 
 ray = pytest.importorskip("ray")
+
+TRAIN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from harness.pipeline.evaluate import evaluate
+from harness.pipeline.training.train import train
+from harness.specs.pairing import parse_key
+from harness.specs.registry import Registry
+registry = replace(Registry.load(Path(sys.argv[1])).checked(), root=Path(sys.argv[2]))
+train(registry, parse_key(sys.argv[3]), lambda line: None)
+evaluate(registry, parse_key(sys.argv[3]))
+"""
+"""A run in a process of its own: how many threads linear algebra has is decided when that is loaded."""
 
 
 def killed_in_the_middle(lab: Lab, cluster: Any, killed: list[str], stop: threading.Event) -> None:
@@ -130,9 +143,11 @@ def test_ctrl_c_and_then_a_node_killed_change_nothing(
     undisturbed.mkdir()
     for shared in ("datasets", "methods", "data"):
         (undisturbed / shared).symlink_to(at_lab.root / shared)
-    registry = replace(at_lab.registry, root=undisturbed)
-    expected, found = train(registry, parse_key(CLUSTERS), silent), run_folder(at_lab.root, CLUSTERS)
-    evaluate(registry, parse_key(CLUSTERS))
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}  # as workers have it
+    subprocess.run(
+        [sys.executable, "-c", TRAIN, str(at_lab.root), str(undisturbed), CLUSTERS], env=environment, check=True
+    )
+    expected, found = run_folder(undisturbed, CLUSTERS), run_folder(at_lab.root, CLUSTERS)
     assert same_weights(found, expected)
     assert history(found) == history(expected)
     assert scores(found) == scores(expected)
