@@ -46,7 +46,7 @@ START_EVERY = 50
 MACHINES, RUNS, METHODS = 100, 10_000, 33
 """What is extrapolated to, each run an hour long."""
 HOME = Path(__file__).parents[1]
-PAGE = Path("docs/scaling.md")
+PAGE = HOME / "docs" / "scaling.md"
 KEY = "colour-histogram__drawn-summer__s0"
 
 
