@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from ruamel.yaml import YAML
 from harness.data.listing import images_below
 from harness.data.records import SPLITS
 from harness.errors import UserError
+from harness.importing.label_files import find_label_file
 from harness.inputs.folders import files_below
 from harness.inputs.images import SUFFIXES, read_size
 from harness.inputs.patterns import Pattern
@@ -56,27 +58,38 @@ def propose(name: str, folder: Path) -> Proposal:
         raise UserError(
             f"{name}: no dataset is called so, and {folder} is no folder from which a spec could be proposed"
         )
-    splits = {split: split for split in SPLITS if (folder / split).is_dir()} or {"train": "."}
+    notes: list[str] = []
+    labels = find_label_file(folder, notes)
+    splits: Mapping[str, Any]
+    if labels:
+        splits, base = labels.layout(), dict.fromkeys(labels.splits, folder)
+        names = {split: [entry.name for entry in entries] for split, entries in labels.splits.items()}
+    else:
+        splits = {split: split for split in SPLITS if (folder / split).is_dir()} or {"train": "."}
+        base = {split: folder / below for split, below in splits.items()}
+        names = {split: images_below(base[split]) for split in splits}
     if "train" not in splits or ("query" in splits) != ("gallery" in splits):
         raise UserError(
             f"{folder}: has {', '.join(splits)}, but a dataset has train alone, or train, query and gallery"
         )
-    names = {split: images_below(folder / below) for split, below in splits.items()}
     everything = [image for found in names.values() for image in found]
     if not names["train"]:
-        raise UserError(
-            f"{folder / splits['train']}: holds no image ({_kinds(folder)}); they end in {' '.join(SUFFIXES)}"
-        )
-    notes = [f"{len(everything)} images: " + ", ".join(f"{len(found)} {split}" for split, found in names.items())]
+        raise UserError(f"{base['train']}: holds no image ({_kinds(folder)}); they end in {' '.join(SUFFIXES)}")
+    counts = ", ".join(f"{len(found)} {split}" for split, found in names.items())
+    notes.insert(0, f"{len(everything)} images{f' named by {labels.name}' if labels else ''}: {counts}")
     if strangers := _kinds(folder):
         notes.append(f"no images, left out: {strangers}")
-    pattern, words = _camera(everything, notes)
+    cameras, identities = (labels.stated(column) if labels else [] for column in ("camera", "id"))
+    pattern, words = _stated("cameras", cameras, notes) if cameras else _camera(everything, notes)
     named_ids = False
-    if "query" in splits:
+    if identities:
+        _, named_ids = _stated("identities", identities, notes)
+    elif "query" in splits:
         pattern, named_ids = _identity(names, pattern, notes)
-    height, width, kind = _size([folder / splits["train"] / image for image in names["train"]], notes)
+    height, width, kind = _size([base["train"] / image for image in names["train"]], notes)
     if "query" not in splits:
-        notes.append("no identities: figures without labels only, no mAP; add query and gallery folders to get one")
+        wanted = "rows whose split is query and gallery" if labels else "query and gallery folders"
+        notes.append(f"nothing to evaluate on: figures without labels only, no mAP; add {wanted} to get one")
     layout: dict[str, Any] = {**splits, "pattern": pattern or ""}
     layout |= {key: True for key, wanted in (("named_ids", named_ids), ("named_cameras", words)) if wanted}
     spec = {
@@ -90,6 +103,12 @@ def propose(name: str, folder: Path) -> Proposal:
     yaml.width = 1000
     yaml.dump(spec, out)
     return Proposal(out.getvalue(), tuple(notes))
+
+
+def _stated(what: str, values: list[str], notes: list[str]) -> tuple[None, bool]:
+    """Return no pattern, since a file of labels says it, and whether the values are words."""
+    notes.append(f"{len(set(values))} {what} from the file of labels")
+    return None, not all(value.isdecimal() for value in values)
 
 
 def _camera(names: list[str], notes: list[str]) -> tuple[str | None, bool]:

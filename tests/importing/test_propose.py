@@ -41,7 +41,7 @@ def test_folders_become_cameras_and_what_is_missing_is_said(harness: Command, pr
     assert "nothing was written; say yes, give --yes" in err
     for said in (
         "6 images: 6 train", "2 cameras from the first folder: gate, yard",
-        "no identities: figures without labels only",
+        "nothing to evaluate on: figures without labels only, no mAP; add query and gallery folders",
         "no images, left out: 1 × .txt",
         "taken for crops of persons, resized to 128×64",
     ):  # fmt: skip
@@ -129,6 +129,47 @@ def test_a_labeled_subset_is_recognized(tmp_path: Path, form: str) -> None:
     assert [records[name].id for name in names] == identities
     assert {record.camera for record in data.train} == {record.camera for record in data.gallery}
     assert len({record.camera for record in data.gallery}) == 2
+
+
+def labels(folder: Path, *rows: str) -> Path:
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_a_file_of_labels_is_recognized(harness: Command, project: Path, tmp_path: Path) -> None:
+    names = ["a.png", "b.png", "sub/c.png", "d.png", "e.png", "f.png"]
+    folder = labels(
+        crops(tmp_path / "crops", names), "path,identity,camera,split", "a.png,,gate,train", "b.png,,yard,train",
+        "sub/c.png,ann,gate,query", "d.png,ann,yard,gallery", "e.png,bo,yard,gallery", "f.png,bo,yard,later",
+    )  # fmt: skip
+    (folder / "pairs.csv").write_text("a,b,same\n")
+    code, out, err = harness(project, "data", "add", "own", str(folder), "--yes")
+    assert (code, "no list names them: ./f.png" in err) == (1, True)
+    code, out, err = harness(project, "data", "add", "own", str(folder), "--yes", "--allow-mismatch")
+    assert code == 0, err
+    for said in (
+        "5 images named by labels.csv: 2 train, 1 query, 2 gallery", "2 cameras from the file of labels",
+        "2 identities from the file of labels", "no file of labels: pairs.csv:1: has no column 'path'",
+        "1 rows of labels.csv are of no split called train, query, gallery",
+    ):  # fmt: skip
+        assert said in out
+    data = read_dataset(Registry.load(project).checked().dataset("own"), project / "data" / "raw" / "own")
+    assert [(record.id, record.camera) for record in (*data.train, *data.query, *data.gallery)] == [
+        (-1, 0), (-1, 1), (0, 0), (0, 1), (1, 1),
+    ]  # fmt: skip
+
+
+def test_a_file_of_labels_without_cameras_and_splits(tmp_path: Path) -> None:
+    folder = labels(crops(tmp_path, WORDS), "path", *WORDS)
+    found = propose("own", folder)
+    assert "6 images named by labels.csv: 6 train" in found.notes
+    assert "2 cameras from the first folder: gate, yard" in found.notes
+    assert any("add rows whose split is query and gallery to get one" in note for note in found.notes)
+    data = read_dataset(DatasetSpec.model_validate(YAML(typ="safe").load(found.text)), folder)
+    assert ({record.camera for record in data.train}, data.has_ids) == ({0, 1}, False)
+    (folder / "more.csv").write_text("path\ngate/0.png\n")
+    with pytest.raises(UserError, match=r"labels\.csv, more\.csv each name images; leave the one there that is meant"):
+        propose("own", folder)
 
 
 SHAPES = {
