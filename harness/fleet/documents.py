@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from harness.errors import UserError
 from harness.inputs.json import parse_document
@@ -73,6 +73,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class Versions(RootModel[dict[str, str]]):
+    """The versions of packages, by their names."""
+
+
 class Board:
     """The documents of one fleet on the remote."""
 
@@ -115,8 +119,9 @@ class Board:
 
     def versions(self) -> dict[str, str] | None:
         """Return the versions that all machines of the fleet have; None if it was not prepared."""
-        data = self.remote.read(f"{self.folder}/versions.json")
-        return {str(name): str(version) for name, version in json.loads(data).items()} if data else None
+        place = f"{self.folder}/versions.json"
+        data = self.remote.read(place)
+        return parse_document(data, Path(place), Versions).root if data else None
 
     def publish_versions(self, versions: Mapping[str, str]) -> None:
         """Say which versions all machines of the fleet are to have."""

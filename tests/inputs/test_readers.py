@@ -199,3 +199,16 @@ def test_curves_and_lists_of_a_run_wait_for_no_pipe(project: Project) -> None:
     os.mkfifo(queries)
     with pytest.raises(UserError, match=rf"results/runs/{key}/queries.parquet: cannot be read: it is a named pipe"):
         read_queries(project.root, key)
+
+
+@pytest.mark.parametrize("rows", [5, "ab", [1, 2], [None], [{"epoch": [1]}, {"epoch": "one"}], {"epoch": 1}])
+def test_a_damaged_unfinished_state_shows_no_curves(project: Project, rows: object) -> None:
+    key = "cluster-contrast__beta__s0"
+    work = project.root / "results" / "work"
+    work.mkdir()
+    shown = {}
+    for name, found in (("damaged", rows), ("whole", [{"epoch": 1, "loss": 0.5}, {"epoch": 2}])):
+        header = json.dumps({"__metadata__": {"progress": json.dumps({"rows": found})}}).encode()
+        (work / f"{key}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        shown[name] = live.unfinished_history(project.root, key)
+    assert shown == {"damaged": None, "whole": {"epoch": [1, 2], "loss": [0.5, None]}}
