@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from harness.inputs.folders import files_below
 from harness.inputs.images import read_size
 from harness.inputs.json import parse_sealed, sealed
 from harness.inputs.parquet import load_table
+from harness.inputs.xml import read_attributes
 from harness.learning.state import read_tensors
 from harness.pipeline.pipelines import conflict_line, edited, generated, write_plan
 from harness.pipeline.records import Best
@@ -212,3 +214,20 @@ def test_a_damaged_unfinished_state_shows_no_curves(project: Project, rows: obje
         (work / f"{key}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
         shown[name] = live.unfinished_history(project.root, key)
     assert shown == {"damaged": None, "whole": {"epoch": [1, 2], "loss": [0.5, None]}}
+
+
+@pytest.mark.parametrize("encoding", ["punycode", "undefined", "idna", "hex", "unicode_escape", "nothing-like-it"])
+def test_xml_in_what_is_no_encoding_of_text_takes_no_time(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "labels.xml"
+    path.write_bytes(f"<?xml version='1.0' encoding='{encoding}'?>a-".encode() + b"b9" * 200_000)
+    begun = time.process_time()
+    with pytest.raises(UserError, match=rf"labels.xml: .*{encoding}"):
+        read_attributes(path, ("imageName",))
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "gb2312", "GBK", "Big5", "ISO-8859-1", "windows-1252", "us-ascii"])
+def test_xml_in_the_encodings_that_there_are(tmp_path: Path, encoding: str) -> None:
+    text = f"<?xml version='1.0' encoding='{encoding}'?><a><b imageName='1.jpg'/></a>"
+    (tmp_path / "labels.xml").write_bytes(text.encode(encoding))
+    assert read_attributes(tmp_path / "labels.xml", ("imageName",)) == [("1.jpg",)]
