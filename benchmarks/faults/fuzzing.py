@@ -14,14 +14,17 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import psutil
+
 from benchmarks.faults.gates import GATES, survives
 from benchmarks.faults.mutations import mutated
 from benchmarks.faults.row import Row
+from harness.start import SIGNALS
 
 CPU_SECONDS, MEMORY_MIB = 5.0, 1024
 """That one input may take."""
 ADDRESSES = 8 * 2**30
-"""Bytes of addresses of one process, so that a bomb takes it and not the machine."""
+"""Bytes of addresses that a process may take beyond what it has, so that a bomb takes it and not the machine."""
 WALL_SECONDS = 60.0
 """Without any progress, after which an input counts as a hang: it waits for something that never comes."""
 PORTION_SECONDS = 10.0
@@ -105,14 +108,20 @@ class Portion:
         fork = multiprocessing.get_context("fork")
         self.answer, sender = fork.Pipe(duplex=False)
         self.process = fork.Process(target=self._work, args=(sender,), daemon=True)
-        self.process.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what is raised within a fork is lost
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         sender.close()
 
     def _work(self, sender: multiprocessing.connection.Connection) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the campaign's to answer
+        for number in SIGNALS:  # the campaign's to answer
             signal.signal(number, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 10 * WALL_SECONDS)  # until the first input, which has its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries say of damaged files
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+        most = psutil.Process().memory_info().vms + ADDRESSES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         place = Path(self.folder.name) / "at work"
         place.mkdir()
         row = fuzz(self.gate, self.seed, self.first, self.seconds, place, self.progress)

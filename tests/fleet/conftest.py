@@ -18,7 +18,7 @@ from tests.pipeline.versioned import Versioned, versioned_project
 METHODS = ("source-baseline", "direct-transfer", "cluster-contrast")
 START = "source-baseline__drawn-winter__s0"
 CLUSTERS = "cluster-contrast__drawn-summer__s0"
-EPOCHS = 6
+EPOCHS = 8
 SLOW = """
 
 _save = save

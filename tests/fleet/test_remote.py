@@ -88,7 +88,8 @@ class Store:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.held, self.error = ["bucket/fleet/one"], error
-        self.fs, self.remembered = self, None  # type: ignore[var-annotated]
+        self.fs = self
+        self.remembered: list[str] | None = None
 
     def invalidate_cache(self) -> None:
         self.remembered = None
