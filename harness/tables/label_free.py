@@ -17,13 +17,17 @@ from harness.specs.pairing import Pairing, parse_key
 if TYPE_CHECKING:
     from harness.pipeline.records import LabelFree
 
-KEYS = ("run", "clusters", "outliers", "silhouette", "agreement", "between_seeds", "camera_bias")
-COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "between seeds", "camera bias")
+KEYS = ("run", "clusters", "outliers", "silhouette", "silhouette_at_first", "agreement", "between_seeds", "camera_bias",
+        "camera_bias_at_first")  # fmt: skip
+COLUMNS = ("run", "clusters", "outliers", "silhouette", "at first", "agreement", "between seeds", "camera bias",
+           "bias at first")  # fmt: skip
 NOTE = (
     "No labels, so no mAP. Silhouette, agreement (of the last two epochs' clusters) and the same between seeds (the "
     "mean over the other seeds of a method): higher is better; outliers and camera bias (clusters that are cameras "
-    "rather than individuals): lower."
+    "rather than individuals): lower. At first: of the clusters that the network makes before it is adapted."
 )
+ELSEWHERE = ("between seeds", "at first", "bias at first")
+"""What one run's evaluation does not know."""
 Value = str | int | float | None
 
 
@@ -66,7 +70,7 @@ def _values(root: Path, task: str | None, scored: Container[str] = ()) -> list[l
             if (other.method, other.task) == (pairing.method, pairing.task) and other.seed != pairing.seed
             if (theirs := clusters[other.key]) is not None and own is not None and len(theirs) == len(own)
         ]
-        rows.append([pairing.key, *_figures(found, _agreement(own, others))])
+        rows.append([pairing.key, *_figures(found, _agreement(own, others), _first(root, pairing))])
     return rows
 
 
@@ -88,20 +92,38 @@ def _agreement(own: NDArray[np.int32] | None, others: Sequence[NDArray[np.int32]
     return None if not found or np.isnan(found).all() else float(np.nanmean(found))
 
 
-def _figures(found: LabelFree, between_seeds: float | None = None) -> list[Value]:
-    return [found.clusters, found.outliers, found.silhouette, found.agreement, between_seeds, found.camera_bias]
+def _figures(
+    found: LabelFree, between_seeds: float | None = None, first: tuple[Value, Value] = (None, None)
+) -> list[Value]:
+    silhouette, camera_bias = first
+    return [
+        found.clusters, found.outliers, found.silhouette, silhouette, found.agreement, between_seeds, found.camera_bias,
+        camera_bias,
+    ]  # fmt: skip
+
+
+def _first(root: Path, pairing: Pairing) -> tuple[Value, Value]:
+    """Return silhouette and camera bias of the first epoch, whose clusters are those of the start network."""
+    from harness.pipeline.trained import read_trained
+
+    try:
+        history = read_trained(run_folder(root, pairing.key)).history
+    except UserError:
+        return None, None
+    silhouette, camera_bias = (history.get(name, [None])[0] for name in ("silhouette", "camera_bias"))
+    return silhouette, camera_bias
 
 
 def _told(values: Sequence[Value]) -> list[str]:
     """Return a row as people read it."""
-    forms = ("{}", "{}", "{:.0%}", *("{:.2f}",) * 4)
+    forms = ("{}", "{}", "{:.0%}", *("{:.2f}",) * 6)
     return ["–" if value is None else form.format(value) for form, value in zip(forms, values, strict=True)]
 
 
 def figures(found: LabelFree) -> str:
     """Return a run's figures in one line."""
     names = zip(COLUMNS[1:], _told(["", *_figures(found)])[1:], strict=True)
-    told = [f"{name} {value}" for name, value in names if name != "between seeds"]
+    told = [f"{name} {value}" for name, value in names if name not in ELSEWHERE]
     return f"{found.images} unlabeled images; " + ", ".join(told)
 
 

@@ -77,6 +77,9 @@ def test_it_is_adapted_and_judged_without_an_invented_figure(project: Registry) 
         )
     (row,) = json.loads(label_free_document(project.root, "yard", "json"))[0]["rows"]
     assert (row["clusters"], row["silhouette"], row["between_seeds"]) == (found.clusters, found.silhouette, None)
+    first = dict(zip(history[0].split(","), history[1].split(","), strict=True))
+    assert row["silhouette_at_first"] == float(first["silhouette"])
+    assert row["camera_bias_at_first"] == float(first["camera_bias"])
     assert not label_free_document(project.root, TARGET, "csv")
     with pytest.raises(UserError, match="yard: has no labeled query and gallery, so it cannot say who is the same"):
         list(calibrate_run(YARD.key, None, "yard"))
