@@ -116,8 +116,13 @@ def _first(root: Path, pairing: Pairing) -> tuple[Value, Value]:
 
 def _told(values: Sequence[Value]) -> list[str]:
     """Return a row as people read it."""
-    forms = ("{}", "{}", "{:.0%}", *("{:.2f}",) * 6)
-    return ["–" if value is None else form.format(value) for form, value in zip(forms, values, strict=True)]
+    return [_text(key, value) for key, value in zip(KEYS, values, strict=True)]
+
+
+def _text(key: str, value: Value) -> str:
+    if isinstance(value, float):
+        return f"{100 * value:.0f} %" if key == "outliers" else f"{value:.2f}"
+    return "–" if value is None else str(value)
 
 
 def figures(found: LabelFree) -> str:

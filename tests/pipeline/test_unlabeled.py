@@ -71,6 +71,9 @@ def test_it_is_adapted_and_judged_without_an_invented_figure(project: Registry) 
     table = label_free_table(project.root)
     assert YARD.key in table
     assert "No labels, so no mAP" in table
+    assert found.outliers is not None
+    assert f"{found.clusters}  " in table
+    assert f"{100 * found.outliers:.0f} %" in table
     for form in FORMATS:
         assert YARD.key.replace("_", {"latex": r"\_", "md": r"\_"}.get(form, "_")) in label_free_document(
             project.root, "yard", form
