@@ -3,6 +3,7 @@
 # `make test`  sets up and runs the tests      `make app`   opens the leaderboard
 # `make lint`  what must be clean              `make docs`  builds the documentation site
 # `make lock`  resolves the dependencies of pyproject.toml anew; `make lock UPGRADE=1` takes the newest of each
+# `make audit` asks PyPI for known vulnerabilities of the locked dependencies
 # Every target is safe to repeat and does only what is missing.
 
 PYTHON ?= python3.11
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SHELL := /bin/bash
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: starter full test app lint docs lock
+.PHONY: starter full test app lint docs lock audit
 .DEFAULT_GOAL := starter
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -55,3 +56,8 @@ lock: $(BIN)/.installed
 	$(BIN)/uv pip compile --quiet --no-config pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) \
 	  --custom-compile-command 'make lock' --output-file requirements.lock
+
+# It sends the names and versions of all dependencies to PyPI, so nothing else runs it. Strict: a dependency that could
+# not be looked up is a failure, not silence.
+audit: $(BIN)/.installed
+	$(BIN)/uvx pip-audit --strict --require-hashes --disable-pip -r requirements.lock

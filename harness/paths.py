@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import DiskError, UserError
+from harness.inputs.files import kind
 
 PIPELINES = Path("pipelines")
 CODE_HASHES = Path("results/code.json")
@@ -148,10 +149,13 @@ def fleet_file(root: Path) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place if the block succeeds, and is removed if it fails.
 
-    Raises DiskError if the disk is full or the folder read-only.
+    Raises DiskError if the disk is full or the folder read-only, and UserError where `path` is a device or pipe, as
+    /dev/null is: root could replace it, for the whole machine.
     """
     partial = path.with_name(path.name + ".partial")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise UserError(f"{path}: is a {kind(path.stat().st_mode)}, not a regular file; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(path)

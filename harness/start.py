@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import TextIO
 
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -17,6 +18,7 @@ def main() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has it ignored, and that is to stay
             signal.signal(number, _interrupt)
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     try:
         from harness.cli import run
 
@@ -32,8 +34,13 @@ def main() -> None:
 
         if errno.errorcode.get(error.errno or 0) not in SPACE_OR_PERMISSION:
             raise
-        sys.stderr.write(f"error: {error.filename or 'a file'}: {error.strerror}; free some space or mend it\n")
+        sys.stderr.write(f"error: {error.filename or 'the output'}: {error.strerror}; free some space or mend it\n")
         _leave(1)
+
+
+def _nowhere() -> TextIO:
+    """Return what stands in for an output that was closed before we began, as `>&-` and some daemons do."""
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - pathlib takes its time to import
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -60,3 +60,28 @@ def test_a_read_only_project_is_one_line(project: Path, name: str) -> None:
     assert done.returncode in (0, 1), done.stderr
     if done.returncode:
         assert done.stderr.splitlines()[-1].startswith(("error: ", "  ")), done.stderr
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), ("> /dev/full", 1)])
+def test_an_output_that_is_closed_or_full(project: Path, closed: str, code: int) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *HARNESS, "list", "runs"], cwd=project, capture_output=True, text=True,
+        check=False, env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    full = "error: the output: No space left on device; free some space or mend it\n"
+    assert (done.returncode, done.stderr) == (code, full if code else "")
+
+
+@pytest.mark.parametrize("make", ["mknod {} c 1 3", "mkfifo {}"])
+def test_a_device_or_pipe_is_not_replaced(project: Path, tmp_path: Path, make: str) -> None:
+    output = tmp_path / "board.csv"
+    if subprocess.run([*make.format(output).split()], capture_output=True, check=False).returncode:
+        pytest.skip("making a device is not allowed here")
+    before = output.stat()
+    done = subprocess.run(
+        [*HARNESS, "leaderboard", "--format", "csv", "--output", str(output)], cwd=project, capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONPATH": str(PROJECT)},
+    )  # fmt: skip
+    assert (done.returncode, "not a regular file; name another file" in done.stderr) == (1, True)
+    assert (output.stat().st_ino, output.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["board.csv"]

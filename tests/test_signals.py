@@ -1,9 +1,11 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -77,4 +79,26 @@ def test_workers_end_with_a_parent_that_is_killed(project: Path) -> None:
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+
+
+def test_the_app_of_a_project_without_configuration_is_private_and_ends_with_its_command(project: Path) -> None:
+    (project / "app.py").write_text("import streamlit\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = started(project, "app", "--port", str(port))
+    parent = psutil.Process(process.pid)
+    listening: list[Any] = []
+    end = time.monotonic() + 60
+    while not listening:
+        assert time.monotonic() < end, "it listens on no port"
+        assert process.poll() is None
+        time.sleep(0.1)
+        servers = parent.children()
+        listening = [one for server in servers for one in server.net_connections() if one.status == "LISTEN"]
+    assert {(one.laddr.ip, one.laddr.port) for one in listening} == {("127.0.0.1", port)}
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(servers, timeout=20)
     assert alive == []

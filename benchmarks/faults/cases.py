@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.faults import damage, pages, signalled, together, training
-from benchmarks.faults.processes import preload
+from benchmarks.faults.processes import end_all, preload
 from benchmarks.faults.row import Cases, Row
 
 CASES: dict[str, Cases] = {
@@ -41,14 +43,17 @@ CASES: dict[str, Cases] = {
 
 
 def run(what: str, seed: int, seconds: float, folder: Path) -> Row:
-    """Try cases of one kind for so many seconds, at least one."""
+    """Try cases of one kind for so many seconds, at least one; fewer if it is interrupted."""
     row = Row(what)
     begun = 0.0
-    for failure, seen in CASES[what](random.Random(f"{seed} {what}"), folder):
-        begun = begun or time.monotonic()  # what the first one needed besides is no case
-        row.count(failure, seen)
-        if time.monotonic() - begun > seconds:
-            break
+    with suppress(KeyboardInterrupt):
+        preload()
+        for failure, seen in CASES[what](random.Random(f"{seed} {what}"), folder):
+            begun = begun or time.monotonic()  # what the first one needed besides is no case
+            row.count(failure, seen)
+            if time.monotonic() - begun > seconds:
+                break
+    end_all()
     row.seconds = time.monotonic() - begun if begun else 0.0
     return row
 
@@ -57,7 +62,7 @@ def _main() -> None:
     what, seed, seconds, folder = sys.argv[1:]
     out = os.dup(1)
     os.dup2(2, 1)  # what commands say is not the answer
-    preload()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     place = Path(folder) / f"row{list(CASES).index(what)}"
     place.mkdir()
     row = run(what, int(seed), float(seconds), place)

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from benchmarks.faults.row import Row
+import psutil
 
-ROOT = Path(__file__).parents[2]
+from benchmarks.faults.gates import GATES, survives
+from benchmarks.faults.mutations import mutated
+from benchmarks.faults.row import Row
+from harness.start import SIGNALS
+
 CPU_SECONDS, MEMORY_MIB = 5.0, 1024
 """That one input may take."""
+ADDRESSES = 8 * 2**30
+"""Bytes of addresses that a process may take beyond what it has, so that a bomb takes it and not the machine."""
 WALL_SECONDS = 60.0
 """Without any progress, after which an input counts as a hang: it waits for something that never comes."""
-PORTION_SECONDS = 30.0
-"""For which one process fuzzes one gate: short beside the campaign, long beside a start."""
+PORTION_SECONDS = 10.0
+"""For which one process fuzzes one gate: short beside the campaign, long beside a fork."""
+SHOWN = 20
+"""Failures of a portion that are told; all are counted, and a pipe holds no more than some."""
+MEMORY = Path("/dev/shm")
+"""Where inputs are written: a disk's journal takes milliseconds for each of them, many times what a gate takes."""
 
 
 def case(gate: str, number: int, seed: int, seeds: list[bytes]) -> bytes:
     """Return input `number` of a gate: the same one for the same seed, in whatever process."""
-    from benchmarks.faults.mutations import mutated
-
-    source = random.Random(f"{seed} {gate} {number}")
-    return mutated(seeds[number % len(seeds)], source)
+    return mutated(seeds[number % len(seeds)], random.Random(f"{seed} {gate} {number}"))
 
 
 def fuzz(gate: str, seed: int, first: int, seconds: float, folder: Path, progress: Path) -> Row:
-    """Try inputs from number `first` on for so many seconds, in this process; `progress` holds the one at work."""
-    from benchmarks.faults.gates import GATES, survives
+    """Try inputs from number `first` on for so many seconds, in this process; `progress` holds the one at work.
 
+    The row's seconds are those of the processor.
+    """
     row, seeds = Row(gate), GATES[gate][0]()
     survives(gate, seeds[0], folder)  # what is imported at first use is not the input's
-    baseline, begun = _peak_mib(), time.monotonic()
+    baseline, begun, processor = _peak_mib(), time.monotonic(), time.process_time()
     note = os.open(progress, os.O_WRONLY | os.O_CREAT)
     while time.monotonic() - begun < seconds:
         number = first + row.tried
@@ -54,7 +61,7 @@ def fuzz(gate: str, seed: int, first: int, seconds: float, folder: Path, progres
         if (peak := _peak_mib()) - baseline > MEMORY_MIB:
             fault, baseline = f"{peak - baseline:.0f} MiB", peak
         row.count(None if fault is None else f"input {number} of seed {seed}: {fault}: {data[:80]!r}")
-    row.seconds = time.monotonic() - begun
+    row.seconds = time.process_time() - processor
     return row
 
 
@@ -62,59 +69,83 @@ def _peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def campaign(
-    gates: Sequence[str], seed: int, seconds: float, processes: int, counted: Callable[[Row], None]
-) -> list[Row]:
+def campaign(gates: Sequence[str], seed: int, seconds: float, processes: int, counted: Callable[[Row], None]) -> None:
     """Fuzz these gates for `seconds`, in several processes at once: the one that has had the least time is the next.
 
     `counted` is told of each portion when it is done.
     """
+    for gate in gates:
+        GATES[gate][0]()  # imports once what each process would import
     rows = {gate: Row(gate) for gate in gates}
+    portion = min(PORTION_SECONDS, seconds / len(gates))
+    running: dict[str, Portion] = {}
     begun = time.monotonic()
-    with ThreadPoolExecutor(processes) as pool:
-        running: dict[Future[Row], str] = {}
+    try:
         while True:
-            free = sorted(set(gates) - set(running.values()), key=lambda gate: (rows[gate].seconds, gate))
+            free = sorted(set(gates) - set(running), key=lambda gate: (rows[gate].seconds, gate))
             for gate in free[: processes - len(running)]:
                 if time.monotonic() - begun < seconds:
-                    portion = min(PORTION_SECONDS, seconds / len(gates))
-                    running[pool.submit(_portion, gate, seed, rows[gate].tried, portion)] = gate
+                    running[gate] = Portion(gate, seed, rows[gate].tried, portion)
             if not running:
-                return list(rows.values())
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                rows[running.pop(done)].add(done.result())
-                counted(done.result())
+                return
+            wait([at_work.process.sentinel for at_work in running.values()])
+            for gate in [gate for gate, at_work in running.items() if not at_work.process.is_alive()]:
+                row = running.pop(gate).row()
+                rows[gate].add(row)
+                counted(row)
+    finally:
+        for at_work in running.values():
+            at_work.stop()
 
 
-def _portion(gate: str, seed: int, first: int, seconds: float) -> Row:
-    """Fuzz in a process of its own, from input number `first` on, to the one that ends the process if one does."""
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        progress = Path(folder) / "progress"
-        command = [sys.executable, "-m", "benchmarks.faults.fuzzing", gate, str(seed), str(first), str(seconds)]
-        done = subprocess.run(
-            [*command, folder], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-        )
-        if done.returncode == 0:
-            return Row(gate, **json.loads(done.stdout))
-        ended = int(progress.read_text()) if progress.exists() else first
-    row = Row(gate, tried=ended - first + 1, survived=ended - first, seconds=time.monotonic() - begun)
-    why = {-signal.SIGPROF: f"more than {CPU_SECONDS:g} s of processor time", -signal.SIGALRM: "hangs"}
-    how = why.get(done.returncode, f"ended the process ({done.returncode})")
-    row.failures.append(f"input {ended} of seed {seed}: {how}")
-    return row
+class Portion:
+    """A process that fuzzes one gate for some seconds, from input number `first` on."""
 
+    def __init__(self, gate: str, seed: int, first: int, seconds: float) -> None:
+        self.gate, self.seed, self.first, self.seconds = gate, seed, first, seconds
+        self.folder = tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
+        self.progress = Path(self.folder.name) / "progress"
+        fork = multiprocessing.get_context("fork")
+        self.answer, sender = fork.Pipe(duplex=False)
+        self.process = fork.Process(target=self._work, args=(sender,), daemon=True)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what is raised within a fork is lost
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        sender.close()
 
-def _main() -> None:
-    gate, seed, first, seconds, folder = sys.argv[1:]
-    limit = 8 * 2**30  # of addresses, so that a bomb takes this process and not the machine
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    place = Path(folder) / "at work"
-    place.mkdir()
-    row = fuzz(gate, int(seed), int(first), float(seconds), place, Path(folder) / "progress")
-    counted = {"tried": row.tried, "survived": row.survived, "seconds": row.seconds, "failures": row.failures[:20]}
-    os.write(1, json.dumps(counted).encode())
+    def _work(self, sender: multiprocessing.connection.Connection) -> None:
+        for number in SIGNALS:  # the campaign's to answer
+            signal.signal(number, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 10 * WALL_SECONDS)  # until the first input, which has its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries say of damaged files
+        most = psutil.Process().memory_info().vms + ADDRESSES
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        place = Path(self.folder.name) / "at work"
+        place.mkdir()
+        row = fuzz(self.gate, self.seed, self.first, self.seconds, place, self.progress)
+        sender.send(replace(row, failures=row.failures[:SHOWN]))
 
+    def row(self) -> Row:
+        """Return what it counted, to the input that ended the process if one did."""
+        self.process.join()
+        code = self.process.exitcode
+        if code == 0:
+            row: Row = self.answer.recv()
+        else:
+            ended = int(self.progress.read_text()) if self.progress.exists() else self.first
+            tried = ended - self.first + 1
+            row = Row(self.gate, tried=tried, survived=tried - 1, seconds=self.seconds)
+            why = {-signal.SIGPROF: f"more than {CPU_SECONDS:g} s of processor time", -signal.SIGALRM: "hangs"}
+            how = why.get(code or 0, f"ended the process ({code})")
+            row.failures.append(f"input {ended} of seed {self.seed}: {how}")
+        self.stop()
+        return row
 
-if __name__ == "__main__":
-    _main()
+    def stop(self) -> None:
+        """End it, if it has not ended, and leave nothing behind."""
+        self.process.kill()
+        self.process.join()
+        self.answer.close()
+        self.folder.cleanup()

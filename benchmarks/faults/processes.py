@@ -12,6 +12,9 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
+
+from harness.pipeline.processes import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0
@@ -23,9 +26,12 @@ LINE = "interrupted; run the same command again to continue"
 class Child:
     """A command at work in a session of its own, so that its whole group can be told to stop."""
 
+    alive: ClassVar[set[Child]] = set()
+
     def __init__(self, pid: int, errors: Path) -> None:
         self.pid, self.errors = pid, errors
         self.code: int | None = None
+        self.alive.add(self)
 
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal, or None while it runs."""
@@ -33,6 +39,7 @@ class Child:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.code = os.waitstatus_to_exitcode(status)
+                self.alive.discard(self)
         return self.code
 
     def send(self, number: signal.Signals) -> None:
@@ -50,6 +57,7 @@ class Child:
             self.send(signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.code = -signal.SIGKILL
+            self.alive.discard(self)
         said = self.errors.read_text(errors="replace")
         self.errors.unlink()
         return (None if hangs else self.code), said
@@ -64,6 +72,13 @@ class Child:
             time.sleep(0.05)
         os.killpg(self.pid, signal.SIGKILL)
         return True
+
+
+def end_all() -> None:
+    """Kill every command that is still at work."""
+    for child in list(Child.alive):
+        child.send(signal.SIGKILL)
+        child.wait()
 
 
 def environment() -> dict[str, str]:
@@ -83,7 +98,7 @@ def spawned(root: Path, command: list[str], own: dict[str, str] | None = None) -
     with errors.open("wb") as file:
         process = subprocess.Popen(
             command, cwd=root, env=environment() | (own or {}), start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file, preexec_fn=die_with_parent,
         )  # fmt: skip
     process.returncode = 0  # this object is not asked: it would take the exit code
     return Child(process.pid, errors)
@@ -106,6 +121,8 @@ def forked(root: Path, *arguments: str, before: Callable[[], object] | None = No
         code = 1
         try:
             os.setsid()
+            die_with_parent()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # this process's own way is not the command's
             for number in (0, 1, 2):
                 target = errors if number == 2 else Path(os.devnull)
                 os.dup2(os.open(target, os.O_RDWR), number)

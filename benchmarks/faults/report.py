@@ -25,11 +25,12 @@ def report(rows: Sequence[Row], fuzzed: Sequence[Row], calls: Sequence[str]) -> 
     total, seconds = sum(row.tried for row in fuzzed), sum(row.seconds for row in fuzzed)
     lines += [
         "", "## Fuzzed inputs", "",
-        f"{total:,} inputs, {total / max(seconds, 1e-9):,.0f} a second and process, each within {CPU_SECONDS:g} s of "
-        f"processor time and {MEMORY_MIB:,} MiB if all survived. Specs, documents, tables, images, archives and trees "
-        "of files of this project are flipped, cut, doubled, spliced with what has broken parsers before, and given "
-        "values of other kinds (`benchmarks/faults/`). Input N of a gate and a seed is always the same one.", "",
-        "| gate | tried | survived | a second |", "| --- | ---: | ---: | ---: |",
+        f"{total:,} inputs, {total / max(seconds, 1e-9):,.0f} a second of processor time, each within "
+        f"{CPU_SECONDS:g} s of it and {MEMORY_MIB:,} MiB if all survived. Specs, documents, tables, images, archives "
+        "and trees of files of this project are flipped, cut, doubled, spliced with what has broken parsers before, "
+        "and given values of other kinds (`benchmarks/faults/`). Input N of a gate and a seed is always the same "
+        "one.", "",
+        "| gate | tried | survived | a CPU second |", "| --- | ---: | ---: | ---: |",
     ]  # fmt: skip
     lines += [f"| {r.what} | {r.tried:,} | {r.survived:,} | {r.tried / max(r.seconds, 1e-9):,.0f} |" for r in fuzzed]
     lines += [

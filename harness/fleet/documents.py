@@ -119,8 +119,9 @@ class Board:
 
     def versions(self) -> dict[str, str] | None:
         """Return the versions that all machines of the fleet have; None if it was not prepared."""
-        data = self.remote.read(f"{self.folder}/versions.json")
-        return parse_document(data, Path("versions.json"), Versions).root if data else None
+        place = f"{self.folder}/versions.json"
+        data = self.remote.read(place)
+        return parse_document(data, Path(place), Versions).root if data else None
 
     def publish_versions(self, versions: Mapping[str, str]) -> None:
         """Say which versions all machines of the fleet are to have."""

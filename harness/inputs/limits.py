@@ -13,6 +13,8 @@ DEPTH = 64
 """Levels of a document."""
 NODES = 2_000_000
 """Values of a document, those that YAML's aliases repeat counted as often as they are repeated."""
+EXPLAINED = 200_000
+"""Characters of a broken YAML file that the slow parser, whose messages say more, looks at: two seconds of them."""
 STRING = 1_000_000
 """Characters of one string of a document."""
 INTEGER = 2**63

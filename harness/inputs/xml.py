@@ -1,13 +1,23 @@
-"""XML of attributes: no entities, no declarations, any encoding that Python reads as text."""
+"""XML of attributes: no entities, no declarations, the encodings that XML is written in."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from harness.errors import UserError
 from harness.inputs.files import read_bytes
+
+ENCODINGS = frozenset(
+    (
+        *("utf-8", "utf-8-sig", "ascii", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"),
+        *(f"iso8859-{part}" for part in range(1, 17)),
+        *(f"cp{page}" for page in (*range(1250, 1259), 932, 936, 949, 950)),
+    )
+)
+"""Python knows many more, among them some whose time grows with the square of a text's length."""
 
 
 def read_attributes(path: Path, wanted: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -19,7 +29,10 @@ def read_attributes(path: Path, wanted: tuple[str, ...]) -> list[tuple[str, ...]
     declared = re.match(rb"\s*<\?xml[^>]{,200}?encoding=[\"']([\w.-]{1,40})[\"'][^>]{,200}\?>", data)
     encoding = declared[1].decode("ascii") if declared else "utf-8-sig"
     try:
-        text = data.decode("gb18030" if encoding.lower() in ("gb2312", "gbk") else encoding)
+        name = codecs.lookup("gb18030" if encoding.lower() in ("gb2312", "gbk") else encoding).name
+        if name not in ENCODINGS:
+            raise UserError(f"{path}: declares the encoding {encoding!r}, which no label file has; save it as UTF-8")
+        text = data.decode(name)
         text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise UserError(f"{path}: declares XML entities, which a label file has no use for; it was not read")

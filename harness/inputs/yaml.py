@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from harness.errors import UserError
 from harness.inputs.files import read_text
-from harness.inputs.limits import DEPTH, NODES
+from harness.inputs.limits import DEPTH, EXPLAINED, NODES
 from harness.inputs.tree import check_tree
 
 
@@ -25,8 +25,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = YAML(typ="safe").load(text)
     except UserError:
         raise
-    except Exception:  # ruamel.yaml raises what its constructors meet: also ValueError, KeyError, TypeError
-        raise _explained(text, path) from None
+    except Exception as error:  # ruamel.yaml raises what its constructors meet: also ValueError, KeyError, TypeError
+        raise (_explained(text, path) if len(text) <= EXPLAINED else _told(error, path)) from None
     if not isinstance(data, dict):
         raise UserError(f"{path}:1: expected a mapping (key: value lines), found {type(data).__name__}")
     check_tree(data, str(path))
@@ -94,12 +94,16 @@ def _explained(text: str, path: Path) -> UserError:
                     "quote it if it is a text"
                 )
         yaml.constructor.construct_document(node)
-    except MarkedYAMLError as error:
+    except Exception as error:
+        return _told(error, path)
+    return UserError(f"{path}: not valid YAML")
+
+
+def _told(error: Exception, path: Path) -> UserError:
+    if isinstance(error, MarkedYAMLError):
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return UserError(f"{path}:{line}: {(error.problem or 'not valid YAML').splitlines()[0]}")
-    except Exception as error:
-        return UserError(f"{path}: not valid YAML: {str(error).strip() or type(error).__name__}")
-    return UserError(f"{path}: not valid YAML")
+    return UserError(f"{path}: not valid YAML: {str(error).strip() or type(error).__name__}")
 
 
 def _scalars(node: Node | None) -> list[ScalarNode]:

@@ -21,6 +21,7 @@ from sqlmodel import Session, col, delete, select, update
 from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
+from harness.inputs.files import read_bytes
 from harness.paths import FROM, all_attempts_folder, foreign_key, prepared_folder, runs_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
@@ -30,7 +31,7 @@ from harness.specs import Registry, ResolvedMethod, parse_key
 from harness.specs.pairing import task_name
 from harness.specs.resolve import CyclicExtendsError, fingerprint
 from harness.store import models
-from harness.store.community import community_files, read_community
+from harness.store.community import COMMUNITY_BYTES, community_files, read_community
 from harness.store.database import database_url, open_store
 from harness.store.entries import refresh_entries
 from harness.store.origin import KINDS, imported_runs, lab_name, read_origin
@@ -212,7 +213,8 @@ def _ingest_foreign(
             report.rejected[_shown(folder, root)] = str(error).replace(f"{folder}/", "")
     for path in community_files(root):
         try:
-            content, lab = hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest(), lab_name(path.parent.name)
+            data, lab = read_bytes(path, COMMUNITY_BYTES), lab_name(path.parent.name)
+            content = hashlib.blake2b(data, digest_size=12).hexdigest()
             note = KINDS["community"].format(lab=lab)
             found = Found(f"community-{content}", lab, "community", note, partial(read_community, path))
             _take_foreign(session, registry, known, seen, path.stem, found, report)

@@ -82,14 +82,19 @@ def untaken(root: Path, store: Store) -> list[str]:
 
 
 def unfinished_history(root: Path, key: str) -> History | None:
-    """Return the curves of a run that is being trained, from the header of its unfinished state; None without one."""
+    """Return the curves of a run that is being trained, from the header of its unfinished state; None without one.
+
+    The state's hash is not verified, which would read all of it: a damaged header shows no curves, or a wrong point.
+    """
+    path = work_file(root, key)
     try:
-        path = work_file(root, key)
         (size,) = struct.unpack("<Q", read_head(path, 8))
         if size > LONGEST_HEADER:
             return None
         rows = json.loads(json.loads(read_head(path, 8 + size)[8:])["__metadata__"]["progress"])["rows"]
-    except (UserError, ValueError, KeyError, TypeError, RecursionError, struct.error):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        values = {name: [row.get(name) for row in rows] for name in names}
+    except (UserError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
         return None
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return {name: [row.get(name) for row in rows] for name in names} if rows else None
+    numbers = all(value is None or isinstance(value, int | float) for column in values.values() for value in column)
+    return values if rows and numbers else None

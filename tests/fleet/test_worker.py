@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from harness.commands.fleet import choose
 from harness.errors import UserError
 from harness.fleet import worker
 from harness.fleet.commit import choose_commit, git
-from harness.fleet.documents import Work, now
+from harness.fleet.documents import Board, Work, now
 from harness.fleet.head import prepare, run_on_ray
 from harness.fleet.remote import Remote
 from harness.fleet.slurm import Batch, script
@@ -82,6 +83,16 @@ def test_other_versions_are_refused_with_the_difference(job: Job, monkeypatch: p
     result = work(job, START, silent)
     assert result.outcome == "refused"
     assert f"python 3.12 instead of {found['python']}, numpy 1.0 instead of {found['numpy']}" in result.message
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b'{"python": {}}', b"[" * 100_000])
+def test_versions_that_cannot_be_read_are_named(data: bytes) -> None:
+    board = Board(SimpleNamespace(read=lambda _: data), "a")  # type: ignore[arg-type]
+    if not data:
+        assert board.versions() is None
+        return
+    with pytest.raises(UserError, match=r"^fleet/a/versions.json: "):
+        board.versions()
 
 
 def test_no_gpu_where_one_is_needed(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

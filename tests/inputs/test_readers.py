@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from harness.inputs.folders import files_below
 from harness.inputs.images import read_size
 from harness.inputs.json import parse_sealed, sealed
 from harness.inputs.parquet import load_table
+from harness.inputs.xml import read_attributes
 from harness.learning.state import read_tensors
 from harness.pipeline.pipelines import conflict_line, edited, generated, write_plan
 from harness.pipeline.records import Best
@@ -199,3 +201,33 @@ def test_curves_and_lists_of_a_run_wait_for_no_pipe(project: Project) -> None:
     os.mkfifo(queries)
     with pytest.raises(UserError, match=rf"results/runs/{key}/queries.parquet: cannot be read: it is a named pipe"):
         read_queries(project.root, key)
+
+
+@pytest.mark.parametrize("rows", [5, "ab", [1, 2], [None], [{"epoch": [1]}, {"epoch": "one"}], {"epoch": 1}])
+def test_a_damaged_unfinished_state_shows_no_curves(project: Project, rows: object) -> None:
+    key = "cluster-contrast__beta__s0"
+    work = project.root / "results" / "work"
+    work.mkdir()
+    shown = {}
+    for name, found in (("damaged", rows), ("whole", [{"epoch": 1, "loss": 0.5}, {"epoch": 2}])):
+        header = json.dumps({"__metadata__": {"progress": json.dumps({"rows": found})}}).encode()
+        (work / f"{key}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        shown[name] = live.unfinished_history(project.root, key)
+    assert shown == {"damaged": None, "whole": {"epoch": [1, 2], "loss": [0.5, None]}}
+
+
+@pytest.mark.parametrize("encoding", ["punycode", "undefined", "idna", "hex", "unicode_escape", "nothing-like-it"])
+def test_xml_in_what_is_no_encoding_of_text_takes_no_time(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "labels.xml"
+    path.write_bytes(f"<?xml version='1.0' encoding='{encoding}'?>a-".encode() + b"b9" * 200_000)
+    begun = time.process_time()
+    with pytest.raises(UserError, match=rf"labels.xml: .*{encoding}"):
+        read_attributes(path, ("imageName",))
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "gb2312", "GBK", "Big5", "ISO-8859-1", "windows-1252", "us-ascii"])
+def test_xml_in_the_encodings_that_there_are(tmp_path: Path, encoding: str) -> None:
+    text = f"<?xml version='1.0' encoding='{encoding}'?><a><b imageName='1.jpg'/></a>"
+    (tmp_path / "labels.xml").write_bytes(text.encode(encoding))
+    assert read_attributes(tmp_path / "labels.xml", ("imageName",)) == [("1.jpg",)]

@@ -1,5 +1,6 @@
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,22 @@ def test_what_is_not_a_spec_is_refused_with_file_and_line(tmp_path: Path, name: 
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError, match=message):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [("k1: 2", r"x.yaml:25001: "), ("b: [", r"x.yaml:2500[12]: "), ("b: 2024-13-45", "month")]
+)
+def test_a_large_broken_file_takes_no_more_time_than_a_whole_one(tmp_path: Path, end: str, said: str) -> None:
+    path = tmp_path / "x.yaml"
+    text = "".join(f"k{number}: 1\n" for number in range(25_000))
+    seconds = []
+    for more in ("", f"{end}\n"):
+        path.write_text(text + more)
+        begun = time.process_time()
+        with pytest.raises(UserError, match=said) if more else nullcontext():
+            read_yaml(path)
+        seconds.append(time.process_time() - begun)
+    assert seconds[1] < 2 * seconds[0]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])

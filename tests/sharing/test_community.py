@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,16 @@ def test_what_others_contributed_stays(project: Project, document: Path) -> None
     assert "changed since main" in "".join(check(project, "main"))
     with pytest.raises(UserError, match="--against nowhere"):
         check(project, "nowhere")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_document_that_is_no_file_is_named_and_waited_for_by_nobody(
+    project: Project, document: Path, make: Callable[[Path], object]
+) -> None:
+    other = document.with_name("cluster-contrast__beta__s1.json")
+    make(other)
+    report = ingest(project.root)
+    (reason,) = (said for place, said in report.rejected.items() if place.endswith(other.name))
+    assert "not a regular file" in reason
+    rows = views.leaderboard(open_store(database_url(project.root), read_only=True), "beta")
+    assert "cluster-contrast.from.vision-lab" in [row.method for row in rows]
