@@ -12,7 +12,7 @@ from harness.inputs.json import sealed
 from harness.paths import prepared_folder, project_root, write_text
 from harness.use.calibration import BINS, FPIR_SAME, Calibration, OperatingPoint, calibrate
 from harness.use.model import CALIBRATION, find_run, load
-from harness.use.pairs import searches_in_dataset, searches_in_pairs
+from harness.use.pairs import searches_in_dataset, searches_in_pairs, trained_on
 
 BAR = 40
 ROWS = 20
@@ -37,6 +37,13 @@ def calibrate_run(run: str, pairs: Path | None, dataset: str | None) -> Iterator
     yield from describe(found)
     if model.record.target == dataset:
         yield "note: the run adapted to this dataset's cameras; on others the rates will be worse"
+    if pairs is not None:
+        seen, count = trained_on(pairs, prepared_folder(project_root(), model.record.target))
+        if seen:
+            yield (
+                f"note: the run was trained on {seen} of these {count} pictures, and tells them apart better than any "
+                "others: of pictures that it has not seen more pass the threshold wrongly. Take pairs of such pictures"
+            )
     yield f"wrote {path}"
 
 

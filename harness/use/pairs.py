@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.manifest import read_manifest
 from harness.data.prepared import Prepared
 from harness.data.scan import Progress
 from harness.errors import UserError
 from harness.inputs.csv import read_rows
+from harness.inputs.files import read_bytes
+from harness.inputs.limits import IMAGE_BYTES
 from harness.use.calibration import BINS, Searches, histogram
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("a", "b", "same")
 SAME = {"1": True, "true": True, "yes": True, "same": True, "0": False, "false": False, "no": False, "different": False}
+MANIFEST = "manifest.parquet"
 STRIP = 512
 """Searches at a time."""
 
@@ -65,7 +70,7 @@ def searches_in_pairs(model: Model, path: Path, progress: Progress | None = None
     UserError naming the line.
     """
     rows = _read(path)
-    pictures = sorted({row[side] for row in rows for side in ("a", "b")})
+    pictures = _pictures(rows)
     index = {picture: number for number, picture in enumerate(pictures)}
     missing = [picture for picture in pictures if not (path.parent / picture).is_file()]
     if missing:
@@ -83,6 +88,28 @@ def searches_in_pairs(model: Model, path: Path, progress: Progress | None = None
         different_pairs=histogram(similarity[~same]),
         gallery=1,
     )
+
+
+def trained_on(path: Path, prepared: Path) -> tuple[int, int]:
+    """Return how many pictures of a file of pairs are training images of a dataset, and how many there are.
+
+    They are told by their content. None is where the dataset is not prepared here.
+    """
+    pictures = _pictures(_read(path))
+    manifest = prepared / MANIFEST
+    if not manifest.is_file():
+        return 0, len(pictures)
+    table = read_manifest(manifest)
+    known = {row["content"] for row in table.select(["split", "content"]).to_pylist() if row["split"] == "train"}
+    return sum(_content(path.parent / picture) in known for picture in pictures), len(pictures)
+
+
+def _content(path: Path) -> str:
+    return hashlib.blake2b(read_bytes(path, IMAGE_BYTES), digest_size=16).hexdigest()
+
+
+def _pictures(rows: list[dict[str, str]]) -> list[str]:
+    return sorted({row[side] for row in rows for side in ("a", "b")})
 
 
 def _read(path: Path) -> list[dict[str, str]]:

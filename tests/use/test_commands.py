@@ -67,6 +67,7 @@ def test_pairs(harness: Command, root: Path, run: Path, pictures: Path) -> None:
     code, out, _ = harness(root, "calibrate", run.name, "--pairs", str(path))
     assert code == 0
     assert "3 pairs of pairs.csv: 2 identities, 1 searches with a match and 2 without, each in 1 picture" in out
+    assert "was trained on" not in out
     wrong = {
         "a,b\n": ":1: has no column 'same'",
         "a,b,same\n": "holds no pair",
@@ -79,6 +80,16 @@ def test_pairs(harness: Command, root: Path, run: Path, pictures: Path) -> None:
         code, out, err = harness(root, "calibrate", run.name, "--pairs", str(path))
         assert (code, out) == (1, "")
         assert said in err
+
+
+def test_pairs_that_the_run_was_trained_on_are_told(harness: Command, root: Path, run: Path, pictures: Path) -> None:
+    train = sorted((root / "data" / "raw" / "drawn-summer" / "bounding_box_train").glob("*.jpg"))
+    same = next(path for path in train[1:] if path.name[:4] == train[0].name[:4])
+    rows = [f"{train[0]},{same},yes", f"{train[0]},{train[-1]},no", f"{pictures / '000.png'},{pictures / '011.png'},no"]
+    (root / "pairs.csv").write_text("\n".join(["a,b,same", *rows]))
+    code, out, err = harness(root, "calibrate", run.name, "--pairs", "pairs.csv")
+    assert code == 0, err
+    assert "note: the run was trained on 3 of these 5 pictures, and tells them apart better than any others" in out
 
 
 MISTAKES = {
