@@ -28,6 +28,9 @@ INDICES = {
     "IVF of 4-bit product codes, an eighth, refined": ("IVF{lists},PQ64x4fs,RFlat", "nprobe={eighth},k_factor_rf=4"),
 }
 """faiss's names: index, and parameters of its search."""
+SCANNED = 65_536
+"""Images beyond which only codes of 4 bits are looked through in lists: bytes and floats take longer than the exact
+search."""
 
 Matrix = NDArray[np.float32]
 
@@ -45,8 +48,10 @@ class Found:
 
 def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     """Yield an outcome per search; sizes other than `small` write the section of `docs/performance.md`."""
-    rows = []
-    for found in searches(SIZES[size]):
+    rows, indices = [], INDICES
+    if SIZES[size] > SCANNED:
+        indices = {name: index for name, index in INDICES.items() if "4-bit" in name}
+    for found in searches(SIZES[size], indices):
         rows.append(found)
         said = f"recall {found.recall:.4f}, ARI {found.ari:.4f} with the exact search's {found.clusters:,} clusters"
         yield Outcome(f"search {found.name}", f"{SIZES[size]:,}", found.seconds, 0, agreement=said)

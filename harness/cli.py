@@ -293,7 +293,7 @@ def leaderboard(
     from harness.evaluation.variants import parsed
     from harness.paths import project_root, write_text
     from harness.store import ingest
-    from harness.tables.label_free import label_free_table
+    from harness.tables.label_free import label_free_document, label_free_table
     from harness.tables.terminal import check_choices, metric_name, render_leaderboard
 
     metric = metric_name(metric)
@@ -303,11 +303,11 @@ def leaderboard(
     report = ingest(root)
     for line in report.problems:
         _log(f"warning: {line}")
-    unlabeled = label_free_table(root, task or None)
-    scored = ""
-    if not (task and unlabeled):
-        scored = render_leaderboard(root, format, task or None, metric=metric, wide=wide, protocol=protocol)
-    text = "\n".join([scored, unlabeled]) if unlabeled and format == "table" else scored
+    text = label_free_document(root, task, format) if task else ""
+    if not text:
+        text = render_leaderboard(root, format, task or None, metric=metric, wide=wide, protocol=protocol)
+        if format == "table" and (unlabeled := label_free_table(root)):
+            text = f"{text}\n{unlabeled}"
     if output:
         write_text(root / output, printable(text))
     else:

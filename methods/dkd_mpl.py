@@ -5,7 +5,7 @@ TMM 2024). Reconstructed from the abstract, since the text and code are not publ
 
 View 1, the epoch: logits of the features and centroids that this epoch's clustering was made of (teacher of GKD).
 View 2, the query: logits of the image now, against the memory now (the student).
-View 3, the positive anchor: logits of another image of the same cluster (teacher of SKD).
+View 3, the positive anchor: logits of the query's cluster, its row of the memory (teacher of SKD).
 L = L_CC + λ_g · KL(epoch ‖ query) + λ_s · KL(anchor ‖ query), teachers without gradient, temperature T.
 """
 
@@ -38,7 +38,6 @@ class DKDMPL(ClusterContrast):
     def begin_epoch(self, epoch: int) -> Iterator[UnlabeledBatch]:
         batches = super().begin_epoch(epoch)
         self.epoch_centroids = self.memory.clone()
-        self.anchor_rng = self.run.rng("anchor", epoch)
         return batches
 
     def loss(self, batch: UnlabeledBatch, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -48,14 +47,10 @@ class DKDMPL(ClusterContrast):
             losses["gkd"] = distillation(student, self._epoch_logits(batch), temperature)
             losses["total"] = losses["total"] + params.gkd_weight * losses["gkd"]
         if params.skd_weight:
-            losses["skd"] = distillation(student, self.logits(self._anchors(features, labels)), temperature)
+            losses["skd"] = distillation(student, self.logits(self.memory[labels]), temperature)
             losses["total"] = losses["total"] + params.skd_weight * losses["skd"]
         return losses
 
     def _epoch_logits(self, batch: UnlabeledBatch) -> Tensor:
         """View 1: what the epoch's clustering says of the batch's images, [B, C]."""
         return self.features[batch.index] @ self.epoch_centroids.T / self.params.temperature
-
-    def _anchors(self, features: Tensor, labels: Tensor) -> Tensor:
-        """View 3: the features of each query's positive anchor, [B, d]; an image alone in its cluster is its own."""
-        return features[learning.sampler.random_positives(labels, self.anchor_rng)]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -87,7 +88,8 @@ def test_the_app_of_a_project_without_configuration_is_private_and_ends_with_its
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = started(project, "app", "--port", str(port))
-    parent, listening = psutil.Process(process.pid), []
+    parent = psutil.Process(process.pid)
+    listening: list[Any] = []
     end = time.monotonic() + 60
     while not listening:
         assert time.monotonic() < end, "it listens on no port"

@@ -73,4 +73,6 @@ def _activate(registry: Registry, name: str) -> Iterator[str]:
     wanted = [pairing for pairing in plan_pairings(registry) if name in (pairing.source, pairing.target)]
     yield from write_plan(registry, with_inits(registry, [*planned, *wanted]))
     yield f"pipelines: {len(wanted)} pairings with {name} added; run them with: harness run '*{name}__s*'"
-    yield f"to record this in Git: git add data/raw/{name}.dvc pipelines"
+    if first := next((pairing for pairing in wanted if registry.methods[pairing.method].starter), None):
+        yield f"one method, to begin with: harness run '{first.method}__{first.task}__s*'"
+    yield f"to record this in Git: git add datasets/{name}.yaml data/raw/{name}.dvc pipelines"

@@ -91,13 +91,13 @@ def work(
         fitting = [name for name in known if not wanted[0] or any(fnmatch(name, one) for one in wanted[0])]
         items = _share(fitting, share)
         job = Job(
-            fleet=fleet, commit=given[0].commit, remote=shared.name, settings=dict(shared.settings), gpus=gpus,
+            fleet=fleet, commit=given[0].commit, remote=shared.name, settings=dict(shared.public().settings), gpus=gpus,
             every=every, owner=me, scratch=scratch,
         )  # fmt: skip
     else:
         items = _share([pairing.key for pairing in _starts_first(choose(registry, wanted), registry)], share)
         job = prepare(registry.root, remote, snapshot, me, gpus, every, scratch)
-        announce(job, items, "work")
+        announce(job, job.board(registry.root), items, "work")
     failures = work_on(job, items, say)
     if failures:
         raise UserError("\n".join([f"{len(failures)} of {len(items)} runs failed", *failures]))
@@ -121,6 +121,7 @@ def status(root: Path, remote: str) -> Iterator[str]:
     shared = Remote.of(root, remote)
     found = [write_snapshot(root, Board(shared, name)) for name in shared.names("fleet")]
     if not found:
+        shared.check()
         yield f"{shared}: no fleet has used it; harness fleet run starts one"
     newest = sorted(found, key=lambda one: max((head.updated for head in one.heads), default=one.written))
     for snapshot in newest:
@@ -154,7 +155,7 @@ def slurm(
 
     keys = [pairing.key for pairing in _starts_first(pairings, registry)]
     job = prepare(registry.root, remote, snapshot, owner(), batch.gpus, every, scratch)
-    announce(job, keys, "slurm")
+    announce(job, job.board(registry.root), keys, "slurm")
     write_text(registry.root / output, script(registry.root, job, batch, len(keys)))
     yield f"wrote {output} for {len(keys)} runs; next: sbatch {output}, harness fleet status, harness fleet run"
 

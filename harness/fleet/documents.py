@@ -63,6 +63,10 @@ class Fleet(Frozen):
     engine: str
 
 
+class Versions(RootModel[dict[str, str]]):
+    """The versions of Python and of packages, by name."""
+
+
 def fleet_id(commit: str, versions: Mapping[str, str]) -> str:
     """Return the name of what machines with these versions compute of this commit."""
     return f"{commit[:12]}-{fingerprint(dict(versions))[:8]}"
@@ -71,10 +75,6 @@ def fleet_id(commit: str, versions: Mapping[str, str]) -> str:
 def now() -> datetime:
     """Return this machine's time."""
     return datetime.now(UTC)
-
-
-class Versions(RootModel[dict[str, str]]):
-    """The versions of packages, by their names."""
 
 
 class Board:

@@ -88,13 +88,13 @@ def prepare(root: Path, remote_name: str, snapshot: bool, owner: str, gpus: floa
     )  # fmt: skip
 
 
-def announce(job: Job, items: Sequence[str], engine: str, began: datetime | None = None) -> None:
+def announce(job: Job, board: Board, items: Sequence[str], engine: str, began: datetime | None = None) -> None:
     """Say on the remote what is given out, and by which engine."""
     fleet = Fleet(
         id=job.fleet, commit=job.commit, owner=job.owner, host=socket.gethostname(), items=tuple(items),
         began=began or now(), updated=now(), engine=engine,
     )  # fmt: skip
-    job.board().announce(fleet)
+    board.announce(fleet)
 
 
 class Head:
@@ -102,10 +102,9 @@ class Head:
 
     def __init__(self, registry: Registry, pairings: Sequence[Pairing], job: Job, say: Say) -> None:
         self.registry, self.job, self.say = registry, job, say
-        self.board = job.board()
+        self.board = job.board(registry.root)
         files, also_read = run_files(registry, [pairing.key for pairing in pairings])
-        remote = Remote.of(registry.root, job.remote)  # with this machine's credentials
-        self.workspace = SharedWorkspace(registry.root, files, remote, also_read)
+        self.workspace = SharedWorkspace(registry.root, files, self.board.remote, also_read)
         self.items = self._items(pairings)
         self.summary = Summary()
         self.began = now()
@@ -186,7 +185,7 @@ class Head:
 
     def announce(self, engine: str) -> None:
         """Say on the remote what is given out."""
-        announce(self.job, list(self.items), engine, self.began)
+        announce(self.job, self.board, list(self.items), engine, self.began)
 
     def refresh(self) -> None:
         """Say in `results/fleet.json` how far everybody is."""

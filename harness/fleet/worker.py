@@ -54,9 +54,9 @@ class Job(Frozen):
     owner: str
     scratch: str = ""
 
-    def board(self) -> Board:
-        """Return where the fleet's documents lie."""
-        return Board(Remote(self.remote, self.settings), self.fleet)
+    def board(self, root: Path = HOME) -> Board:
+        """Return where the fleet's documents lie, opened with the credentials of this machine's checkout at `root`."""
+        return Board(Remote.with_credentials(self.remote, self.settings, root), self.fleet)
 
     def scratch_folder(self) -> Path:
         """Return where this machine keeps the clones and the cache that they share."""
@@ -84,7 +84,7 @@ def work(job: Job, item: str, say: Say) -> Result:
     try:
         board = job.board()
         _check_machine(job, board)
-        with throw_away_clone(board, job.commit, job.scratch_folder(), _dvc_settings(job)) as clone:
+        with throw_away_clone(board, job.commit, job.scratch_folder(), _dvc_settings(job, board.remote)) as clone:
             return _Clone(job, board, clone, item, say).result()
     except RefusedError as error:
         return Result(outcome="refused", host=host, message=str(error))
@@ -148,10 +148,12 @@ def _document(job: Job, item: str) -> Work:
     return Work(item=item, owner=job.owner, host=here, status="running", every=job.every, began=at, updated=at)
 
 
-def _dvc_settings(job: Job) -> dict[str, Any]:
+def _dvc_settings(job: Job, shared: Remote) -> dict[str, Any]:
     """DVC's settings of a clone: one cache for all clones on this machine, files linked where the disk can."""
     cache = {"dir": str(job.scratch_folder() / "cache"), "type": "reflink,hardlink,copy"}
-    remote = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in job.settings.items()}
+    remote = {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in shared.settings.items()
+    }
     return {"core": {"remote": job.remote, "analytics": "false"}, "cache": cache, f'remote "{job.remote}"': remote}
 
 
@@ -284,9 +286,14 @@ class _Clone:
 
     def glance(self) -> None:
         """Time has passed."""
-        if time.monotonic() - self.spoke >= self.job.every:
+        if time.monotonic() - self.spoke < self.job.every:
+            return
+        try:
             self._save_state()
             self._speak()
+        except UserError as error:  # hours of training need not end because the remote is away for a moment
+            self.spoke = time.monotonic()
+            self.say(f"{self.document.item}: goes on without a word: {error}")
 
 
 def _needed(registry: Registry, key: str) -> list[str]:

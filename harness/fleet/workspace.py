@@ -54,7 +54,7 @@ class SharedWorkspace(Workspace):
         if found is not None:
             return found
         stage = self.stages[name]
-        with readable_errors(), self.repo.lock, undisturbed():
+        with self.remote.explained(), readable_errors(), self.repo.lock, undisturbed():
             self._fetch_inputs(name)
             stage.remove_outs()
             stage.save_deps()
@@ -73,7 +73,7 @@ class SharedWorkspace(Workspace):
         if not all(upstream in self._known for upstream in self._upstream[name]):
             return None
         stage = self.stages[name]
-        with readable_errors(), self.repo.lock:
+        with self.remote.explained(), readable_errors(), self.repo.lock:
             upstream = [self.stages[other] for other in self._upstream[name]]
             if (
                 all(out.hash_info for out in stage.outs)
@@ -97,7 +97,7 @@ class SharedWorkspace(Workspace):
     def collect(self, names: Iterable[str]) -> None:
         """Bring known stages' outputs here and write their entries, each lock file once. Raises UserError."""
         entries: dict[str, list[PipelineStage]] = {}
-        with readable_errors(), self.repo.lock, undisturbed():
+        with self.remote.explained(), readable_errors(), self.repo.lock, undisturbed():
             for name in names:
                 stage = self.stages[name]
                 if stage.changed_outs():
@@ -111,7 +111,7 @@ class SharedWorkspace(Workspace):
     def push(self, name: str) -> None:
         """Put a stage's outputs, and then its entry in the cache of runs, on the remote. Raises UserError."""
         stage = self.stages[name]
-        with readable_errors():
+        with self.remote.explained(), readable_errors():
             for objects in stage.get_used_objs(push=True).values():
                 failed = self.repo.cloud.push(objects, remote=self.remote.name).failed
                 if failed:
@@ -126,7 +126,7 @@ class SharedWorkspace(Workspace):
         """Put data that DVC tracks without a stage, like an imported dataset, on the remote. Raises UserError."""
         file = path.with_name(f"{path.name}.dvc")
         if file.exists():
-            with readable_errors():
+            with self.remote.explained(), readable_errors():
                 for objects in load_file(self.repo, str(file)).stage.get_used_objs(push=True).values():
                     self.repo.cloud.push(objects, remote=self.remote.name)
 

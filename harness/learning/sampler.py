@@ -6,11 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from harness.errors import UserError
-from harness.learning.device import to_device
 
 Index = npt.NDArray[np.int64]
 
@@ -99,17 +96,3 @@ def shuffled_batches(count: int, size: int, rng: np.random.Generator) -> Iterato
         order = rng.permutation(count)
         for start in range(0, count - size + 1, size):
             yield order[start : start + size]
-
-
-def random_positives(labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return for each image of a batch another image with the same label, at random: positions [B] on its device.
-
-    An image alone with its label gets itself.
-    """
-    grouped, order = labels.sort(stable=True)
-    first = torch.searchsorted(grouped, grouped)
-    size = torch.searchsorted(grouped, grouped, right=True) - first
-    drawn = to_device(rng.random(len(labels)), labels.device)
-    step = 1 + (drawn * (size - 1).clamp(min=1)).floor().long()
-    place = torch.arange(len(labels), device=labels.device) - first
-    return torch.empty_like(order).scatter_(0, order, order[first + (place + step) % size])

@@ -22,6 +22,7 @@ from harness.specs.registry import Registry
 
 CONFORMS = "http://mlcommons.org/croissant/1.1"
 IMAGES, LABELS, FILE = "images.zip", "labels.csv", "croissant.json"
+FILES = "image-files"
 COLUMNS = {
     "path": ("sc:Text", "the image's path in the archive"),
     "split": ("sc:Text", "train, query or gallery"),
@@ -32,19 +33,21 @@ COLUMNS = {
     "camera": ("sc:Integer", "the camera that saw it, from 1"),
 }
 EPOCH = (1980, 1, 1, 0, 0, 0)
+_IN_CROISSANT = (
+    "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "extract", "field", "fileObject",
+    "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5",
+    "parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator",
+    "source", "subField", "transform",
+)  # fmt: skip
 CONTEXT = {
     "@language": "en", "@vocab": "https://schema.org/", "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
-    "dct": "http://purl.org/dc/terms/", "citeAs": "cr:citeAs", "column": "cr:column", "conformsTo": "dct:conformsTo",
-    "data": {"@id": "cr:data", "@type": "@json"}, "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract", "field": "cr:field",
-    "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty", "fileSet": "cr:fileSet", "format": "cr:format",
-    "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath", "key": "cr:key",
-    "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path", "recordSet": "cr:recordSet",
-    "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated", "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate", "separator": "cr:separator", "source": "cr:source",
-    "subField": "cr:subField", "transform": "cr:transform",
+    "dct": "http://purl.org/dc/terms/", "conformsTo": "dct:conformsTo", "name": {"@container": "@language"},
+    "description": {"@container": "@language"}, "data": {"@id": "cr:data", "@type": "@json"},
+    "examples": {"@id": "cr:examples", "@type": "@json"}, "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    **{name: f"cr:{name}" for name in _IN_CROISSANT},
 }  # fmt: skip
+"""That of Croissant 1.1, whole: a reader takes a term that is not in it for one of schema.org."""
 
 
 def publish_dataset(registry: Registry, name: str, folder: Path) -> Path:
@@ -105,7 +108,7 @@ def _document(spec: DatasetSpec, rows: list[tuple[str, str, int, int]], folder: 
             _file(folder / LABELS, "text/csv"),
             _file(folder / IMAGES, "application/zip"),
             {
-                "@type": "cr:FileSet", "@id": "image-files", "name": "image-files", "containedIn": {"@id": IMAGES},
+                "@type": "cr:FileSet", "@id": FILES, "name": FILES, "containedIn": {"@id": IMAGES},
                 "encodingFormat": "image/jpeg", "includes": "**/*.jpg",
             },
         ],
@@ -117,7 +120,7 @@ def _document(spec: DatasetSpec, rows: list[tuple[str, str, int, int]], folder: 
                     {
                         "@type": "cr:Field", "@id": "images/image", "name": "image", "dataType": "sc:ImageObject",
                         "description": "the image", "source": {
-                            "fileSet": {"@id": "image-files"}, "extract": {"fileProperty": "content"},
+                            "fileSet": {"@id": FILES}, "extract": {"fileProperty": "content"},
                         },
                     },
                 ],
@@ -140,7 +143,11 @@ def _file(path: Path, form: str) -> dict[str, Any]:
 
 
 def _field(column: str, kind: str, text: str) -> dict[str, Any]:
+    column_of_labels = {"fileObject": {"@id": LABELS}, "extract": {"column": column}}
+    source: dict[str, Any] = {"source": column_of_labels}
+    if column == "path":  # where a file's labels are found; readers keep what is the files' own if it is named alike
+        in_archive = {"fileSet": {"@id": FILES}, "extract": {"fileProperty": "fullpath"}}
+        source = {"source": in_archive, "references": column_of_labels}
     return {
-        "@type": "cr:Field", "@id": f"images/{column}", "name": column, "description": text, "dataType": kind,
-        "source": {"fileObject": {"@id": LABELS}, "extract": {"column": column}},
+        "@type": "cr:Field", "@id": f"images/{column}", "name": column, "description": text, "dataType": kind, **source,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from harness.inputs.patterns import Pattern
 from harness.specs.base import Frozen, Slug
 from harness.specs.layout import Layout, RelativePath
 
-Kind = Literal["person", "vehicle"]
+Kind = Literal["person", "vehicle", "other"]
 RegimeName = Literal["paper", "drawn", "photo-cpu"]
 
 
@@ -83,7 +83,7 @@ class DatasetSpec(Frozen):
     name: Slug = Field(description="the file's name without `.yaml`; part of every run's key")
     title: str = Field(description="what tables and pages call it")
     extends: Slug | None = Field(default=None, description="dataset whose keys apply where this one states none")
-    kind: Kind = Field(description="what the images show")
+    kind: Kind = Field(description="what the images show; labeled sources must show the same")
     regime: RegimeName = Field(description="which of a method's regimes its runs use")
     role: Literal["task", "init"] = Field(
         default="task", description="`init`: only used to pre-train a start, never evaluated as a task"

@@ -156,7 +156,7 @@ class Registry:
             if not origin.labeled:
                 return f"{source} has no identities, so it is no labeled source"
             if origin.kind != dataset.kind:
-                return f"{source} shows {origin.kind}s, {target} {dataset.kind}s"
+                return f"{source} is of kind {origin.kind}, {target} of kind {dataset.kind}"
             if origin.regime != dataset.regime:
                 return f"{source} is in the '{origin.regime}' regime, {target} in '{dataset.regime}'"
         return None

@@ -17,13 +17,14 @@ from harness.specs.pairing import Pairing, parse_key
 if TYPE_CHECKING:
     from harness.pipeline.records import LabelFree
 
+KEYS = ("run", "clusters", "outliers", "silhouette", "agreement", "between_seeds", "camera_bias")
 COLUMNS = ("run", "clusters", "outliers", "silhouette", "agreement", "between seeds", "camera bias")
 NOTE = (
     "No labels, so no mAP. Silhouette, agreement (of the last two epochs' clusters) and the same between seeds (the "
     "mean over the other seeds of a method): higher is better; outliers and camera bias (clusters that are cameras "
     "rather than individuals): lower."
 )
-Cell = str
+Value = str | int | float | None
 
 
 def label_free_runs(root: Path, scored: Container[str] = ()) -> Iterator[tuple[Pairing, LabelFree]]:
@@ -47,11 +48,16 @@ def label_free_runs(root: Path, scored: Container[str] = ()) -> Iterator[tuple[P
             yield pairing, found
 
 
-def label_free_rows(root: Path, task: str | None = None, scored: Container[str] = ()) -> list[list[Cell]]:
+def label_free_rows(root: Path, task: str | None = None, scored: Container[str] = ()) -> list[list[str]]:
     """Return the rows of `COLUMNS` of such runs, of one task or all; for `scored` see `label_free_runs`."""
+    return [_told(values) for values in _values(root, task, scored)]
+
+
+def _values(root: Path, task: str | None, scored: Container[str] = ()) -> list[list[Value]]:
+    """Return what stands under `KEYS` for each run: shares from 0 to 1, None for what there is not."""
     runs = [(pairing, found) for pairing, found in label_free_runs(root, scored) if task in (None, pairing.task)]
     clusters = {pairing.key: _clusters(root, pairing) for pairing, _ in runs}
-    rows = []
+    rows: list[list[Value]] = []
     for pairing, found in runs:
         own = clusters[pairing.key]
         others = [
@@ -60,7 +66,7 @@ def label_free_rows(root: Path, task: str | None = None, scored: Container[str] 
             if (other.method, other.task) == (pairing.method, pairing.task) and other.seed != pairing.seed
             if (theirs := clusters[other.key]) is not None and own is not None and len(theirs) == len(own)
         ]
-        rows.append(cells(pairing, found, _agreement(own, others)))
+        rows.append([pairing.key, *_figures(found, _agreement(own, others))])
     return rows
 
 
@@ -82,20 +88,19 @@ def _agreement(own: NDArray[np.int32] | None, others: Sequence[NDArray[np.int32]
     return None if not found or np.isnan(found).all() else float(np.nanmean(found))
 
 
-def cells(pairing: Pairing, found: LabelFree, between_seeds: float | None = None) -> list[Cell]:
-    """Return a run's row of `COLUMNS`."""
-    values = (found.silhouette, found.agreement, between_seeds, found.camera_bias)
-    return [
-        pairing.key,
-        "–" if found.clusters is None else str(found.clusters),
-        "–" if found.outliers is None else f"{100 * found.outliers:.0f} %",
-        *("–" if value is None else f"{value:.2f}" for value in values),
-    ]
+def _figures(found: LabelFree, between_seeds: float | None = None) -> list[Value]:
+    return [found.clusters, found.outliers, found.silhouette, found.agreement, between_seeds, found.camera_bias]
+
+
+def _told(values: Sequence[Value]) -> list[str]:
+    """Return a row as people read it."""
+    forms = ("{}", "{}", "{:.0%}", *("{:.2f}",) * 4)
+    return ["–" if value is None else form.format(value) for form, value in zip(forms, values, strict=True)]
 
 
 def figures(found: LabelFree) -> str:
     """Return a run's figures in one line."""
-    names = zip(COLUMNS[1:], cells(Pairing("a", None, "b", 0), found)[1:], strict=True)
+    names = zip(COLUMNS[1:], _told(["", *_figures(found)])[1:], strict=True)
     told = [f"{name} {value}" for name, value in names if name != "between seeds"]
     return f"{found.images} unlabeled images; " + ", ".join(told)
 
@@ -108,3 +113,20 @@ def label_free_table(root: Path, task: str | None = None) -> str:
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (COLUMNS, *rows)]
     return "\n".join([*(line.rstrip() for line in lines), NOTE])
+
+
+def label_free_document(root: Path, task: str, format: str) -> str:  # noqa: A002 - the option's name
+    """Return the table of one task in any of the leaderboard's formats; '' if there is no such run."""
+    if format == "table":
+        return label_free_table(root, task)
+    rows = _values(root, task)
+    if not rows:
+        return ""
+    from harness.tables.formats import to_csv, to_html, to_json, to_latex, to_markdown
+    from harness.tables.table import Cell, Table
+
+    body = tuple(tuple(Cell(text, value) for text, value in zip(_told(values), values, strict=True)) for values in rows)
+    table = Table(task, COLUMNS, KEYS, (False, *[True] * (len(KEYS) - 1)), body, (NOTE,))
+    if format == "html":
+        return to_html([table], "Re-identification without labels", "")
+    return {"csv": to_csv, "json": to_json, "md": to_markdown, "latex": to_latex}[format]([table])

@@ -167,6 +167,9 @@ def test_official_archives_reach_their_scores(tmp_path, project):
         said = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=True))
         assert f"{name}: {IMAGES[name]} images in data/raw/{name}, read from {archive}" in said
         assert any(f" pairings with {name} added" in line for line in said)
+        (begin,) = (line for line in said if line.startswith("one method, to begin with: harness run "))
+        assert f"{name}__s*" in begin
+        assert f"to record this in Git: git add datasets/{name}.yaml data/raw/{name}.dvc pipelines" in said
     plan = generated(project)
     again = list(add(Registry.load(project), name, archive, "copy", allow_mismatch=False))
     assert again[0] == f"{name}: already there: {IMAGES[name]} images in data/raw/{name}"

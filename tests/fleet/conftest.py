@@ -18,7 +18,7 @@ from tests.pipeline.versioned import Versioned, versioned_project
 METHODS = ("source-baseline", "direct-transfer", "cluster-contrast")
 START = "source-baseline__drawn-winter__s0"
 CLUSTERS = "cluster-contrast__drawn-summer__s0"
-EPOCHS = 6
+EPOCHS = 8
 SLOW = """
 
 _save = save
@@ -45,6 +45,12 @@ def work_of(lab: Lab, item: str) -> dict[str, Any]:
     """What the newest fleet says of an item."""
     paths = sorted(lab.remote.glob(f"fleet/*/work/{item}.json"), key=lambda path: path.stat().st_mtime)
     return dict(json.loads(paths[-1].read_text())) if paths else {}
+
+
+def is_amid(lab: Lab, item: str) -> bool:
+    """Whether a worker is between the first and the last epoch of a run."""
+    work = work_of(lab, item)
+    return work.get("status") == "running" and 1 < work["epoch"] < EPOCHS
 
 
 class Lab:

@@ -25,7 +25,7 @@ from harness.fleet.snapshot import Snapshot, is_silent, left
 from harness.fleet.versions import versions
 from harness.fleet.worker import Job, work
 from harness.paths import run_folder
-from tests.fleet.conftest import EPOCHS, START, Lab, work_of
+from tests.fleet.conftest import START, Lab, is_amid, work_of
 from tests.pipeline.tiny import silent
 
 WORK = ("harness", "fleet", "work", START, "--gpus-per-run", "0", "--every", "0.2")
@@ -41,7 +41,7 @@ def test_a_signal_saves_on_the_remote_and_leaves_nothing_else(at_lab: Lab, tmp_p
     scratch = tmp_path / "scratch"
     (scratch / "run-of-a-killed-worker" / "clone").mkdir(parents=True)
     process = at_lab.started(*WORK, "--scratch", str(scratch), "--share", "0/1")
-    while not 1 < work_of(at_lab, START).get("epoch", 0) < EPOCHS:
+    while not is_amid(at_lab, START):
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -55,37 +55,6 @@ def test_a_signal_saves_on_the_remote_and_leaves_nothing_else(at_lab: Lab, tmp_p
     assert "1 interrupted" in status
     assert START in status
     assert not run_folder(at_lab.root, START).exists()  # a worker leaves everything on the remote, nothing here
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [("/nowhere/at/all", "there is no such folder on this machine; is it mounted"),
-     ("/sys/kernel", "cannot be used: .*; see that it is there and may be written to"),
-     ("https://example.org/dvc", "no cache of runs over HTTP")],
-)  # fmt: skip
-def test_a_remote_that_cannot_be_used_is_said_so(at_lab: Lab, url: str, message: str) -> None:
-    config = at_lab.root / ".dvc" / "config.local"
-    config.write_text(f"['remote \"lab\"']\n    url = {url}\n")
-    try:
-        with pytest.raises(UserError, match=message):
-            Remote.of(at_lab.root).check()
-    finally:
-        config.unlink()
-
-
-def test_no_remote_and_an_unknown_one(at_lab: Lab, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no remote of DVC is called 'lap' \(known: lab\)"):
-        Remote.of(at_lab.root, "lap")
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    at_lab.project.run("sh", "-c", f"cd {tmp_path} && dvc init -q")
-    with pytest.raises(UserError, match=r"has no remote of DVC.*dvc remote add"):
-        Remote.of(tmp_path)
-
-
-def test_passwords_do_not_travel() -> None:
-    remote = Remote("lab", {"url": "ssh://host/x", "user": "me", "password": "s3cret", "secret_access_key": "s3cret"})
-    assert "s3cret" not in str(remote.public().settings)
-    assert "s3cret" not in str(Remote("lab", {"url": "ssh://me:s3cret@host/x"}))
 
 
 def test_a_tree_with_changes_is_refused_or_taken_as_it_is(at_lab: Lab) -> None:
@@ -180,6 +149,36 @@ def test_clocks_that_differ_change_nothing_that_is_shown() -> None:
         one = Work(item="a", owner="o", host="h", status="running", every=30, began=heard, updated=heard, ahead=ahead)
         assert not is_silent(one, at + timedelta(seconds=60))
         assert is_silent(one, at + timedelta(seconds=600))
+
+
+def test_a_clock_that_differs_from_the_remotes_is_said_so(
+    at_lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Remote, "written", lambda remote, path: now() - timedelta(hours=2))
+    said: list[str] = []
+    assert work(job, "drawn-winter", said.append).outcome == "finished"
+    assert any(
+        "this machine's clock is 7200 s ahead of the remote's; times shown allow for it" in line for line in said
+    )
+    assert 7190 < work_of(at_lab, "drawn-winter")["ahead"] < 7210
+
+
+def test_a_remote_that_is_away_for_a_moment_ends_no_run(
+    at_lab: Lab, job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Words on the way are dispensable."""
+
+    def failing(remote: Remote, path: str, data: bytes) -> None:
+        raise UserError("the remote is away")
+
+    said: list[str] = []
+    git(tmp_path, "clone", "-q", str(at_lab.root), str(tmp_path / "clone"))
+    display = worker._Clone(job, job.board(), tmp_path / "clone", "drawn-winter", said.append)
+    with monkeypatch.context() as away:
+        away.setattr(Remote, "write", failing)
+        display.spoke = -1000.0
+        display.glance()
+    assert said == ["drawn-winter: goes on without a word: the remote is away"]
 
 
 def test_what_is_left_goes_by_what_was_finished() -> None:

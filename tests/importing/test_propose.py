@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
 from harness.data.reading import read_dataset
+from harness.errors import UserError
 from harness.importing.propose import propose
 from harness.specs import Registry
 from harness.specs.dataset import DatasetSpec
@@ -39,7 +41,7 @@ def test_folders_become_cameras_and_what_is_missing_is_said(harness: Command, pr
     assert "nothing was written; say yes, give --yes" in err
     for said in (
         "6 images: 6 train", "2 cameras from the first folder: gate, yard",
-        "no identities: figures without labels only",
+        "nothing to evaluate on: figures without labels only, no mAP; add query and gallery folders",
         "no images, left out: 1 × .txt",
         "taken for crops of persons, resized to 128×64",
     ):  # fmt: skip
@@ -74,8 +76,118 @@ def test_one_camera_and_none(tmp_path: Path) -> None:
         DatasetSpec.model_validate(YAML(typ="safe").load(propose("b", tmp_path / "b").text)), tmp_path / "b"
     )
     assert (len(data.train), data.has_cameras, data.has_ids) == (1, False, False)
-    wide = propose("c", crops(tmp_path / "c", ["1.png"], (60, 30)))
-    assert "kind: vehicle" in wide.text
+
+
+SUBSETS = {
+    "numbers before an underscore": (
+        ["train/gate/0001.png", "train/yard/0002.png", "query/gate/0012_1.png", "gallery/yard/0012_2.png",
+         "gallery/gate/0013_4.png"],
+        "2 identities in query and gallery from the number that file names begin with; train has none and needs none",
+        [-1, -1, 12, 12, 13],
+    ),
+    "folders that are words": (
+        ["train/c1_1.png", "train/c2_2.png", "query/ann/c1_1.png", "gallery/ann/c2_2.png", "gallery/bo/c1_1.png"],
+        "2 identities in query and gallery from the picture's own folder; train has none and needs none",
+        [-1, -1, 0, 0, 1],
+    ),
+    "the training images' too": (
+        ["train/0001_c1_1.png", "train/0001_c2_2.png", "query/0012_c1_1.png", "gallery/0012_c2_2.png",
+         "gallery/0013_c1_1.png"],
+        "2 identities in query and gallery from the number that file names begin with, 1 in train",
+        [1, 1, 12, 12, 13],
+    ),
+    "numbers that mean something else in train": (
+        ["train/0001_c1_1.png", "train/0002_c2_2.png", "query/0012_c1_1.png", "gallery/0012_c2_2.png",
+         "gallery/0013_c1_1.png"],
+        "the number that file names begin with gives every image of query and gallery an identity, but not those of "
+        "train",
+        None,
+    ),
+    "nothing": (
+        ["train/c1_1.png", "train/c2_2.png", "query/c1_1.png", "gallery/c2_2.png", "gallery/c1_3.png"],
+        "query and gallery need identities, and none were recognized: name their files like 0012_….jpg, or write the "
+        "spec with a pattern that says where names give them (group id)",
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", SUBSETS)
+def test_a_labeled_subset_is_recognized(tmp_path: Path, form: str) -> None:
+    names, said, identities = SUBSETS[form]
+    found = propose("own", crops(tmp_path, names))
+    assert said in found.notes
+    assert any(note.startswith("2 cameras from") for note in found.notes)
+    spec = DatasetSpec.model_validate(YAML(typ="safe").load(found.text))
+    assert spec.evaluated
+    if identities is None:
+        with pytest.raises(UserError, match="image names give no identity"):
+            read_dataset(spec, tmp_path)
+        return
+    data = read_dataset(spec, tmp_path)
+    records = {record.path.as_posix(): record for record in (*data.train, *data.query, *data.gallery)}
+    assert [records[name].id for name in names] == identities
+    assert {record.camera for record in data.train} == {record.camera for record in data.gallery}
+    assert len({record.camera for record in data.gallery}) == 2
+
+
+def labels(folder: Path, *rows: str) -> Path:
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_a_file_of_labels_is_recognized(harness: Command, project: Path, tmp_path: Path) -> None:
+    names = ["a.png", "b.png", "sub/c.png", "d.png", "e.png", "f.png"]
+    folder = labels(
+        crops(tmp_path / "crops", names), "path,identity,camera,split", "a.png,,gate,train", "b.png,,yard,train",
+        "sub/c.png,ann,gate,query", "d.png,ann,yard,gallery", "e.png,bo,yard,gallery", "f.png,bo,yard,later",
+    )  # fmt: skip
+    (folder / "pairs.csv").write_text("a,b,same\n")
+    code, out, err = harness(project, "data", "add", "own", str(folder), "--yes")
+    assert (code, "no list names them: ./f.png" in err) == (1, True)
+    code, out, err = harness(project, "data", "add", "own", str(folder), "--yes", "--allow-mismatch")
+    assert code == 0, err
+    for said in (
+        "5 images named by labels.csv: 2 train, 1 query, 2 gallery", "2 cameras from the file of labels",
+        "2 identities from the file of labels", "no file of labels: pairs.csv:1: has no column 'path'",
+        "1 rows of labels.csv are of no split called train, query, gallery",
+    ):  # fmt: skip
+        assert said in out
+    data = read_dataset(Registry.load(project).checked().dataset("own"), project / "data" / "raw" / "own")
+    assert [(record.id, record.camera) for record in (*data.train, *data.query, *data.gallery)] == [
+        (-1, 0), (-1, 1), (0, 0), (0, 1), (1, 1),
+    ]  # fmt: skip
+
+
+def test_a_file_of_labels_without_cameras_and_splits(tmp_path: Path) -> None:
+    folder = labels(crops(tmp_path, WORDS), "path", *WORDS)
+    found = propose("own", folder)
+    assert "6 images named by labels.csv: 6 train" in found.notes
+    assert "2 cameras from the first folder: gate, yard" in found.notes
+    assert any("add rows whose split is query and gallery to get one" in note for note in found.notes)
+    data = read_dataset(DatasetSpec.model_validate(YAML(typ="safe").load(found.text)), folder)
+    assert ({record.camera for record in data.train}, data.has_ids) == ({0, 1}, False)
+    (folder / "more.csv").write_text("path\ngate/0.png\n")
+    with pytest.raises(UserError, match=r"labels\.csv, more\.csv each name images; leave the one there that is meant"):
+        propose("own", folder)
+
+
+SHAPES = {
+    (20, 50): ("person", "{height: 128, width: 64}", "2.5 times their width: taken for crops of persons, resized"),
+    (60, 30): ("vehicle", "{height: 96, width: 96}", "0.5 times their width: taken for crops of vehicles, resized"),
+    (92, 112): ("other", "{height: 96, width: 96}", "1.2 times their width: about as high as wide, so their kind is"),
+    (110, 100): ("other", "{height: 96, width: 96}", "0.9 times their width: about as high as wide, so their kind is"),
+}
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_the_shape_of_crops_says_what_they_show_or_that_it_does_not(tmp_path: Path, size: tuple[int, int]) -> None:
+    kind, image, said = SHAPES[size]
+    found = propose("own", crops(tmp_path, WORDS, size))
+    spec = YAML(typ="safe").load(found.text)
+    assert (spec["kind"], spec["image"]) == (kind, YAML(typ="safe").load(image))
+    assert any(note.startswith(f"images are {size[1]} pixels high, {said}") for note in found.notes)
+    assert any("kind and image are guessed from that shape alone: change them in the spec" in n for n in found.notes)
 
 
 def test_one_camera_is_said_when_it_is_added_and_verified(harness: Command, project: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +13,6 @@ from harness.learning.sampler import (
     balanced_order,
     camera_aware_order,
     pk_batches,
-    random_positives,
     shuffled_batches,
 )
 
@@ -163,27 +161,6 @@ def test_shuffled_batches_show_every_image_once_a_pass(count: int, size: int, se
         seen = np.concatenate(drawn[start : start + per_pass])
         assert len(set(seen)) == per_pass * size  # none twice; only the tail is missing
         assert set(seen) <= set(range(count))
-
-
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
-def test_a_random_positive_is_another_image_of_the_label(labels: list[int], seed: int) -> None:
-    where = torch.tensor(labels)
-    positives = random_positives(where, rng(seed)).tolist()
-    for image, positive in enumerate(positives):
-        assert where[positive] == where[image]
-        assert (positive == image) == (labels.count(labels[image]) == 1)
-
-
-def test_random_positives_are_uniform() -> None:
-    labels, stream = np.array([0, 1, 0, 0, 1, 0]), rng()
-    counts = np.zeros((6, 6))
-    for _ in range(3000):
-        counts[np.arange(6), random_positives(torch.from_numpy(labels), stream).numpy()] += 1
-    same = (labels[:, None] == labels) & ~np.eye(6, dtype=bool)
-    expected = 3000 * same / same.sum(1, keepdims=True)
-    assert (counts[~same] == 0).all()
-    assert (abs(counts - expected) < 5 * np.sqrt(3000 / 4)).all()
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 6))

@@ -12,6 +12,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from harness.commands.calibrate import calibrate_run
+from harness.commands.export import export_run
 from harness.data import open_prepared
 from harness.data.prepare import prepare
 from harness.errors import UserError
@@ -21,7 +22,8 @@ from harness.pipeline.records import LabelFree
 from harness.pipeline.training.train import train
 from harness.specs import Pairing, Registry
 from harness.store import ingest
-from harness.tables.label_free import COLUMNS, label_free_rows, label_free_table
+from harness.tables.formats import FORMATS
+from harness.tables.label_free import COLUMNS, label_free_document, label_free_rows, label_free_table
 from tests.pipeline.tiny import TARGET, Tiny, read, silent, write
 
 YARD = Pairing("cluster-contrast", None, "yard", 0)
@@ -69,8 +71,25 @@ def test_it_is_adapted_and_judged_without_an_invented_figure(project: Registry) 
     table = label_free_table(project.root)
     assert YARD.key in table
     assert "No labels, so no mAP" in table
+    for form in FORMATS:
+        assert YARD.key.replace("_", {"latex": r"\_", "md": r"\_"}.get(form, "_")) in label_free_document(
+            project.root, "yard", form
+        )
+    (row,) = json.loads(label_free_document(project.root, "yard", "json"))[0]["rows"]
+    assert (row["clusters"], row["silhouette"], row["between_seeds"]) == (found.clusters, found.silhouette, None)
+    assert not label_free_document(project.root, TARGET, "csv")
     with pytest.raises(UserError, match="yard: has no labeled query and gallery, so it cannot say who is the same"):
         list(calibrate_run(YARD.key, None, "yard"))
+    with pytest.raises(UserError, match="yard: has no labeled query and gallery, so no mAP can be measured"):
+        list(export_run(YARD.key, "safetensors", None, False, 18, measure=True))
+    assert not (project.root / "build").exists()
+    list(export_run(YARD.key, "safetensors", Path("out"), False, 18, measure=False))
+    card = (project.root / "out" / "README.md").read_text(encoding="utf-8")
+    assert (
+        f"No labeled test images, so no mAP. Of {found.images} training images after the last epoch: clusters" in card
+    )
+    assert f"clusters {found.clusters}, share of outliers" in card
+    assert "has not been evaluated" not in card
 
 
 def test_seeds_agree_as_their_last_networks_clusters_do(project: Registry) -> None:

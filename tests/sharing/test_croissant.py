@@ -44,8 +44,13 @@ def test_the_description_states_what_is_there(tiny: Tiny, tmp_path: Path) -> Non
     (records,) = document["recordSet"]
     fields = {field["name"]: field for field in records["field"]}
     assert list(fields) == ["path", "split", "identity", "camera", "image"]
-    for name in rows[0]:
-        assert fields[name]["source"] == {"fileObject": {"@id": "labels.csv"}, "extract": {"column": name}}
+    column = {name: {"fileObject": {"@id": "labels.csv"}, "extract": {"column": name}} for name in rows[0]}
+    # By this join readers find an image's labels; PyPI's mlcroissant refuses a file without it.
+    assert fields["path"]["source"] == {"fileSet": {"@id": "image-files"}, "extract": {"fileProperty": "fullpath"}}
+    assert fields["path"]["references"] == column["path"]
+    for name in ("split", "identity", "camera"):
+        assert (fields[name]["source"], "references" in fields[name]) == (column[name], False)
+    assert document["@context"]["containedIn"] == "cr:containedIn"  # else the images are taken for files in the folder
     again = publish_dataset(tiny.registry, TARGET, tmp_path / "two")
     assert {p.name: p.read_bytes() for p in again.parent.iterdir()} == {
         p.name: p.read_bytes() for p in path.parent.iterdir()

@@ -140,7 +140,7 @@ def test_persons_do_not_become_vehicles(specs: Specs) -> None:
         text.replace("name: spring", "name: traffic").replace("kind: person\nreg", "kind: vehicle\nreg"),
     )
     reason = specs.load().incompatible("moved", "spring", "traffic")
-    assert reason == "spring shows persons, traffic vehicles"
+    assert reason == "spring is of kind person, traffic of kind vehicle"
 
 
 def test_an_algorithm_with_a_syntax_error(specs: Specs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,12 +38,10 @@ def exported(run: Path, name: str, half: bool = False) -> Exported:
     return export(run, name, run.parent / f"{name}-{half}", half, 18)
 
 
-@pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("name", OURS)
-def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> None:
-    model, found = load(run), exported(run, name, half)
+def assert_same(found: Exported, run: Path, tiny: Tiny, half: bool = False) -> None:
+    """The file's features of the target's crops are the checkpoint's at batches of 1, 2 and 17, and so is its mAP."""
+    model, target = load(run), open_prepared(prepared_folder(tiny.root, TARGET))
     assert found.cosine >= (0.999 if half else 0.9999)
-    target = open_prepared(prepared_folder(tiny.root, TARGET))
     query, gallery = target.split("query"), target.split("gallery")
     for size in (1, 2, 17):
         pixels = np.asarray(gallery.images[:size])
@@ -54,14 +52,23 @@ def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> No
         evaluator.ranked(embed(query.images), embed(gallery.images)).map for embed in (model.embedder, found.embed)
     )
     assert theirs == pytest.approx(ours, abs=0.02 if half else 1e-9)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", OURS)
+def test_a_file_is_the_model(run: Path, tiny: Tiny, name: str, half: bool) -> None:
+    found = exported(run, name, half)
+    assert_same(found, run, tiny, half)
     assert not list(found.folder.parent.glob(".*"))
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_a_transformer_with_statistics_of_its_own_is_the_same_everywhere(transformer: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "half"), [*((name, False) for name in FORMATS), ("roboflow", True)])
+def test_a_transformer_with_statistics_of_its_own_is_the_same_everywhere(
+    transformer: Path, tiny: Tiny, name: str, half: bool
+) -> None:
     """It resizes inside, and what each consumer feeds differs."""
-    found = exported(transformer, name)
-    assert found.cosine >= 0.9999
+    found = exported(transformer, name, half)
+    assert_same(found, transformer, tiny, half)
     if name == "roboflow":
         config = json.loads((found.folder / "reid_config.json").read_text())
         assert config["architecture"] == "timm:test_vit"

@@ -8,10 +8,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from harness.errors import UserError
-from harness.inputs.files import read_bytes
-from harness.inputs.json import parse_sealed
-from harness.pipeline.records import Metrics
+from harness.pipeline.records import LabelFree
+from harness.pipeline.trained import read_label_free, read_scores
 from harness.specs.pairing import parse_key
 from harness.specs.registry import Registry
 from harness.use.export.hub import as_yaml, model_index
@@ -91,7 +89,7 @@ def card(run: TrainedRun, model: Model, form: str, parity: float, document: dict
 
 
 def _model_index(run: TrainedRun) -> list[str]:
-    metrics = _metrics(run.folder)
+    metrics = read_scores(run.folder)
     if metrics is None:
         return []
     found = model_index(run.record, metrics, _registry(run).datasets.get(run.record.target))
@@ -104,7 +102,7 @@ def _registry(run: TrainedRun) -> Registry:
 
 def _kind(run: TrainedRun) -> str:
     dataset = _registry(run).datasets.get(run.record.target)
-    return dataset.kind if dataset else "object"
+    return dataset.kind if dataset and dataset.kind != "other" else "object"
 
 
 def _datasets(run: TrainedRun) -> list[tuple[str, str]]:
@@ -128,13 +126,14 @@ def _datasets(run: TrainedRun) -> list[tuple[str, str]]:
 
 def _figures(folder: Path) -> Iterable[str]:
     """Yield this run's scores, and mean and spread over the seeds that lie beside it."""
-    own = _metrics(folder)
+    own = read_scores(folder)
     if own is None:
-        yield "The run has not been evaluated."
+        unlabeled = read_label_free(folder)
+        yield _label_free(unlabeled) if unlabeled else "The run has not been evaluated."
         return
     pairing = parse_key(folder.name)
     stem = folder.name.removesuffix(f"__s{pairing.seed}")
-    seeds = [found for path in sorted(folder.parent.glob(f"{stem}__s*")) if (found := _metrics(path))]
+    seeds = [found for path in sorted(folder.parent.glob(f"{stem}__s*")) if (found := read_scores(path))]
     yield f"Protocol {own.protocol} on {pairing.target}, last epoch, {own.queries} queries in {own.gallery} images."
     yield ""
     yield "| | mAP | Rank-1 | mINP |"
@@ -146,11 +145,14 @@ def _figures(folder: Path) -> Iterable[str]:
         yield f"| {len(seeds)} seeds | {cells} |"
 
 
-def _metrics(folder: Path) -> Metrics | None:
-    try:
-        return parse_sealed(read_bytes(folder / "metrics.json"), folder / "metrics.json", Metrics)
-    except UserError:
-        return None
+def _label_free(found: LabelFree) -> str:
+    """Say what is known of a run whose target has no labeled test images."""
+    figures = {
+        "clusters": found.clusters, "share of outliers": found.outliers, "silhouette": found.silhouette,
+        "agreement with the epoch before": found.agreement, "camera bias": found.camera_bias,
+    }  # fmt: skip
+    stated = ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value is not None)
+    return f"No labeled test images, so no mAP. Of {found.images} training images after the last epoch: {stated}."
 
 
 def _threshold(model: Model) -> Iterable[str]:
