@@ -318,9 +318,10 @@ def with_workers(workers: int, keys: Sequence[str]) -> float:
         project, remote = Path(folder) / "project", Path(folder) / "remote"
         remote.mkdir()
         python = Path(sys.executable).parent
-        environment = os.environ | {"PYTHONPATH": str(project), "PATH": f"{python}:{os.environ['PATH']}"}
 
         def call(*command: str, cwd: Path = project) -> None:
+            # The environment as it is by then: Ray puts the token of its cluster into it.
+            environment = os.environ | {"PYTHONPATH": str(project), "PATH": f"{python}:{os.environ['PATH']}"}
             done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"{' '.join(command)} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")

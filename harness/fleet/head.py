@@ -340,7 +340,10 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
         said = str(error).strip().splitlines()
         where = f"no Ray cluster can be reached at {address!r}" if address else "Ray cannot be started here"
-        raise UserError(f"{where}: {said[0] if said else error!r}; see `ray status`, `ray start --head`") from error
+        hint = "see `ray status`, `ray start --head`"
+        if address:
+            hint += "; one that asks for a token needs RAY_AUTH_MODE=token here, too"
+        raise UserError(f"{where}: {said[0] if said else error!r}; {hint}") from error
     finally:
         signal.signal(signal.SIGTERM, ours)  # Ray's own would leave the workers at work
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.faults import campaign, cases, damage, fuzzing
+from benchmarks.faults import campaign, cases, damage, fuzzing, injecting
 from benchmarks.faults.cases import CASES
 from benchmarks.faults.gates import GATES
 from benchmarks.faults.report import report
@@ -115,6 +115,14 @@ def test_an_interrupted_kind_counts_what_it_tried(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cases, "preload", lambda: None)
     row = cases.run("a fault", 0, 60, tmp_path)
     assert (row.tried, row.survived) == (1, 1)
+
+
+def test_a_kind_runs_in_a_process_of_its_own_and_is_counted(tmp_path: Path) -> None:
+    kind = injecting.Kind("published.json altered, then ingestion", 0, 0.1, tmp_path)
+    row = kind.row()
+    assert row.tried == row.survived > 0
+    assert row.seen
+    assert not kind.place.exists()
 
 
 def test_a_damaged_file_of_a_run_is_named(tmp_path: Path) -> None:

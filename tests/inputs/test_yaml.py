@@ -40,9 +40,7 @@ def test_what_is_not_a_spec_is_refused_with_file_and_line(tmp_path: Path, name: 
         read_yaml(path)
 
 
-@pytest.mark.parametrize(
-    ("end", "said"), [("k1: 2", r"x.yaml:25001: "), ("b: [", r"x.yaml:2500[12]: "), ("b: 2024-13-45", "month")]
-)
+@pytest.mark.parametrize(("end", "said"), [("k1: 2", r"x.yaml:25001: "), ("b: 2024-13-45", "month")])
 def test_a_large_broken_file_takes_no_more_time_than_a_whole_one(tmp_path: Path, end: str, said: str) -> None:
     path = tmp_path / "x.yaml"
     text = "".join(f"k{number}: 1\n" for number in range(25_000))

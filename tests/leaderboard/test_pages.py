@@ -364,6 +364,21 @@ def test_a_dataset_is_held_against_its_expected_counts(pictured: Project, monkey
     assert counts.loc["query", "images, here"] == 200
 
 
+def test_a_dataset_that_expects_no_counts_is_shown_without(
+    pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(pictured.root, tmp_path / "project"))
+    spec = root / "datasets" / "beta.yaml"
+    document = json.loads(spec.read_text())
+    del document["expect"]
+    spec.write_text(json.dumps(document))
+    ingest(root)
+    app = opened(root, monkeypatch, "datasets", dataset="beta")
+    counts = app.dataframe[0].value.set_index("split")
+    assert counts.loc["query", "images, here"] == 200
+    assert not [name for name in counts if "expected" in name or name == "agrees"]
+
+
 @pytest.mark.parametrize("damage", ["info", "no counts", "manifest", "pixels", "pipe", "gone"])
 def test_a_dataset_that_is_damaged_is_said_so(
     pictured: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: str
