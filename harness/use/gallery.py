@@ -72,6 +72,8 @@ def open_gallery(model: Model, path: Path, progress: Progress | None = None) -> 
     """Return the gallery in a folder of images, or in a file of features that `model` made. Raises UserError."""
     if path.is_dir():
         return Gallery(embed_folder(model, path, progress))
+    if not path.exists():
+        raise UserError(f"{path}: no such folder of images, and no such file of features")
     features = read_features(path)
     if features.checkpoint != model.checkpoint:
         raise UserError(

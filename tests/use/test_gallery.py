@@ -49,6 +49,12 @@ def test_features_of_another_model_are_refused(model: Model, pictures: Path, tmp
         open_gallery(model, tmp_path / "other.parquet")
 
 
+def test_a_gallery_that_is_not_there(model: Model, tmp_path: Path) -> None:
+    for name in ("nowhere", "nowhere.parquet"):
+        with pytest.raises(UserError, match=rf"{name}: no such folder of images, and no such file of features"):
+            open_gallery(model, tmp_path / name)
+
+
 def test_a_folder_without_an_image_says_what_it_holds(model: Model, tmp_path: Path) -> None:
     folder = tmp_path / "phone"
     folder.mkdir()
