@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from harness.errors import UserError
@@ -25,14 +26,16 @@ def choose_device() -> torch.device:
     """Return the first GPU if there is one, else the CPU; HARNESS_DEVICE (cpu, cuda, cuda:1 …) overrules.
 
     On a CPU torch gets HARNESS_THREADS threads, by default one: small networks gain little from more, and lose much
-    when another process wants the core. On a GPU float32 means float32: convolutions and products do not round to
-    TensorFloat-32. Raises UserError for a device that is not there, and for a driver that torch cannot use.
+    when another process wants the core. NumPy's linear algebra gets one in any case: with the number of cores its sums
+    change in their last bits, and then a run does. On a GPU float32 means float32: convolutions and products do not
+    round to TensorFloat-32. Raises UserError for a device that is not there, and for a driver that torch cannot use.
     """
     name = os.environ.get("HARNESS_DEVICE", "")
     if name and not NAMES.fullmatch(name):
         raise UserError(f"HARNESS_DEVICE={name}: must be 'cpu', 'cuda', or one of several GPUs, like 'cuda:1'")
     if name == "cpu" or not _gpu_is_there(name):
         numba.get_num_threads()  # starts Numba's threads; had they started later, torch would get as many from then on
+        threadpool_limits(1, user_api="blas")  # before torch, which shares OpenMP with some of them
         torch.set_num_threads(threads())
         return torch.device("cpu")
     device = torch.device(name or "cuda")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from harness.errors import OutOfMemoryError, UserError
 from harness.learning.device import choose_device, to_device, together_to_device
@@ -21,6 +22,16 @@ def no_choice(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("HARNESS_DEVICE", raising=False)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_linear_algebra_has_one_thread_whatever_the_machine(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+    monkeypatch.setenv("HARNESS_DEVICE", "cpu")
+    monkeypatch.setenv("HARNESS_THREADS", threads)
+    with threadpool_limits(2, user_api="blas"):
+        choose_device()
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+        assert torch.get_num_threads() == int(threads)
 
 
 def test_the_first_gpu_where_there_is_one_and_float32_means_float32() -> None:
