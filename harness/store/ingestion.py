@@ -18,18 +18,17 @@ from pydantic import ValidationError
 from sqlalchemy import column
 from sqlmodel import Session, col, delete, select, update
 
-from harness.data.prepared import open_prepared
 from harness.errors import UserError
 from harness.evaluation.protocol import PROTOCOL
 from harness.inputs.files import read_bytes
-from harness.paths import FROM, all_attempts_folder, foreign_key, prepared_folder, runs_folder
+from harness.paths import FROM, all_attempts_folder, foreign_key, runs_folder
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.processes import alive
 from harness.pipeline.records import Record
 from harness.pipeline.trained import read_label_free, read_trained
-from harness.specs import Registry, ResolvedMethod, parse_key
+from harness.specs import Registry, parse_key
 from harness.specs.pairing import task_name
-from harness.specs.resolve import CyclicExtendsError, fingerprint
+from harness.specs.resolve import fingerprint
 from harness.store import models
 from harness.store.community import COMMUNITY_BYTES, community_files, read_community
 from harness.store.database import database_url, open_store
@@ -38,6 +37,7 @@ from harness.store.origin import KINDS, imported_runs, lab_name, read_origin
 from harness.store.place import place
 from harness.store.published import PublishedRun, published_path, read_published, unpacked, unpacked_identities
 from harness.store.run_files import BrokenResultError, RunResult, digest, read_run
+from harness.store.staleness import staleness
 from harness.store.variant_files import read_variant, variant_files
 
 Progress = Callable[[int, int], None]
@@ -451,47 +451,3 @@ def _stamp(session: Session) -> None:
     tried = session.exec(select(models.AttemptRow.path, models.AttemptRow.status, models.AttemptRow.epoch)).all()
     content = fingerprint(json.loads(json.dumps([[list(run) for run in runs], entries, sorted(map(list, tried))])))
     session.merge(models.Meta.made(name="snapshot", value=content))
-
-
-def staleness(registry: Registry, key: str, record: Mapping[str, Any]) -> str:
-    """Return why the run no longer matches the registry, or '' if it does.
-
-    The spec is resolved without importing its algorithm (which may import torch): parameters that the YAML leaves to
-    the algorithm's defaults are not compared.
-    """
-    try:
-        pairing = parse_key(key)
-        registry.method(pairing.method)
-        merged = registry.merged(pairing.method, pairing.target)
-        wanted = ResolvedMethod.model_validate(merged).model_dump(mode="json")
-    except UserError as error:
-        return str(error).splitlines()[0]
-    except (KeyError, CyclicExtendsError, ValidationError):
-        return f"{key.split('__')[0]} no longer has a valid spec for {key.split('__')[1]}"
-    changed = _differing(wanted, record["spec"])
-    if record["protocol"] != PROTOCOL:
-        return f"scored by protocol {record['protocol']}; today's is {PROTOCOL}"
-    if changed:
-        shown = ", ".join(changed[:4]) + (", …" if len(changed) > 4 else "")
-        return f"the spec has changed since: {shown}"
-    for name, used in record["data_hashes"].items():
-        if _data_hash(registry.root, name) not in (None, used):
-            return f"{name} was prepared anew since, and differs"
-    return ""
-
-
-def _data_hash(root: Path, dataset: str) -> str | None:
-    """Return the hash of a prepared dataset, None if it is not prepared here."""
-    try:
-        return open_prepared(prepared_folder(root, dataset)).data_hash
-    except (UserError, KeyError):
-        return None
-
-
-def _differing(wanted: Any, recorded: Any, path: str = "") -> list[str]:
-    if isinstance(wanted, dict) and isinstance(recorded, dict):
-        found: list[str] = []
-        for name, value in wanted.items():
-            found += _differing(value, recorded.get(name), f"{path}.{name}" if path else name)
-        return found
-    return [] if wanted == recorded else [path]

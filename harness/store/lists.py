@@ -7,7 +7,7 @@ a fresh clone has something to look at. Its size stays below `LIMIT`: similariti
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from harness.paths import (
 )
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.records import QUERY_COLUMNS, QUERY_EXTRAS, WRONG_BINS
-from harness.pipeline.trained import read_scores
 from harness.specs import Registry
 from harness.specs.pairing import parse_key
 from harness.store.run_files import verified_queries
@@ -151,21 +150,26 @@ def _published_keys(root: Path) -> dict[str, int]:
     return {key: group for group, key in enumerate(listed.split())}
 
 
-def publish_lists(root: Path, keys: Sequence[str], limit: int = LIMIT) -> list[str]:
-    """Write the lists of as many headline runs among `keys` as fit into `limit` bytes; return their keys.
+def publish_lists(root: Path, maps: Mapping[str, float], limit: int = LIMIT) -> list[str]:
+    """Write the lists of as many headline runs as fit into `limit` bytes; return their keys.
 
-    Headline: one seed of every method that is no ablation, floor or start; by turns the best of every task.
+    `maps` has the mAP of every published run. Headline: one seed of every method that is no ablation, floor or start;
+    by turns the best of every task. Runs that are not on this machine keep the lists that were published of them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    registry = Registry.load(root)
     packed: dict[str, Any] = {}
-    size = 0
-    for key in _headline(registry, root, keys):
+    size, before = 0, _published_keys(root)
+    for key in _headline(Registry.load(root), maps):
         path = run_folder(root, key) / "queries.parquet"
-        stored = load_table(path)
-        table = _packed(stored.select([n for n in (*QUERY_COLUMNS, *QUERY_EXTRAS) if n in stored.column_names]))
+        if path.exists():
+            stored = load_table(path)
+            table = _packed(stored.select([n for n in (*QUERY_COLUMNS, *QUERY_EXTRAS) if n in stored.column_names]))
+        elif key in before:
+            table = load_table(lists_path(root), group=before[key])
+        else:
+            continue
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", compression_level=19)
         size += sink.getvalue().size
@@ -185,19 +189,17 @@ def publish_lists(root: Path, keys: Sequence[str], limit: int = LIMIT) -> list[s
     return list(packed)
 
 
-def _headline(registry: Registry, root: Path, keys: Sequence[str]) -> list[str]:
+def _headline(registry: Registry, maps: Mapping[str, float]) -> list[str]:
     """The first seed of each method and task, best of every task first, then every second one, and so on."""
     first: dict[tuple[str, str], str] = {}
-    for key in sorted(keys):
+    for key in sorted(maps):
         pairing = parse_key(key)
         spec = registry.methods.get(pairing.method)
         if spec is not None and spec.role == "method":
             first.setdefault((pairing.task, pairing.method), key)
     tasks: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for (task, _), key in first.items():
-        metrics = read_scores(run_folder(root, key))
-        if metrics is not None:
-            tasks[task].append((-metrics.map, key))
+        tasks[task].append((-maps[key], key))
     turns = [(turn, task, key) for task, runs in tasks.items() for turn, (_, key) in enumerate(sorted(runs))]
     return [key for _, _, key in sorted(turns)]
 

@@ -23,10 +23,11 @@ from harness.inputs.limits import PUBLISHED_BYTES
 from harness.paths import published_file, run_folder, write_text
 from harness.pipeline.records import Metrics, Record
 from harness.pipeline.trained import check_history, check_record, read_label_free
-from harness.specs import Registry
+from harness.specs import Registry, parse_key
 from harness.specs.base import Frozen
 from harness.store.lists import publish_lists
 from harness.store.run_files import AGREEMENT, BrokenResultError, RunResult, digest, read_run
+from harness.store.staleness import staleness
 
 STEPS = 65534
 NO_MATCH = 65535
@@ -62,16 +63,23 @@ def published_path(root: Path) -> Path:
 def publish(root: Path, partial: bool = False) -> int:
     """Write the snapshot of every planned run that is finished under `root`; return how many.
 
-    Raises UserError if a planned run is missing or broken, unless `partial`: half a plan misleads whoever does not
-    know that it is half.
+    A run that is not finished here keeps its place if the snapshot has it and today's specs, code and data would
+    compute it again: so a plan may be computed by parts, and on several machines. Raises UserError if a planned run is
+    missing or broken, unless `partial`: half a plan misleads whoever does not know that it is half.
     """
-    planned = Registry.load(root).checked().planned
-    runs, identities, wrong = {}, {}, []
-    for key in sorted(planned):
+    registry = Registry.load(root).checked()
+    before, wrong = _snapshot(root), list[str]()
+    runs: dict[str, PublishedRun] = {}
+    identities: dict[str, str] = {}
+    for key in sorted(registry.planned):
         folder = run_folder(root, key)
         try:
             if digest(folder) is None:
-                wrong.append(f"{key}: not finished")
+                if before is not None and key in before.runs and _is_current(registry, key, before.runs[key]):
+                    runs[key] = before.runs[key]
+                    identities |= _identities_of(before, runs[key])
+                else:
+                    wrong.append(f"{key}: not finished")
                 continue
             if read_label_free(folder):  # there is no score to publish
                 continue
@@ -88,8 +96,32 @@ def publish(root: Path, partial: bool = False) -> int:
         raise UserError(f"nothing published; run `make full` first. {len(wrong)} planned runs are missing:\n{listed}")
     snapshot = Published(version=__version__, written=datetime.now(UTC), identities=identities, runs=runs)
     _write(published_path(root), snapshot)
-    publish_lists(root, sorted(runs))
+    publish_lists(root, {key: run.metrics.map for key, run in runs.items()})
     return len(runs)
+
+
+def _snapshot(root: Path) -> Published | None:
+    """The intact runs of the snapshot that is there, if one is; one that cannot be read is written anew."""
+    try:
+        found = read_published(root)
+    except BrokenResultError:
+        return None
+    return found[0] if found else None
+
+
+def _is_current(registry: Registry, key: str, run: PublishedRun) -> bool:
+    """Whether a run of the snapshot is intact, and what would come out of computing it today."""
+    from harness.pipeline.code import code_hash  # which imports the algorithm, and torch with it
+
+    unpacked(key, run)
+    if staleness(registry, key, run.record.model_dump(mode="json")):
+        return False
+    return run.record.code_hash == code_hash(registry.resolved(parse_key(key)))
+
+
+def _identities_of(snapshot: Published, run: PublishedRun) -> dict[str, str]:
+    data = run.record.data_hashes.get(run.record.target, "")
+    return {data: snapshot.identities[data]} if data in snapshot.identities else {}
 
 
 def read_published(root: Path) -> tuple[Published, dict[str, str]] | None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from harness.errors import UserError
 from harness.inputs.json import seal
+from harness.specs import Registry
 from harness.store import ingest, open_store, publish, views
 from harness.store.compare import compare, contestant
 from harness.store.database import database_url
-from harness.store.published import STEPS, published_path, quantized
+from harness.store.lists import read_lists
+from harness.store.published import STEPS, published_path, quantized, read_published
 from tests.store.factory import Project
 
 PLAN = [f"{method}__beta__s{seed}" for method in ("cluster-contrast", "supervised") for seed in (0, 1, 2)]
@@ -58,6 +60,55 @@ def test_half_a_plan_is_only_published_on_request(project: Project) -> None:
         publish(project.root)
     assert not published_path(project.root).exists()
     assert publish(project.root, partial=True) == len(PLAN) - 1
+
+
+@pytest.fixture
+def code() -> dict[str, str]:
+    """The hash of each method's code."""
+    return {"cluster-contrast": "", "supervised": ""}
+
+
+@pytest.fixture
+def parts(project: Project, code: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A plan whose first run was published from another machine, and is not here."""
+    monkeypatch.setattr("harness.pipeline.code.code_hash", lambda method: code[method.name])
+    monkeypatch.setattr(Registry, "resolved", lambda self, pairing: self.method(pairing.method))
+    project.plan(*PLAN)
+    publish(project.root)
+    shutil.rmtree(project.root / "results" / "runs" / PLAN[0])
+    return project
+
+
+def test_a_plan_is_published_by_parts(parts: Project) -> None:
+    before = read_published(parts.root)
+    lists = read_lists(parts.root, PLAN[0])
+    assert publish(parts.root) == len(PLAN)
+    after = read_published(parts.root)
+    assert before is not None
+    assert after is not None
+    assert (after[0].runs, after[0].identities) == (before[0].runs, before[0].identities)
+    assert read_lists(parts.root, PLAN[0]) == lists
+
+
+def test_what_is_published_is_not_kept_once_it_would_come_out_otherwise(parts: Project, code: dict[str, str]) -> None:
+    code["cluster-contrast"] = "another"
+    with pytest.raises(UserError, match=f"{PLAN[0]}: not finished"):
+        publish(parts.root)
+    code["cluster-contrast"] = ""
+    parts.method("cluster-contrast", params={"temperature": 0.06})
+    with pytest.raises(UserError, match=f"{PLAN[0]}: not finished"):
+        publish(parts.root)
+
+
+def test_a_published_run_that_was_altered_is_not_kept(parts: Project) -> None:
+    document = json.loads(published_path(parts.root).read_text())
+    document["runs"][PLAN[0]]["metrics"]["map"] += 1
+    published_path(parts.root).write_text(json.dumps(document))
+    with pytest.raises(UserError, match=f"{PLAN[0]}: not finished"):
+        publish(parts.root)
+    published_path(parts.root).write_text("{")
+    with pytest.raises(UserError, match=f"{PLAN[0]}: not finished"):
+        publish(parts.root)
 
 
 def test_a_broken_snapshot_is_named_and_the_rest_goes_on(project: Project) -> None:
