@@ -23,11 +23,17 @@ from harness.store import models
 BUSY_SECONDS = 60
 WRITERS = 7_215_501
 """The number of PostgreSQL's advisory lock that a writer holds."""
+APPLICATION = int.from_bytes(b"reID")
+"""SQLite's application_id: in the header of the file, so that a damaged one is known to be ours."""
 REBUILD = "it is only an index over results/, nothing is lost: delete it and run `harness leaderboard`"
 
 
 class StoreMissingError(UserError):
     """There is no database yet."""
+
+
+class CorruptError(UserError):
+    """SQLite cannot read the database."""
 
 
 class OtherSchemaError(UserError):
@@ -86,6 +92,23 @@ def open_store(where: str | Path, read_only: bool = False) -> Store:
     with _explained(store.engine):
         _check_schema(store)
     return store
+
+
+def discard(where: str | Path) -> bool:
+    """Remove a SQLite database that cannot be read, if its header says that we wrote it; return whether it did.
+
+    A disk that was full while SQLite copied its journal may leave one. It is only an index, so nothing is lost.
+    """
+    path = database_address(where)
+    if isinstance(path, URL):
+        return False
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header.startswith(b"SQLite format 3\0") or header[68:72] != APPLICATION.to_bytes(4):
+        return False
+    for suffix in ("-wal", "-shm", ""):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    return True
 
 
 def _postgresql(url: URL) -> Engine:
@@ -149,6 +172,8 @@ def _check_schema(store: Store) -> None:
             raise UserError("the database holds tables of another program; name another one in HARNESS_DATABASE_URL")
         old.drop_all(connection)
         ours.create_all(connection)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
         connection.execute(insert(models.Meta).values(name="schema", value=models.SCHEMA))
 
 
@@ -232,7 +257,7 @@ def _explanation(url: URL, error: BaseException | None) -> UserError:
                 f"{name}: the disk is full, or fails ({getattr(error, 'sqlite_errorname', reason)}); nothing was "
                 "changed: free some space and run it again"
             )
-    return UserError(f"{name}: the database is corrupt ({reason}); {REBUILD}")
+    return CorruptError(f"{name}: the database is corrupt ({reason}); {REBUILD}")
 
 
 def _converting(error: BaseException) -> bool:

@@ -31,7 +31,7 @@ from harness.specs.pairing import task_name
 from harness.specs.resolve import fingerprint
 from harness.store import models
 from harness.store.community import COMMUNITY_BYTES, community_files, read_community
-from harness.store.database import database_url, open_store
+from harness.store.database import CorruptError, database_url, discard, open_store
 from harness.store.entries import refresh_entries
 from harness.store.origin import KINDS, imported_runs, lab_name, read_origin
 from harness.store.place import place
@@ -66,6 +66,15 @@ def ingest(root: Path, progress: Progress | None = None) -> IngestReport:
     `progress(done, total)` is called per run folder. Raises UserError if the database cannot be used;
     then nothing has changed.
     """
+    try:
+        return _ingest(root, progress)
+    except CorruptError:
+        if not discard(database_url(root)):
+            raise
+    return _ingest(root, progress)
+
+
+def _ingest(root: Path, progress: Progress | None) -> IngestReport:
     begun = time.time()
     registry = Registry.load(root)
     report = IngestReport(rejected=dict(problem.partition(": ")[::2] for problem in registry.problems))

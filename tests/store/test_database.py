@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,35 @@ def test_a_corrupt_database_is_said_so_and_left_alone(project: Project) -> None:
         with pytest.raises(UserError, match=r"corrupt.*nothing is lost: delete it and run"):
             open_store(path, read_only=read_only)
     assert path.read_bytes().startswith(b"this is not")
+
+
+def test_a_database_cut_short_by_a_full_disk_is_made_anew(project: Project) -> None:
+    ingest(project.root)
+    path = Path(database_url(project.root))
+    with closing(sqlite3.connect(path)) as connection:
+        before = connection.execute("SELECT key, digest FROM run ORDER BY key").fetchall()
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    path.write_bytes(path.read_bytes()[:size])  # its first page promises the others
+    with pytest.raises(UserError, match="corrupt"):
+        open_store(path, read_only=True)
+    ingest(project.root)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT key, digest FROM run ORDER BY key").fetchall() == before
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_another_programs_damaged_database_is_left_alone(project: Project) -> None:
+    path = Path(database_url(project.root))
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (value)")
+        connection.executemany("INSERT INTO theirs VALUES (?)", [(str(number) * 500,) for number in range(99)])
+        connection.commit()
+    damaged = path.read_bytes()[:4096]
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"corrupt.*delete it and run"):
+        ingest(project.root)
+    assert path.read_bytes() == damaged
 
 
 def test_a_locked_database_is_said_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
