@@ -45,7 +45,10 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the whole group, as a terminal does."""
         if self.poll() is None:
-            os.killpg(self.pid, number)
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:  # forked a moment ago, it leads no group yet
+                os.kill(self.pid, number)
 
     def wait(self, seconds: float = PATIENCE) -> tuple[int | None, str]:
         """Return exit code and standard error; None for one that hangs, which is killed."""
