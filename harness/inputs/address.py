@@ -20,14 +20,14 @@ def database_address(where: str | Path) -> Path | URL:
     be taken for the host's name.
     """
     text = str(where)
-    if "\0" in text:
-        raise UserError(f"a database's address holds no null character: {EXAMPLE}")
+    _check_null(text)
     if "://" not in text:
         return Path(os.path.realpath(text))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise UserError(f"HARNESS_DATABASE_URL is not a database's address: {EXAMPLE}") from None
+    _check_null(*url.translate_connect_args().values())  # which %00 stood for
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database.startswith((":", "file:")) or url.query or url.host:
             raise UserError("HARNESS_DATABASE_URL: a SQLite database is named by its file: sqlite:////folder/file.db")
@@ -40,6 +40,11 @@ def database_address(where: str | Path) -> Path | URL:
             "in a user's name or password write @ as %40, / as %2F and : as %3A"
         )
     return url
+
+
+def _check_null(*parts: object) -> None:
+    if any("\0" in str(part) for part in parts):
+        raise UserError(f"HARNESS_DATABASE_URL: a database's address holds no null character: {EXAMPLE}")
 
 
 def without_secrets(text: str, url: URL) -> str:

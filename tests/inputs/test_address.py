@@ -27,6 +27,8 @@ WRONG = [
     f"postgresql+psycopg://user@127.0.0.1:1/name?{SECRET}={SECRET}",
     f"sqlite://user:{SECRET}@host/name",
     f"sqlite:///file:{SECRET}?mode=memory&uri=true",
+    f"sqlite:///%00{SECRET}",
+    f"postgresql+psycopg://user:{SECRET}%00@host/name",
     "sqlite://",
     "sqlite:///:memory:",
     "://",
