@@ -1,7 +1,6 @@
 """Draw a whole dataset: as a folder in a real dataset's layout, or as arrays in memory."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +35,14 @@ def draw_dataset(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], N
     """
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it to draw the dataset again")
+    draft = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)  # of one that was killed
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        draft.mkdir(parents=True)
     except OSError as error:
         raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
     try:
         _write(spec, draft, progress)
-        draft.chmod(0o755)  # mkdtemp's folders are private
         draft.replace(folder)
     except OSError as error:
         raise UserError(f"drawing into {folder} failed: {error.strerror or error}") from error

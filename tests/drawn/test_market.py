@@ -1,6 +1,9 @@
 """A drawn dataset of persons is a Market-1501 folder."""
 
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -96,3 +99,18 @@ def test_a_place_that_cannot_be_written(person_spec: DrawnSpec, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write beside"):
         draw_dataset(person_spec, tmp_path / "file" / "winter")
+
+
+def test_what_a_killed_call_left_is_replaced(tmp_path: Path, person_spec: DrawnSpec) -> None:
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from harness.drawn.dataset import draw_dataset
+from harness.drawn.spec import DrawnSpec
+spec = DrawnSpec.model_validate_json(sys.argv[1])
+draw_dataset(spec, Path(sys.argv[2]), lambda done, total: done == 3 and os.kill(os.getpid(), signal.SIGKILL))
+"""
+    command = [sys.executable, "-c", killed, person_spec.model_dump_json(), str(tmp_path / "winter")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    draw_dataset(person_spec, tmp_path / "winter")
+    assert [path.name for path in tmp_path.iterdir()] == ["winter"]
