@@ -16,7 +16,6 @@ import io
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,9 +124,10 @@ def import_archive(root: Path, archive: Path, lab: str, replace: bool) -> list[s
     if not archive.is_file():
         raise UserError(f"{archive}: no such file")
     base = imported_folder(root)
+    draft = base / ".draft-archive"
+    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=base))
+        draft.mkdir(parents=True)
     except OSError as error:
         raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -78,10 +77,10 @@ def submit_features(registry: Registry, submission: Submission, query: Path, gal
     origin = Origin(lab=lab_name(submission.lab), kind="features", taken_in=datetime.now(UTC), sha256=sha256)
     record = _record(registry, pairing, submission, dataset.regime, target, sha256, query_features.shape[1])
     base = imported_folder(registry.root)
+    draft = base / ".draft-features" / pairing.key
+    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
     try:
-        base.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=base)) / pairing.key
-        draft.mkdir()
+        draft.mkdir(parents=True)
     except OSError as error:
         raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
     try:

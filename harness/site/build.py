@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,15 +97,15 @@ def build_site(
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UserError(f"{folder}: holds files that are no site of this tool; name an empty or a new folder")
     store = open_store(database_url(root), read_only=True)
+    draft = folder.absolute().with_name(f".{folder.absolute().name}.partial")
+    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        draft.mkdir(parents=True)
     except OSError as error:
         store.close()
         raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
     try:
         count = _write(_Builder(root, store, draft, real_images), progress)
-        draft.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
         draft.replace(folder)
