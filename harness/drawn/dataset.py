@@ -1,7 +1,7 @@
 """Draw a whole dataset: as a folder in a real dataset's layout, or as arrays in memory."""
 
-import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.drafts import draft_folder
 from harness.drawn.layouts import market_paths, veri_lists, veri_paths
 from harness.drawn.schedule import schedule
 from harness.drawn.spec import DrawnSpec
@@ -35,19 +36,17 @@ def draw_dataset(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], N
     """
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it to draw the dataset again")
-    draft = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)  # of one that was killed
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
-    try:
-        _write(spec, draft, progress)
-        draft.replace(folder)
-    except OSError as error:
-        raise UserError(f"drawing into {folder} failed: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(draft_folder(folder.parent, f".{folder.name}.draft-"))
+        except OSError as error:
+            raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
+        try:
+            _write(spec, draft, progress)
+            draft.chmod(0o755)  # a draft is private
+            draft.replace(folder)
+        except OSError as error:
+            raise UserError(f"drawing into {folder} failed: {error.strerror or error}") from error
 
 
 def _write(spec: DrawnSpec, folder: Path, progress: Callable[[int, int], None] | None) -> None:

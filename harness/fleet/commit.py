@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from configobj import ConfigObj
 
+from harness.drafts import draft_folder
 from harness.errors import DiskError, UserError
 from harness.fleet.documents import Board
 
@@ -77,49 +76,19 @@ def throw_away_clone(board: Board, commit: str, scratch: Path, settings: Mapping
     The commit is fetched from the remote once for each machine; what a killed worker left there goes. Raises UserError;
     DiskError if the disk is full.
     """
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        folder, held = _own_folder(scratch)
-    except OSError as error:
-        raise DiskError(f"{scratch}: cannot be written: {error.strerror}; name another --scratch") from None
-    clone = folder / "clone"
-    try:
-        git(scratch, "clone", "-q", "--shared", "--no-checkout", str(_mirror(board, commit, scratch)), str(clone))
-        git(clone, "checkout", "-q", "--detach", commit)
-        _configure(clone, settings)
-        yield clone
-    finally:
-        os.chdir(scratch)  # DVC works from within the clone
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
-
-
-def _own_folder(scratch: Path) -> tuple[Path, int]:
-    """Make a folder that this process holds a lock on, with the lock; delete those whose processes have ended."""
-    door = os.open(scratch, os.O_RDONLY)
-    try:
-        fcntl.flock(door, fcntl.LOCK_EX)  # nobody sweeps between the next two lines
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch))
-        held = _locked(folder)
-        for left in scratch.glob(f"{PREFIX}*"):
-            with suppress(OSError):  # held: its worker lives
-                unheld = _locked(left)
-                shutil.rmtree(left, ignore_errors=True)
-                os.close(unheld)
-    finally:
-        os.close(door)
-    return folder, held
-
-
-def _locked(folder: Path) -> int:
-    """Return a descriptor that holds the lock of a folder until it is closed. Raises OSError if another has it."""
-    found = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(found)
-        raise
-    return found
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(draft_folder(scratch, PREFIX))
+        except OSError as error:
+            raise DiskError(f"{scratch}: cannot be written: {error.strerror}; name another --scratch") from None
+        clone = folder / "clone"
+        try:
+            git(scratch, "clone", "-q", "--shared", "--no-checkout", str(_mirror(board, commit, scratch)), str(clone))
+            git(clone, "checkout", "-q", "--detach", commit)
+            _configure(clone, settings)
+            yield clone
+        finally:
+            os.chdir(scratch)  # DVC works from within the clone
 
 
 def _mirror(board: Board, commit: str, scratch: Path) -> Path:

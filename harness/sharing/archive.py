@@ -17,6 +17,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from pydantic import Field
 
 from harness import __version__
 from harness.data.prepared import open_prepared
+from harness.drafts import draft_folder
 from harness.errors import DiskError, UserError
 from harness.inputs.archives import extract
 from harness.inputs.files import read_bytes
@@ -41,6 +43,8 @@ from harness.store.run_files import FILES, RunResult, digest, read_run
 from harness.store.variant_files import read_variant, variant_files
 
 MANIFEST = "manifest.json"
+DRAFT = ".draft-"
+"""What folders begin with whose results are still being checked."""
 CHECKPOINT = "checkpoint.safetensors"
 VARIANT = re.compile(r"(metrics|queries)\+[a-z0-9+.-]+\.(json|parquet)")
 """Files of a protocol's variant."""
@@ -124,13 +128,11 @@ def import_archive(root: Path, archive: Path, lab: str, replace: bool) -> list[s
     if not archive.is_file():
         raise UserError(f"{archive}: no such file")
     base = imported_folder(root)
-    draft = base / ".draft-archive"
-    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(draft_folder(base, DRAFT))
+        except OSError as error:
+            raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
         extract(archive, draft)
         manifest = _verified(archive, draft)
         origin = Origin(
@@ -140,8 +142,6 @@ def import_archive(root: Path, archive: Path, lab: str, replace: bool) -> list[s
         for key in manifest.runs:
             _check_run(root, archive, draft / "runs" / key)
         return [key for key in manifest.runs if place(base / origin.lab / key, draft / "runs" / key, origin, replace)]
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def place(target: Path, draft: Path, origin: Origin, replace: bool) -> bool:

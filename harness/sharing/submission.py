@@ -7,8 +7,8 @@ A file of features (Parquet or HDF5) has one row per image: `path` and `feature`
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from harness.data.prepared import Prepared, Split, open_prepared
+from harness.drafts import draft_folder
 from harness.errors import DiskError, UserError
 from harness.inputs.files import MissingFileError, check_regular
 from harness.inputs.json import sealed
@@ -24,7 +25,7 @@ from harness.inputs.parquet import load_table
 from harness.matrix import Matrix
 from harness.paths import imported_folder, prepared_folder
 from harness.pipeline.records import HISTORY_COLUMNS, Hardware, Metrics, Record
-from harness.sharing.archive import place
+from harness.sharing.archive import DRAFT, place
 from harness.specs.base import check_slug
 from harness.specs.pairing import Pairing
 from harness.specs.registry import Registry
@@ -77,19 +78,16 @@ def submit_features(registry: Registry, submission: Submission, query: Path, gal
     origin = Origin(lab=lab_name(submission.lab), kind="features", taken_in=datetime.now(UTC), sha256=sha256)
     record = _record(registry, pairing, submission, dataset.regime, target, sha256, query_features.shape[1])
     base = imported_folder(registry.root)
-    draft = base / ".draft-features" / pairing.key
-    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
-    try:
+    with ExitStack() as stack:
+        try:
+            draft = stack.enter_context(draft_folder(base, DRAFT)) / pairing.key
+            draft.mkdir()
+        except OSError as error:
+            raise DiskError(f"{base}: cannot be written: {error.strerror}") from None
         _write(draft, target, record, query_features, gallery_features, begun)
         folder = base / origin.lab / pairing.key
         place(folder, draft, origin, replace)
         return folder
-    finally:
-        shutil.rmtree(draft.parent, ignore_errors=True)
 
 
 def _write(draft: Path, target: Prepared, record: Record, query: Matrix, gallery: Matrix, begun: float) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from harness.data import Split, open_prepared
+from harness.drafts import draft_folder
 from harness.drawn.spec import DrawnSpec
 from harness.errors import UserError
 from harness.leaderboard.on_demand import drawn_splits
@@ -97,23 +98,20 @@ def build_site(
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UserError(f"{folder}: holds files that are no site of this tool; name an empty or a new folder")
     store = open_store(database_url(root), read_only=True)
-    draft = folder.absolute().with_name(f".{folder.absolute().name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)  # of a call that was killed
-    try:
-        draft.mkdir(parents=True)
-    except OSError as error:
-        store.close()
-        raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
-    try:
-        count = _write(_Builder(root, store, draft, real_images), progress)
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
-    except OSError as error:
-        raise UserError(f"writing {folder} failed: {error.strerror or error}") from error
-    finally:
-        store.close()
-        shutil.rmtree(draft, ignore_errors=True)
+    with ExitStack() as stack:
+        stack.callback(store.close)
+        try:
+            draft = stack.enter_context(draft_folder(folder.parent, f".{folder.name}.draft-"))
+        except OSError as error:
+            raise UserError(f"cannot write beside {folder}: {error.strerror}") from error
+        try:
+            count = _write(_Builder(root, store, draft, real_images), progress)
+            draft.chmod(0o755)  # a draft is private
+            if folder.exists():
+                shutil.rmtree(folder)
+            draft.replace(folder)
+        except OSError as error:
+            raise UserError(f"writing {folder} failed: {error.strerror or error}") from error
     return count
 
 
