@@ -28,9 +28,10 @@ from harness.fleet.workspace import SharedWorkspace
 from harness.paths import PIPELINES, prepared_folder, run_folder, work_file
 from harness.pipeline.attempts import attempts, read_attempt
 from harness.pipeline.code import HOME
+from harness.pipeline.command import TAIL_LINES
 from harness.pipeline.pipelines import evaluate_stage
 from harness.pipeline.plan import with_inits
-from harness.pipeline.running import TAIL_LINES, in_order, reproduce
+from harness.pipeline.running import in_order, reproduce
 from harness.specs.base import Frozen
 from harness.specs.pairing import KEY, Pairing, parse_key
 from harness.specs.registry import Registry

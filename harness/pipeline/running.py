@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import subprocess
-import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 from harness.errors import UserError
-from harness.pipeline.processes import die_with_parent
+from harness.pipeline.command import Command, Events
 from harness.pipeline.stages import STOPS, Begun, Workspace
 
 GLANCE_SECONDS = 0.5
 """Between two looks at progress and at stages that another process is busy with."""
 GRACE_SECONDS = 15.0
 """What a command that is told to stop gets to save its state."""
-TAIL_LINES = 15
 
 
 class Display(Protocol):
@@ -96,8 +92,8 @@ class _Run:
         upstream = workspace.upstream()
         self.pending = {name: upstream[name] & wanted for name in order}
         self.free = list(range(len(slots)))
-        self.running: dict[str, _Command] = {}
-        self.events: queue.Queue[tuple[str, str | None]] = queue.Queue()
+        self.running: dict[str, tuple[int, Command]] = {}
+        self.events: Events = queue.Queue()
         self.result = Outcome()
 
     def outcome(self) -> Outcome:
@@ -131,7 +127,9 @@ class _Run:
         del self.pending[name]
         if begun is Begun.RUN:
             slot = self.free.pop(0)
-            self.running[name] = _Command(self.workspace, name, slot, self.slots[slot], self.events)
+            environment = {**self.workspace.environment(name), **self.slots[slot]}
+            line, folder = self.workspace.command(name), self.workspace.folder(name)
+            self.running[name] = slot, Command(name, line, folder, environment, self.events)
             self.display.began(name, slot)
             return False
         (self.result.unchanged if begun is Begun.UNCHANGED else self.result.restored).append(name)
@@ -145,14 +143,14 @@ class _Run:
                 name, line = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            command = self.running[name]
+            slot, command = self.running[name]
             if line is not None:
                 command.tail.append(line)
                 self.display.said(name, line)
                 continue
             code = command.process.wait()
             del self.running[name]
-            self.free.append(command.slot)
+            self.free.append(slot)
             if code == 0:
                 self._done(name)
             else:
@@ -191,53 +189,15 @@ class _Run:
     def _stop(self) -> None:
         for number in STOPS:
             signal.signal(number, signal.SIG_IGN)
-        for command in self.running.values():
+        for _, command in self.running.values():
             command.send(signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        for name, command in self.running.items():
+        for name, (_, command) in self.running.items():
             with suppress(subprocess.TimeoutExpired):
                 command.process.wait(max(0.0, deadline - time.monotonic()))
             command.send(signal.SIGKILL)  # what is left of its group, too
             command.process.wait()
             self.workspace.release(name)
-
-
-class _Command:
-    """The running command of a stage, in a process group of its own: a Ctrl-C reaches it through us alone."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        name: str,
-        slot: int,
-        environment: Mapping[str, str],
-        events: queue.Queue[tuple[str, str | None]],
-    ) -> None:
-        self.name, self.slot, self.events = name, slot, events
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self.process = subprocess.Popen(
-            workspace.command(name),
-            cwd=workspace.folder(name),
-            env={**workspace.environment(name), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # killed at once, we could not tell it to stop
-            text=True,
-            errors="replace",
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the command and to all that it has started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-
-    def _read(self) -> None:
-        for line in cast(IO[str], self.process.stdout):
-            self.events.put((self.name, line.rstrip("\n")))
-        self.events.put((self.name, None))
 
 
 def _died(code: int) -> str:

@@ -65,9 +65,9 @@ class Workspace:
                     found[name] |= {maker for out, maker in makers.items() if out.startswith(f"{path}{os.sep}")}
         return found
 
-    def command(self, name: str) -> list[str]:
-        """Return the command of a stage, for `Popen`, in the folder `folder(name)`."""
-        return ["/bin/sh", "-c", str(self.stages[name].cmd)]
+    def command(self, name: str) -> str:
+        """Return the command of a stage, for a shell in the folder `folder(name)`."""
+        return str(self.stages[name].cmd)
 
     def environment(self, name: str) -> dict[str, str]:
         """Return what a stage's command finds in its environment: this Python's programs first."""
