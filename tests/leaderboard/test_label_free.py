@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from harness.pipeline.records import LabelFree
-from tests.leaderboard.test_pages import opened, texts
+from tests.leaderboard.apps import opened, texts
 from tests.store.factory import Project
 
 

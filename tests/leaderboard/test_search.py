@@ -13,7 +13,7 @@ from harness.data import open_prepared
 from harness.paths import prepared_folder
 from harness.pipeline.evaluate import evaluate
 from harness.store import ingest
-from tests.leaderboard.test_pages import opened, texts
+from tests.leaderboard.apps import opened, texts
 from tests.pipeline.conftest import tiny
 from tests.pipeline.tiny import TARGET, Tiny
 
