@@ -6,6 +6,7 @@ what a new process would be. It dies with us, and what it has forked is then tol
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from functools import cache
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -67,7 +68,7 @@ class Forked:
 @cache
 def _server() -> tuple[ForkServerContext, float]:
     """Return the fork server and when it began to load our code."""
-    context, began = get_context("forkserver"), time.time()
+    context, began = multiprocessing.get_context("forkserver"), time.time()
     context.set_forkserver_preload(LOADED)
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
@@ -87,6 +88,7 @@ def _edited(since: float) -> bool:
 
 
 def _run(words: list[str], folder: str, environment: dict[str, str], output: Connection) -> None:
+    multiprocessing.set_start_method(None, force=True)  # as in a new process, not "forkserver"
     os.setsid()
     die_with_parent()
     os.write(output.fileno(), b"\n")
