@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,24 @@ def test_a_run_that_fails_keeps_no_other_from_running(project: Versioned) -> Non
 
     project.edit(SPEC, "learning_rate: 1.0e+30", rate)
     assert stages(project.run("dvc", "repro")) == ["leaderboard"]  # the rest comes from DVC's cache of runs
+
+
+def test_an_interrupted_run_says_one_line_and_goes_on(project: Versioned) -> None:
+    project.edit(SPEC, "learning_rate: 0.0008", "learning_rate: 0.0007")
+    with project.begin("harness", "run", CLUSTERS) as running:
+        assert running.stderr
+        for line in running.stderr:
+            if "epoch 1/2" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        said = [line for line in running.stderr if not line.startswith(CLUSTERS)]
+        assert running.wait() == 130
+    assert said == ["interrupted; run the same command again to continue\n"]
+    project.run("harness", "run", CLUSTERS)
+    assert statuses(project)[CLUSTERS] == ("finished", "")
+
+    project.edit(SPEC, "learning_rate: 0.0007", "learning_rate: 0.0008")
+    assert "from DVC's cache" in project.run("harness", "run")
 
 
 def test_metrics_and_plots_are_shown_without_a_network(project: Versioned) -> None:

@@ -24,9 +24,10 @@ class Versioned:
 
     root: Path
 
-    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command with the project's own code, as in an environment that it is installed in."""
-        environment = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command finds there: the project's own code, as if it were installed."""
+        return os.environ | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(self.root),
             "DVC_SITE_CACHE_DIR": str(self.root.parent / "site-cache"),
@@ -35,7 +36,16 @@ class Versioned:
             "OMP_NUM_THREADS": "1",
             "SHELL": "/bin/sh",
         }
-        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command and return what came of it."""
+        return subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True, check=False)
+
+    def begin(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command."""
+        return subprocess.Popen(
+            command, cwd=self.root, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def run(self, *command: str) -> str:
         """Run a command that must succeed, and return what it wrote to standard output."""
