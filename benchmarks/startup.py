@@ -1,14 +1,16 @@
-"""Startup time of `harness list` and `harness check`; DVC's cost in `harness run` and `dvc repro` with nothing to do.
+"""Startup time of `harness list` and `harness check`, and of a run; DVC's cost with nothing to do.
 
 The commands are run in the project in the current folder. What a command line that imports torch waits for, as those
-of all peers do, is the reference of the first two. That of `dvc repro` is as many stages that do nothing, with one
-small dependency and output each; its limit is DVC's own minimum for what the project is: as many stages that do
-nothing, with as many dependencies and outputs, all of them small files.
+of all peers do, is the reference of the first two. That of a run, which `harness run` forks, is the same command in a
+process of its own. That of `dvc repro` is as many stages that do nothing, with one small dependency and output each;
+its limit is DVC's own minimum for what the project is: as many stages that do nothing, with as many dependencies and
+outputs, all of them small files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import Outcome, Timing, command
+from benchmarks.measure import Outcome, Timing, command, measured
+from harness.pipeline.forked import Forked
 
 SIZES = {"small": (), "full": ("pipeline",)}
 PYTHON, DVC = [sys.executable, "-c"], [sys.executable, "-m", "dvc"]
@@ -40,7 +43,7 @@ def writing(self, name):
         for path in inner or [out.fs_path]:
             folder, file = shlex.quote(os.path.dirname(path)), shlex.quote(path)
             steps.append(f"mkdir -p {folder}; echo {file} > {file}")
-    return ["/bin/sh", "-c", "; ".join(steps)]
+    return "; ".join(steps)
 
 Workspace.command = writing
 here = Path.cwd()
@@ -53,6 +56,7 @@ assert len(outcome.done) == len(stages), outcome
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(len(stages), sum(len(s.deps) for s in stages), sum(len(s.outs) for s in stages), used.ru_utime + used.ru_stime)
 """
+NOBODY = "harness train nobody__nothing__s0"
 HARNESS = [*PYTHON, "from harness.cli import main; main()"]
 
 
@@ -64,8 +68,27 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     for name in ("list", "check"):
         _, ours = command([*HARNESS, name], here, repeats)
         yield _outcome(f"startup harness {name}", "one command", ours, "importing torch", torch, bare, "", EMPTY)
+    yield started_run(here, repeats, with_reference)
     if size == "full":
         yield from pipeline(here, repeats, with_reference)
+
+
+def started_run(project: Path, repeats: int, with_reference: bool) -> Outcome:
+    """Return what a run of `harness run` waits for until it has its specs: it is asked for a method that nobody has."""
+
+    def fork() -> None:
+        forked = Forked(NOBODY, str(project), os.environ)
+        forked.output.read()
+        forked.wait()
+
+    def process() -> None:
+        subprocess.run([*HARNESS, *NOBODY.split()[1:]], cwd=project, capture_output=True, check=False)
+
+    fork()  # the first one waits until the server has loaded torch
+    _, ours = measured(fork, repeats)
+    new = measured(process, repeats)[1].seconds if with_reference else None
+    reference = "a process of its own" if new else ""
+    return Outcome("startup of a run", "one command", ours.seconds, 0.0, reference, new)
 
 
 def pipeline(project: Path, repeats: int, with_reference: bool) -> Iterator[Outcome]:

@@ -1,7 +1,7 @@
 """Our own commands, forked from a process that has torch loaded: they begin in a tenth of a second, not in three.
 
-The process is Python's fork server. It runs nothing itself, neither on a GPU nor in threads, so that a fork of it is
-what a new process would be. It dies with us, and what it has forked is then told to stop.
+The process is Python's fork server. It computes nothing itself and asks no GPU, so that a fork of it is what a new
+process would be. It dies with us, and what it has forked is then told to stop.
 """
 
 from __future__ import annotations

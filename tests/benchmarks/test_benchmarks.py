@@ -102,7 +102,7 @@ def test_a_command_is_timed_and_its_failure_told():
 
 def test_starting_up(monkeypatch, capsys):
     found = documents(monkeypatch, capsys, "startup", "--no-reference")
-    assert [one["benchmark"] for one in found] == ["startup harness list", "startup harness check"]
+    assert [one["benchmark"] for one in found] == ["startup harness list", "startup harness check", "startup of a run"]
     assert startup.trivial_repro(2, 3, 2, 1).seconds > 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.pipeline.forked import Forked, can_be_forked
+from harness.pipeline.forked import LOADED, Forked, can_be_forked
 
 LINE = "harness train nobody__nothing__s0"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
@@ -46,6 +46,13 @@ def test_code_that_was_edited_since_needs_a_new_process(tmp_path: Path, monkeypa
     assert not can_be_forked(LINE, os.environ)
     os.utime(tmp_path / "part/edited.py", (0, 0))
     assert can_be_forked(LINE, os.environ) == (sys.platform == "linux")
+
+
+def test_loading_asks_no_gpu() -> None:
+    """A process that has asked for GPUs cannot use them in its forks."""
+    asked = "torch.cuda.is_available = torch.cuda.device_count = torch.cuda.init = torch.cuda._lazy_init = None"
+    loading = "; ".join(f"import {name}" for name in LOADED)
+    subprocess.run([sys.executable, "-c", f"import torch; {asked}; {loading}"], check=True)
 
 
 @linux
