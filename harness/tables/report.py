@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +27,12 @@ degrees of freedom, the mean difference per query clustered by identity; p-value
 number of comparisons on the task. The formula, its sources and what it holds: [statistics.md](statistics.md). The
 spread over seeds is the column ±.
 """
+IN_SHORT = """\
+### In short
+
+Every method against what it is judged by: the difference in points of mAP and its 95 % interval, bold where the two
+can be told apart. Of {all} comparisons, {better} say better, {worse} say worse, {neither} cannot tell the two apart.
+"""
 
 
 def write_report(root: Path) -> Path:
@@ -36,11 +44,11 @@ def write_report(root: Path) -> Path:
         tasks = [task.name for task in views.tasks(store) if task.name in drawn and task.reproduced]
         if not tasks:
             raise UserError("there are no results on drawn tasks yet; run `make` first")
-        parts = [HEADER]
-        for task in tasks:
-            rows = _comparisons(store, registry, task)
-            if rows:
-                parts += [render_leaderboard(root, "md", task), _table(task, rows)]
+        titles = {name: dataset.title for name, dataset in registry.datasets.items()}
+        compared = {task: rows for task in tasks if (rows := _comparisons(store, registry, task))}
+        parts = [HEADER, _in_short({task_title(task, titles): rows for task, rows in compared.items()})]
+        for task, rows in compared.items():
+            parts += [render_leaderboard(root, "md", task), _table(task_title(task, titles), rows)]
     finally:
         store.close()
     path = root / "docs" / "results.md"
@@ -59,10 +67,32 @@ def _comparisons(store: Store, registry: Registry, task: str) -> list[MethodComp
     return corrected(results)
 
 
-def _table(task: str, rows: list[MethodComparison]) -> str:
-    """Return the comparisons as a Markdown table."""
+def _in_short(compared: Mapping[str, list[MethodComparison]]) -> str:
+    """Return all comparisons as one Markdown table, methods by tasks; `compared` has them by the task's title."""
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for task, rows in compared.items():
+        for row in rows:
+            result = row.result
+            text = f"{signed(result.difference)} ({signed(result.low)} … {signed(result.high)})"
+            told = row.verdict in ("better", "worse")
+            cells.setdefault((row.other.name, row.reference.name), {})[task] = f"**{text}**" if told else text
+    said = Counter(row.verdict for rows in compared.values() for row in rows)
     lines = [
-        f"Comparisons on {escape_markdown(task_title(task))}:",
+        IN_SHORT.format(
+            all=sum(said.values()), better=said["better"], worse=said["worse"], neither=said["cannot be told apart"]
+        ),
+        f"| method | against | {' | '.join(map(escape_markdown, compared))} |",
+        f"| :--- | :--- |{' ---: |' * len(compared)}",
+    ]
+    for (other, reference), by_task in sorted(cells.items()):
+        lines.append(f"| {other} | {reference} | {' | '.join(by_task.get(task, '') for task in compared)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _table(task: str, rows: list[MethodComparison]) -> str:
+    """Return the comparisons on a task of this title as a Markdown table."""
+    lines = [
+        f"Comparisons on {escape_markdown(task)}:",
         "",
         "| method | against | seeds | mAP difference | 95 % interval | p (Holm) | verdict | could be told |",
         "| :--- | :--- | :---: | ---: | :---: | ---: | :--- | :--- |",
