@@ -1,4 +1,6 @@
-"""Which label-free figure follows the mAP over the epochs? Three rules over the histories of all runs."""
+"""Which label-free figure follows the mAP over the epochs? Three rules over the histories of all runs of the project in
+the current folder; `full` writes the section of `docs/statistics.md`.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.measure import Outcome
+from benchmarks.page import write_section
 from harness.labels.label_free import RULE, RULES, score
 from harness.store import ingest, open_store, views
 from harness.store.database import database_url
 
 History = Mapping[str, Sequence[float | None]]
-SIZES = {"small": Path(), "full": Path()}
+SIZES = {"small": False, "full": True}
+"""Whether the page is written."""
+PAGE = Path("docs/statistics.md")
+TITLE = "Which epoch, without labels?"
 FEWEST = 3
 """Evaluated epochs that a rank correlation needs to say anything."""
 NONE_YET = "No history has the label-free figures yet: they come with runs that this version of the code computes."
@@ -37,13 +43,15 @@ class Judged:
 def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
     """Yield one outcome per rule; none where no history has the figures."""
     begun = time.perf_counter()
-    judged = judge(histories(SIZES[size].resolve()))
+    judged = judge(histories(Path.cwd()))
     seconds = time.perf_counter() - begun
     if not judged:
         yield Outcome("selection", "0 runs", seconds, 0.0, agreement=NONE_YET)
     for each in judged:
         found = f"rank correlation {each.correlation[1]:+.2f}, regret {each.regret:.1f}, last {each.regret_of_last:.1f}"
         yield Outcome(f"selection {each.rule}", f"{each.runs} runs", seconds, 0.0, agreement=found)
+    if SIZES[size]:
+        write_section(TITLE, section(judged), PAGE)
 
 
 def histories(root: Path) -> list[History]:
@@ -86,7 +94,7 @@ def _evaluated(history: History) -> list[dict[str, Any]]:
 
 
 SECTION = """\
-## Which epoch, without labels?
+Written by `python -m benchmarks selection --size full`; not edited by hand.
 
 The history of a run with pseudo-labels states per epoch the mean silhouette of the clustered images (cosine, by
 centroids), the share of outliers, the agreement (adjusted Rand index) with the labels of the epoch before, and the

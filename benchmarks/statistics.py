@@ -1,4 +1,5 @@
-"""What the test of methods holds on simulated results with known effects; `full` writes `docs/statistics.md`.
+"""What the test of methods holds on simulated results with known effects; `full` writes its section of
+`docs/statistics.md`.
 
 Beside it the test that compares single runs, `compare_ap`, on AP averaged over the seeds, which is no test of methods.
 """
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import selection
 from benchmarks.measure import Outcome
+from benchmarks.page import write_section
 from benchmarks.simulated import Draw, Effects, draws
 from harness.statistics.basics import LEVEL
 from harness.statistics.methods import POWER, compare_runs
@@ -23,7 +24,8 @@ from harness.statistics.networks import compare_ap
 SIZES = {"small": 100, "full": 1_000}
 RESAMPLES = 199
 SEED = 1
-DOCS = Path("docs")
+PAGE = Path("docs/statistics.md")
+TITLE = "How methods are compared"
 SPREADS = (0.0, 0.5, 0.9, 1.0, 2.0, 4.0)
 LOPSIDED = ((2.5, 0.0), (4.0, 0.4))
 IDENTITIES = ((15, 120), (30, 120))
@@ -50,8 +52,7 @@ def run(size: str, repeats: int, with_reference: bool) -> Iterator[Outcome]:
         found.append(simulate(effects, count, with_reference))
         yield outcome(found[-1])
     if size == "full":
-        judged = selection.judge(selection.histories(Path().resolve()))
-        (DOCS / "statistics.md").write_text(page(found, count, judged), encoding="utf-8")
+        write_section(TITLE, section(found, count), PAGE)
 
 
 def settings() -> Iterator[Effects]:
@@ -105,9 +106,7 @@ def outcome(found: Found) -> Outcome:
     )
 
 
-PAGE = """\
-# How methods are compared
-
+SECTION = """\
 Written by `python -m benchmarks statistics --size full` ({count:,} draws of every setting); not edited by hand.
 
 A verdict here is *better*, *worse* or *cannot be told apart*, and answers one question: would A be better than B with
@@ -156,19 +155,17 @@ nothing, as the table above shows:
 
 What a page says *could be told* with n seeds is the difference told with a power of {told:.0%}:
 (t(1 − 0.05 / 2) + t({told:g})) · SE, with the spreads as found and n seeds on both sides.
+"""
 
-{selection}"""
 
-
-def page(found: list[Found], count: int, judged: list[selection.Judged]) -> str:
-    """Return the Markdown page."""
-    return PAGE.format(
+def section(found: list[Found], count: int) -> str:
+    """Return what was found in Markdown."""
+    return SECTION.format(
         count=count,
         e=Effects(),
         alarms=_table([each for each in found if each.effects.difference == 0]),
         power=_table([each for each in found if each.effects.difference != 0]),
         told=POWER,
-        selection=selection.section(judged),
     )
 
 

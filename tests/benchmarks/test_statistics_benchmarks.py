@@ -27,18 +27,20 @@ def test_simulated_ap_have_the_effects_that_they_state() -> None:
 
 def test_the_page_states_both_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(statistics.SIZES, "full", 20)
-    monkeypatch.setattr(statistics, "DOCS", tmp_path)
+    page = tmp_path / "statistics.md"
+    page.write_text("# How methods are compared\n\nOf old.\n\n# Another question\n\nAnswered.\n")
+    monkeypatch.setattr(statistics, "PAGE", page)
     monkeypatch.setattr(statistics, "settings", lambda: iter([Effects(spread_a=2, spread_b=0), Effects(difference=9)]))
-    monkeypatch.setattr(selection, "histories", lambda root: [])
     alarms, power = statistics.run("full", 1, True)
     assert alarms.benchmark == "statistics false alarms"
     assert power.agreement.startswith("100.0% (over queries only: 100.0%)")
-    text = (tmp_path / "statistics.md").read_text()
+    text = page.read_text()
+    assert "Of old." not in text
+    assert text.endswith("# Another question\n\nAnswered.\n")
     for said in (
         "Satterthwaite",
         "Liang and Zeger",
         "Holm",
-        selection.NONE_YET,
         "| 3 | 2, none | 150 | 0 |",
         "20 draws",
     ):
@@ -47,7 +49,7 @@ def test_the_page_states_both_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_only_the_full_size_writes_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(statistics, "DOCS", tmp_path)
+    monkeypatch.setattr(statistics, "PAGE", tmp_path / "statistics.md")
     monkeypatch.setitem(statistics.SIZES, "small", 5)
     monkeypatch.setattr(statistics, "settings", lambda: iter([Effects()]))
     (found,) = statistics.run("small", 1, False)
@@ -77,7 +79,13 @@ def test_rules_are_judged_by_hand() -> None:
     assert selection.judge([history([1, 2, 3], [None] * 3, [0.1] * 3, [None] * 3)]) == []
 
 
-def test_no_history_with_the_figures_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_history_with_the_figures_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "statistics.md"
+    monkeypatch.setattr(selection, "PAGE", page)
     monkeypatch.setattr(selection, "histories", lambda root: [{"target_map": [1.0, 2.0, 3.0]}])
     (found,) = selection.run("small", 1, True)
     assert found.agreement == selection.NONE_YET
+    assert not page.exists()
+    list(selection.run("full", 1, True))
+    assert page.read_text().startswith("# Which epoch, without labels?\n")
+    assert page.read_text().rstrip().endswith(selection.NONE_YET)
