@@ -31,7 +31,7 @@ IN_SHORT = """\
 ### In short
 
 Every method against what it is judged by: the difference in points of mAP and its 95 % interval, bold where the two
-can be told apart. Of {all} comparisons, {better} say better, {worse} say worse, {neither} cannot tell the two apart.
+can be told apart after Holm. {better} say better, {worse} say worse, {neither} cannot tell the two apart.
 """
 
 
@@ -78,9 +78,7 @@ def _in_short(compared: Mapping[str, list[MethodComparison]]) -> str:
             cells.setdefault((row.other.name, row.reference.name), {})[task] = f"**{text}**" if told else text
     said = Counter(row.verdict for rows in compared.values() for row in rows)
     lines = [
-        IN_SHORT.format(
-            all=sum(said.values()), better=said["better"], worse=said["worse"], neither=said["cannot be told apart"]
-        ),
+        IN_SHORT.format(better=said["better"], worse=said["worse"], neither=said["cannot be told apart"]),
         f"| method | against | {' | '.join(map(escape_markdown, compared))} |",
         f"| :--- | :--- |{' ---: |' * len(compared)}",
     ]
