@@ -71,8 +71,9 @@ def test_an_input_that_hangs_crashes_or_swells_is_a_failure_not_the_end(
 
 @pytest.fixture
 def own_signals() -> Iterator[None]:
-    """What a campaign does with signals ends with the test."""
+    """What a campaign does with signals ends with the test, and what a command did in another test is undone."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
