@@ -56,8 +56,9 @@ class Command:
 
 def _begun(line: str, folder: str, environment: Mapping[str, str]) -> tuple[_Process, IO[str]]:
     if can_be_forked(line, environment):
-        forked = Forked(line, folder, environment)
-        return forked, forked.output
+        with suppress(OSError, EOFError):  # the server died, as where torch cannot be loaded: a new process says why
+            forked = Forked(line, folder, environment)
+            return forked, forked.output
     process = subprocess.Popen(
         ["/bin/sh", "-c", line],
         cwd=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.pipeline import command
 from harness.pipeline.forked import LOADED, Forked, can_be_forked
 
 LINE = "harness train nobody__nothing__s0"
@@ -74,3 +76,21 @@ def test_waiting_has_an_end(tmp_path: Path) -> None:
         forked.wait(0)
     forked.output.read()
     assert forked.wait(60) == 1
+
+
+@linux
+@pytest.mark.parametrize("error", [EOFError, ConnectionRefusedError])
+def test_without_the_server_it_is_a_new_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def dead(*_: object) -> Forked:
+        raise error
+
+    monkeypatch.setattr(command, "Forked", dead)
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    events: command.Events = queue.Queue()
+    running = command.Command("train", LINE, str(tmp_path), environment, events)
+    assert running.process.wait(60) == 1
+    name, line = events.get(timeout=60)
+    assert name == "train"
+    assert str(tmp_path) in (line or "")
